@@ -1,0 +1,191 @@
+"""What a comparison found: drifts, what went unchecked, and the verdict that follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sanctity.model.environment import Fingerprint, LookedAtFrom
+    from sanctity.model.lock import LockFormat
+
+__all__ = [
+    "Checked",
+    "Code",
+    "Comparison",
+    "Depth",
+    "Drift",
+    "Reference",
+    "ReferenceKind",
+    "Selection",
+    "Severity",
+    "Unchecked",
+    "Verdict",
+]
+
+
+class Depth(StrEnum):
+    """How far a comparison looked (section 3 of the contract)."""
+
+    VERSION = "version"
+    RECORD = "record"
+
+
+class Verdict(StrEnum):
+    """The judgement. Its exit codes are 0, 1 and 3."""
+
+    CLEAN = "clean"
+    DRIFTED = "drifted"
+    UNDECIDED = "undecided"
+
+
+class Severity(StrEnum):
+    """How much a finding weighs; only errors and gating drifts decide the exit code."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Code(StrEnum):
+    """The drift codes. A code stays once released; each has a page in ``sanctity/pages``."""
+
+    DISTRIBUTION_MISSING = "distribution-missing"
+    DISTRIBUTION_EXTRA = "distribution-extra"
+    DISTRIBUTION_DUPLICATE = "distribution-duplicate"
+    VERSION_MISMATCH = "version-mismatch"
+    ORIGIN_MISMATCH = "origin-mismatch"
+    INTERPRETER_MISMATCH = "interpreter-mismatch"
+    INTERPRETER_CHANGED = "interpreter-changed"
+    FILE_ALTERED = "file-altered"
+    FILE_MISSING = "file-missing"
+    DATA_ALTERED = "data-altered"
+    FILE_UNCLAIMED = "file-unclaimed"
+    FILE_CLOBBERED = "file-clobbered"
+    RECORD_INVALID = "record-invalid"
+    RECORD_MISSING = "record-missing"
+    PATH_INVALID = "path-invalid"
+    PTH_HOOK = "pth-hook"
+    CUSTOMIZE_HOOK = "customize-hook"
+    SYSTEM_SITE = "system-site"
+    PATH_SHADOW = "path-shadow"
+    BYTECODE_ORPHAN = "bytecode-orphan"
+    BYTECODE_UNCHECKED = "bytecode-unchecked"
+    BYTECODE_STALE = "bytecode-stale"
+    BYTECODE_FOREIGN = "bytecode-foreign"
+    SCRIPT_ALTERED = "script-altered"
+    SHARED_WITH_CACHE = "shared-with-cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One named difference between a reference and an environment.
+
+    *path* is relative to site-packages for what lies there, else to the prefix. *shared* says that the file is a hard or
+    symbolic link that other environments share, so that a repair must clean the installer's cache first.
+    """
+
+    code: Code
+    severity: Severity = Severity.ERROR
+    gating: bool = True
+    distribution: str = ""
+    version: str = ""
+    path: str = ""
+    expected: str = ""
+    actual: str = ""
+    message: str = ""
+    hint: str = ""
+    shared: bool = False
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchecked:
+    """Something that was not compared. *in_scope* makes the verdict undecided; else it is only told.
+
+    *code* is one of ``editable-source``, ``built-here``, ``unreadable``, ``vanished``, ``changed-while-looking``,
+    ``marker-unknown``, ``membership-unknown``, ``interpreter-unknown``, ``project-not-installed``, ``seed``, ``other``.
+    """
+
+    code: str
+    what: str
+    reason: str
+    count: int = 1
+    in_scope: bool = False
+
+
+class ReferenceKind(StrEnum):
+    """What an environment is compared with."""
+
+    LOCK = "lock"
+    SEAL = "seal"
+    FINGERPRINT = "fingerprint"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which groups and extras the comparison took as selected; *members* are the projects whose roots were walked."""
+
+    groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What the environment was compared with; *digest* is of the document's bytes, or a literal fingerprint."""
+
+    kind: ReferenceKind = ReferenceKind.NONE
+    format: LockFormat | None = None
+    path: str = ""
+    digest: str = ""
+    selection: Selection = Selection()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """How much was looked at: distributions, files, and bytes read and hashed."""
+
+    distributions: int = 0
+    files: int = 0
+    bytes: int = 0
+    cached: int = 0
+
+
+#: The order in which drifts are told: the worst first.
+_WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The result of a comparison; `verdict` follows section 3 of the contract."""
+
+    depth: Depth
+    reference: Reference
+    prefix: str
+    looked_at_from: LookedAtFrom
+    checked: Checked
+    drifts: tuple[Drift, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
+    fingerprint: Fingerprint | None = None
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """A gating drift: drifted. Else something in scope not compared: undecided. Else clean."""
+        if any(drift.gating for drift in self.drifts):
+            return Verdict.DRIFTED
+        if any(item.in_scope for item in self.unchecked):
+            return Verdict.UNDECIDED
+        return Verdict.CLEAN
+
+    def by_weight(self) -> tuple[Drift, ...]:
+        """The drifts, gating and severe ones first, then by code, distribution and path."""
+        order = tuple(Code)
+
+        def weight(drift: Drift) -> tuple[bool, int, int, str, str]:
+            return (not drift.gating, _WEIGHT[drift.severity], order.index(drift.code), drift.distribution, drift.path)
+
+        return tuple(sorted(self.drifts, key=weight))

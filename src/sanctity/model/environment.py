@@ -1,0 +1,236 @@
+"""What is there: an environment as it was found, as one frozen value.
+
+Paths are POSIX text relative to the environment's prefix (``lib/python3.11/site-packages/six.py``); undecodable bytes
+are kept by ``surrogateescape``. The two types that exist tens of thousands of times, `FileEntry` and `RecordRow`, are
+named tuples, which are built four times faster than frozen dataclasses and hold as little (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from sanctity.model.digest import ContentDigest, Digest
+
+__all__ = [
+    "Distribution",
+    "Environment",
+    "FileEntry",
+    "FileKind",
+    "Fingerprint",
+    "Hook",
+    "HookKind",
+    "Interpreter",
+    "Layout",
+    "LookedAtFrom",
+    "Origin",
+    "Problem",
+    "RecordFault",
+    "RecordRow",
+    "Script",
+]
+
+
+class FileKind(StrEnum):
+    """What a path is, without following a final symbolic link."""
+
+    FILE = "file"
+    LINK = "link"  # a symbolic link that leads to a regular file; size, digest and times are the target's
+    DIRLINK = "directory link"
+    DANGLING = "dangling link"
+    LOOP = "link loop"
+    FIFO = "fifo"
+    SOCKET = "socket"
+    DEVICE = "device"
+
+
+class FileEntry(NamedTuple):
+    """One file found by the walk.
+
+    *digest* is the raw SHA-256 of the bytes, empty where they were not read: bytecode under ``__pycache__`` (then *header*
+    holds its first 16 bytes), anything but a regular file, and files with a *problem* (an errno name such as ``EACCES``,
+    or ``changed`` for a file that changed while it was read). *target* is a symbolic link's text.
+    """
+
+    path: str
+    kind: FileKind
+    size: int
+    digest: bytes
+    mtime_ns: int
+    links: int
+    header: bytes = b""
+    problem: str = ""
+    target: str = ""
+
+
+class RecordRow(NamedTuple):
+    """One line of a RECORD: *algorithm* and raw *digest* are empty where the line has no hash; *size* is -1 for none."""
+
+    path: str
+    algorithm: str
+    digest: bytes
+    size: int
+
+
+class RecordFault(NamedTuple):
+    """Something wrong with a distribution's own metadata: a drift *code*, the *path* it is about, and a *message*."""
+
+    code: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What ``direct_url.json`` says (PEP 610): a claim, since anyone may write it.
+
+    *kind* is ``vcs``, ``archive`` or ``directory``; *url* carries no credentials; *commit* is a VCS revision, *digests* an
+    archive's hashes.
+    """
+
+    kind: str
+    url: str
+    editable: bool = False
+    commit: str = ""
+    subdirectory: str = ""
+    digests: tuple[Digest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A file in the scripts folder that a distribution owns, or an entry point declares.
+
+    *target* is ``module:attribute`` where the file was proven to be exactly the wrapper of that entry point and to start
+    this environment's interpreter; else it is empty and *fault* says why, for scripts that an entry point declares.
+    *canonical* is the raw SHA-256 of the bytes with the interpreter line normalised.
+    """
+
+    path: str
+    name: str
+    declared: str = ""
+    target: str = ""
+    canonical: bytes = b""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """One installed distribution.
+
+    *name* is as METADATA writes it and *key* its normalised form (PEP 503); *home* is the path of its dist-info or
+    egg-info; *record* is None where there is none. *record* is the claim, `Environment.files` is what was found.
+    *content* is None where something it needs could not be read, and at depth ``version``.
+    """
+
+    key: str
+    name: str
+    version: str
+    home: str
+    installer: str = ""
+    requested: bool = False
+    origin: Origin | None = None
+    built_here: bool = False
+    requires: tuple[str, ...] = ()
+    record: tuple[RecordRow, ...] | None = None
+    faults: tuple[RecordFault, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    content: ContentDigest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """The interpreter, as its own bytes state it; nothing of it was run.
+
+    *version* is exact (``3.11.7``, ``3.15.0rc1``) or ``3.11`` where only that much is known; *evidence* names what said so
+    (``Py_Version in libpython3.11.so.1.0``, ``patchlevel.h``, ``dpkg``). *abi* is the SOABI's tag (``cpython-311``),
+    *platform* the triple of the ELF (``linux-x86_64``). *executable* is the resolved file, relative to the prefix where
+    it lies inside. *claimed* is pyvenv.cfg's version. *faults* name what is wrong with it.
+    """
+
+    implementation: str = "cpython"
+    version: str = ""
+    abi: str = ""
+    machine: str = ""
+    libc: str = ""
+    executable: str = ""
+    evidence: str = ""
+    claimed: str = ""
+    faults: tuple[RecordFault, ...] = ()
+
+
+class HookKind(StrEnum):
+    """Parts of the start-up surface at rest: what runs, or redirects imports, before the program's first line."""
+
+    PTH_CODE = "pth-code"  # a .pth with an import line
+    PTH_PATH = "pth-path"  # a .pth that only adds folders
+    START = "start"  # PEP 829
+    CUSTOMIZE = "customize"  # sitecustomize, usercustomize
+    PATH_FILE = "path-file"  # python3.x._pth beside the executable
+    SYSTEM_SITE = "system-site"  # include-system-site-packages = true
+    STDLIB_ZIP = "stdlib-zip"  # lib/python311.zip, which precedes the standard library
+
+
+class Hook(NamedTuple):
+    """One element of the start-up surface: its *kind*, its *path*, the raw *digest* of its canonical bytes, and what it does."""
+
+    kind: HookKind
+    path: str
+    digest: bytes
+    effect: str = ""
+
+
+class Problem(NamedTuple):
+    """Something that could not be looked at: a *code*, the *path*, and the *reason*."""
+
+    code: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where things are under the prefix: *site* (site-packages folders in sys.path order), *scripts*, *stdlib*.
+
+    *version* is the ``3.11`` of ``lib/python3.11``.
+    """
+
+    site: tuple[str, ...]
+    scripts: str = "bin"
+    stdlib: str = ""
+    version: str = ""
+    virtual: bool = True
+
+
+class LookedAtFrom(StrEnum):
+    """Whether the tool stood outside of the environment it looked at."""
+
+    OUTSIDE = "outside"
+    ITSELF = "itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An environment, whole. *prefix* is shown to people and never hashed; *files* is sorted by path."""
+
+    prefix: str
+    layout: Layout
+    interpreter: Interpreter
+    distributions: tuple[Distribution, ...]
+    files: tuple[FileEntry, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    looked_at_from: LookedAtFrom = LookedAtFrom.OUTSIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """The digest of an environment: one a part, and *digest* over the fixed list of parts, names included.
+
+    *parts* are (part name, digest) pairs in the fixed order; *beside* are digests shown but not part of the fingerprint.
+    """
+
+    digest: Digest
+    parts: tuple[tuple[str, Digest], ...]
+    beside: tuple[tuple[str, Digest], ...] = ()

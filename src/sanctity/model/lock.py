@@ -1,0 +1,166 @@
+"""What was decided: a lock of any format, as one frozen value.
+
+A lock is a graph. `Pin` is a node, `Dependency` an edge, and `Root` a set of edges that somebody may ask for: a project's
+own dependencies, an extra, a dependency group. Formats that are a flat list (requirements files, pylock.toml, Poetry 2.1)
+are graphs of depth one: each root points at its pins and the pins point nowhere. What an environment should hold is the
+closure of its selected roots; `compare.selection` computes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sanctity.model.digest import Digest
+
+__all__ = ["Artifact", "Dependency", "Lock", "LockFormat", "Note", "Pin", "Root", "RootKind", "Source", "SourceKind"]
+
+
+class LockFormat(StrEnum):
+    """The formats read; the value is what a report prints."""
+
+    UV = "uv"
+    POETRY = "poetry"
+    PYLOCK = "pylock"
+    REQUIREMENTS = "requirements"
+
+
+class SourceKind(StrEnum):
+    """Where a pin comes from."""
+
+    REGISTRY = "registry"
+    GIT = "git"
+    URL = "url"
+    FILE = "file"  # a wheel or sdist on disk
+    DIRECTORY = "directory"  # a folder that is built and copied
+    EDITABLE = "editable"  # a folder that is pointed at
+    VIRTUAL = "virtual"  # a project that is never installed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A pin's source.
+
+    *location* is an index URL, a repository URL without its commit, an archive URL, or a path as the lock writes it
+    (relative paths are relative to the lock's own folder). Credentials are never kept. *revision* is the full commit
+    of a git source, else empty. *subdirectory* is a path inside a repository or archive.
+    """
+
+    kind: SourceKind
+    location: str = ""
+    revision: str = ""
+    subdirectory: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A wheel or sdist that a lock names; an empty *digests* means that the lock gives none.
+
+    *filename* is empty where the format gives hashes without names (requirements, Pipfile.lock); *location* is a URL or a
+    path as written, less any credentials; *size* is in bytes; *upload_time* is RFC 3339 as written, or empty.
+    """
+
+    filename: str = ""
+    digests: tuple[Digest, ...] = ()
+    location: str = ""
+    size: int | None = None
+    upload_time: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """An edge: the pins of this normalised *name*, where *marker* holds, with these *extras* switched on.
+
+    *version* and *source* are given where the lock must tell two pins of one name apart, else empty or None. *marker* is
+    PEP 508 text, or empty. uv's conflict markers (``extra == 'extra-3-foo-cpu'``) are kept as written.
+    """
+
+    name: str
+    marker: str = ""
+    extras: tuple[str, ...] = ()
+    version: str = ""
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One locked entry.
+
+    *name* is normalised (PEP 503); *version* is as written, empty where the lock has none (a dynamic version of a folder
+    or repository); *marker* is the pin's own condition (uv's resolution markers are joined by ``or``); *optional* are the
+    extra edges each extra of this pin switches on; *where* is the place in the document, such as ``package[12]``.
+    """
+
+    name: str
+    version: str = ""
+    source: Source
+    artifacts: tuple[Artifact, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    optional: tuple[tuple[str, tuple[Dependency, ...]], ...] = ()
+    marker: str = ""
+    requires_python: str = ""
+    where: str = ""
+
+
+class RootKind(StrEnum):
+    """What kind of thing was asked for."""
+
+    PROJECT = "project"
+    EXTRA = "extra"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """Something that can be asked for: a project's own dependencies, one of its extras, or one of its groups.
+
+    *member* is the normalised name of the project it belongs to, empty where the lock is not about named projects.
+    *default* says that the tool installs it unless told otherwise (a project root; uv's ``default-groups``; Poetry's
+    non-optional groups). *extras* and *groups* are the names that markers see as active while this root is walked.
+    *complete* is False where the lock can not tell which pins belong to this root (a Poetry lock older than 2.1 whose
+    pyproject.toml is not at hand): then a missing pin is unknown, not drift.
+    """
+
+    kind: RootKind
+    name: str = ""
+    member: str = ""
+    dependencies: tuple[Dependency, ...] = ()
+    default: bool = False
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something a reader saw and read past, such as a newer minor format version."""
+
+    code: str
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A lock: *path* as the user named it, *digest* of the file's bytes, and what it says.
+
+    For a requirements tree *digest* is over the canonical list of (path, sha256) of all files read.
+    *generator* is the tool that wrote it, as far as the document says (``pip-compile``, ``uv``, ``Poetry 2.1.3``).
+    """
+
+    format: LockFormat
+    format_version: str = ""
+    path: str
+    digest: Digest
+    requires_python: str = ""
+    pins: tuple[Pin, ...] = ()
+    roots: tuple[Root, ...] = ()
+    generator: str = ""
+    notes: tuple[Note, ...] = field(default=())
+
+    def names(self) -> frozenset[str]:
+        """The normalised names of all pins."""
+        return frozenset(pin.name for pin in self.pins)
