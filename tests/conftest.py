@@ -1,0 +1,43 @@
+"""What every test may ask for: the workshop that builds real environments, and the switch that rewrites goldens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from real.tools import Workshop, cache_folder, interpreters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-goldens", action="store_true", help="rewrite the golden files with what the code says now")
+
+
+@pytest.fixture(scope="session")
+def update_goldens(request: pytest.FixtureRequest) -> bool:
+    """Whether goldens are to be rewritten rather than compared."""
+    return bool(request.config.getoption("--update-goldens"))
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """The workshop of this session; its tools and wheels are kept in the test cache."""
+    return Workshop(cache=cache_folder(), scratch=tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(params=["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+def python(request: pytest.FixtureRequest) -> str:
+    """Each Python version that environments are built for; those not installed are skipped."""
+    version: str = request.param
+    if version not in interpreters():
+        pytest.skip(f"Python {version} is not installed")
+    return version
+
+
+@pytest.fixture(scope="session")
+def interpreter_paths() -> dict[str, Path]:
+    """The installed interpreters, by version."""
+    return dict(interpreters())
