@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +31,7 @@ STRONG: Final = frozenset(DIGEST_SIZES) - {"md5", "sha1", "sha224"}
 #: The name of the canonical rule behind a `ContentDigest`; a change of the rule is a new name.
 CONTENT_SCHEME: Final = "content/1"
 
-_HEX: Final = frozenset("0123456789abcdef")
+_HEX: Final = re.compile("[0-9a-f]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,7 +49,7 @@ class Digest:
         size = DIGEST_SIZES.get(self.algorithm)
         if size is None:
             raise ValueError(f"{self.algorithm!r} is not a known hash algorithm")
-        if len(self.value) != 2 * size or not _HEX.issuperset(self.value):
+        if len(self.value) != 2 * size or not _HEX(self.value):
             raise ValueError(f"{self.value[:80]!r} is not a {self.algorithm} digest")
 
     @classmethod

@@ -1,0 +1,280 @@
+"""What the TOML formats share: TOML text in, checked words out.
+
+A lock is read on the way to every verdict, so the common case costs little: names, markers and sources repeat, and are
+checked once a document; a place such as ``package[3].wheels[0]`` is put into words only for what is kept or is wrong. Every
+fault goes through `wire.Reader`, so all of a document's faults are told at once, each with the document's own path.
+
+A URL loses its user, password, query and fragment here, before anything else sees it: no value and no message of ours holds
+a secret that a lock holds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import tomli
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from sanctity.errors import DocumentError
+from sanctity.model.digest import DIGEST_SIZES, Digest
+from sanctity.model.lock import Artifact, Note
+from sanctity.model.wire import MAX_SAFE_INTEGER, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sanctity.model.lock import Pin
+
+__all__ = ["Desk", "clean_url", "load", "plain_artifact", "shown"]
+
+#: PEP 508's grammar of a name.
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+#: The versions and markers that nearly every lock is made of. Whatever these accept, packaging accepts too; what they do not
+#: accept is packaging's to judge, at twenty times the price.
+_PLAIN_VERSION: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,6}(?:(?:a|b|rc|\.post|\.dev)[0-9]{1,9})?")
+_ATOM: Final = (
+    r"(?:python_version|python_full_version|os_name|sys_platform|platform_machine|platform_system|platform_python_implementation"
+    r"|implementation_name|implementation_version|platform_release|platform_version|extra)"
+    r" (?:==|!=|<=|>=|<|>|in|not in) (?:'[^'\"\\\n]*'|\"[^'\"\\\n]*\")"
+)
+_ATOMS: Final = rf"{_ATOM}(?: (?:and|or) {_ATOM})*"
+_TERM: Final = rf"(?:{_ATOM}|\({_ATOMS}\))"
+_PLAIN_MARKER: Final = re.compile(rf"{_TERM}(?: (?:and|or) {_TERM})*")
+_PLAIN_SPECIFIER: Final = re.compile(r"(?:==|!=|<=|>=|<|>|~=)[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+#: The alphabet of wheels' and sdists' names.
+_PLAIN_FILENAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*").fullmatch
+
+_SECRETIVE: Final = re.compile(r"@|\?|://")
+_USERINFO: Final = re.compile(r"(?<=//)[^/@\s]*@")
+_LONGEST: Final = 4096
+
+
+def shown(text: object) -> str:
+    """*text* as a message may show it: quoted and clipped, and only described where it could hold a URL's secret."""
+    if not isinstance(text, str):
+        return f"a {type(text).__name__}"
+    if _SECRETIVE.search(text):
+        return f"a text of {len(text)} characters"
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def load(text: str, *, path: str, hint: str) -> dict[str, object]:
+    """*text* as a TOML document.
+
+    Raises:
+        DocumentError: ``lock-syntax``, with the line and column where the parser names them.
+    """
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        where = f"{path}: line {error.lineno} column {error.colno}"
+        raise DocumentError("lock-syntax", f"not TOML: {_USERINFO.sub('', error.msg)[:200]}", where=where, hint=hint) from error
+    except RecursionError as error:
+        raise DocumentError("lock-syntax", "nested too deeply", where=path, hint=hint) from error
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise DocumentError("lock-syntax", "not TOML: a number is too long", where=path, hint=hint) from error
+
+
+def clean_url(url: str) -> tuple[str, bool]:
+    """*url* without user, password, query and fragment, and whether a user, password or query was there.
+
+    The bare user ``git`` stays, as in ``ssh://git@host/repo``: it is the name of a service and no secret.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    parts = urlsplit(url)
+    _ = parts.port  # is a number, or ValueError: what looks like a port may be a password cut short
+    user, at, host = parts.netloc.rpartition("@")
+    if user == "git":
+        host = parts.netloc
+    secret = bool(at and user != "git") or bool(parts.query)
+    return urlunsplit((parts.scheme, host, parts.path, "", "")), secret
+
+
+class Desk(Reader):
+    """A `Reader` that also knows the words of Python packaging, and remembers those it has judged."""
+
+    __slots__ = ("_markers", "_names", "_urls", "notes")
+
+    def __init__(self, path: str, *, hint: str = "") -> None:
+        super().__init__(path, hint=hint)
+        self.notes: list[Note] = []
+        self._names: dict[str, str] = {}
+        self._markers: set[str] = set()
+        self._urls: dict[str, str] = {}
+
+    def note(self, code: str, where: str, message: str) -> None:
+        """Note something read past."""
+        self.notes.append(Note(code=code, where=where, message=message))
+
+    def name(self, text: Any, where: str) -> str:
+        """The normalised form (PEP 503) of a project's, extra's or group's name."""
+        try:
+            return self._names[text]
+        except (KeyError, TypeError):
+            pass
+        if not isinstance(text, str) or len(text) > _LONGEST or not _NAME.fullmatch(text):
+            self.fault("lock-bad-name", where, f"{shown(text)} is not a name")
+            return ""
+        self._names[text] = normal = str(canonicalize_name(text))
+        return normal
+
+    def names(self, table: dict[str, object], key: str, where: str) -> tuple[str, ...]:
+        """The normalised names of the array ``table[key]``."""
+        return tuple(self.name(text, f"{where}.{key}" if where else key) for text in self.strings(table, key, where))
+
+    def version(self, text: str, where: str) -> str:
+        """*text*, having checked that it is a version (PEP 440)."""
+        if not _PLAIN_VERSION.fullmatch(text):
+            try:
+                if len(text) > _LONGEST:
+                    raise InvalidVersion
+                Version(text)
+            except ValueError:
+                self.fault("lock-bad-version", where, f"{shown(text)} is not a version")
+        return text
+
+    def marker(self, text: Any, where: str) -> str:
+        """*text*, having checked that it is an environment marker (PEP 508)."""
+        try:
+            if text in self._markers:
+                return cast("str", text)
+        except TypeError:
+            pass
+        if not isinstance(text, str):
+            self.fault("lock-bad-type", where, f"expected a string, found {shown(text)}")
+            return ""
+        if not _PLAIN_MARKER.fullmatch(text):
+            try:
+                Marker(text)
+            except (InvalidMarker, RecursionError, ValueError):
+                self.fault("lock-bad-marker", where, f"{shown(text)} is not an environment marker")
+                return ""
+        self._markers.add(text)
+        return text
+
+    def specifiers(self, text: str, where: str) -> str:
+        """*text*, with a note where it is not a version specifier: tools write what a project's author wrote."""
+        if text and not _PLAIN_SPECIFIER.fullmatch(text):
+            try:
+                SpecifierSet(text)
+            except (InvalidSpecifier, ValueError):
+                self.note("lock-bad-specifier", where, f"{shown(text)} is not a version specifier")
+        return text
+
+    def digest(self, algorithm: str, value: Any, where: str) -> Digest | None:
+        """The digest *value* in hex, by *algorithm*; None where it is not one (which is noted)."""
+        try:
+            return Digest(algorithm, value if value.islower() else value.lower())
+        except (AttributeError, ValueError):
+            kind = algorithm if algorithm in DIGEST_SIZES else "known"
+            what = shown(value) if kind == algorithm else shown(algorithm)
+            self.fault("lock-bad-digest", where, f"{what} is not a {kind} digest")
+        return None
+
+    def url(self, text: str, where: str) -> str:
+        """*text* without its secrets; a note says that there were some, never what they were."""
+        known = self._urls.get(text)
+        if known is not None:
+            return known
+        try:
+            known, secret = clean_url(text)
+        except ValueError:
+            self.fault("lock-bad-url", where, "this is not a URL")
+            return ""
+        if secret:
+            self.note("lock-url-credentials", where, "a user, password or query of this URL was left out")
+        self._urls[text] = known
+        return known
+
+    def place(self, text: str, where: str) -> str:
+        """A location that is either a URL or a path: the path as written, the URL as `url` gives it."""
+        return self.url(text, where) if "://" in text or text.startswith("file:") else text
+
+    def filename(self, text: str, where: str) -> str:
+        """*text*, having checked that it names a file in a folder and nothing outside of it."""
+        if _PLAIN_FILENAME(text):
+            return text
+        if not text or text in {".", ".."} or text[0] == "-" or not text.isprintable() or not {"/", "\\", ":"}.isdisjoint(text):
+            self.fault("lock-unsafe-filename", where, f"{shown(text)} is not a plain file name")
+            return ""
+        return text
+
+    def last_part(self, location: str, where: str) -> str:
+        """The file name that a cleaned URL or a path ends in."""
+        part = location.replace("\\", "/").rpartition("/")[2]
+        return self.filename(unquote(part) if "://" in location else part, where)
+
+    def size(self, table: dict[str, object], where: str) -> int | None:
+        """``table["size"]`` in bytes, None where it is absent."""
+        size = table.get("size")
+        if size is None:
+            return None
+        if type(size) is int and 0 <= size <= MAX_SAFE_INTEGER:
+            return size
+        self.fault("lock-bad-size", f"{where}.size", "this is not the size of a file in bytes")
+        return None
+
+    def requires_python(self, table: dict[str, object], where: str) -> str:
+        """``table["requires-python"]`` as written."""
+        text = self.get(table, "requires-python", str, "", where)
+        return self.specifiers(text, f"{where}.requires-python" if where else "requires-python")
+
+    def agree(self, artifacts: Iterable[Artifact], where: str) -> None:
+        """Note where two rows give one file name two digests of one algorithm."""
+        seen: dict[tuple[str, str], str] = {}
+        for artifact in artifacts:
+            for digest in artifact.digests if artifact.filename else ():
+                if seen.setdefault((artifact.filename, digest.algorithm), digest.value) != digest.value:
+                    message = f"{shown(artifact.filename)} has two different {digest.algorithm} digests"
+                    self.fault("lock-contradictory", artifact.where or where, message)
+
+    def distinct(self, pins: Iterable[Pin], *, by_marker: bool = False) -> None:
+        """Note each pin whose name, version and source (and marker, with *by_marker*) another one has already."""
+        seen: set[tuple[object, ...]] = set()
+        for pin in pins:
+            key = (pin.name, pin.version, pin.source, pin.marker if by_marker else "")
+            if key in seen:
+                self.fault("lock-duplicate-package", pin.where, f"{pin.name} {pin.version} is here twice".replace("  ", " "))
+            seen.add(key)
+
+
+def plain_artifact(row: Any, sha256: Any, place: str, uploaded: Any = None) -> Artifact | None:
+    """The artifact of *row* where nothing about it asks for a second look, else None.
+
+    This is all that happens to nearly every row of a real lock: a ``url`` over http that holds no secret and ends in a plain
+    file name, the digest *sha256* in lower-case hex, a ``size``, and the text ``upload-time`` (or *uploaded* in its place).
+    What it accepts, the careful way accepts with the same result.
+    """
+    try:
+        url = row["url"]
+        filename = url.rpartition("/")[2]
+        if (
+            "@" in url
+            or "?" in url
+            or "#" in url
+            or "%" in url
+            or "\\" in url
+            or not url.startswith(("https://", "http://"))
+            or not _PLAIN_FILENAME(filename)
+        ):
+            return None
+        size = row.get("size")
+        if size is not None and (type(size) is not int or not 0 <= size <= MAX_SAFE_INTEGER):
+            return None
+        if uploaded is None:
+            uploaded = row.get("upload-time", "")
+        if type(uploaded) is not str:
+            return None
+        digest = Digest("sha256", sha256)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return Artifact(filename=filename, digests=(digest,), location=url, size=size, upload_time=uploaded, where=place)
