@@ -327,17 +327,74 @@ def installer_env(
     return built
 
 
+#: The spoilable copies made so far: for each, what every file of it was when it was last whole.
+_WHOLE: Final[dict[Path, dict[bytes, tuple[int, ...]]]] = {}
+
+
+def _state(path: bytes) -> tuple[int, ...]:
+    """What changes when *path* changes; the change time can not be put back."""
+    seen = os.lstat(path)
+    return seen.st_ino, seen.st_mode, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+
+
+def _files(root: Path) -> dict[bytes, tuple[int, ...]]:
+    """Everything under *root* that is no folder, relative to it."""
+    top = os.fsencode(root)
+    found: dict[bytes, tuple[int, ...]] = {}
+    for folder, folders, files in os.walk(top):
+        for name in [*files, *(name for name in folders if os.path.islink(os.path.join(folder, name)))]:
+            path = os.path.join(folder, name)
+            found[os.path.relpath(path, top)] = _state(path)
+    return found
+
+
+def _remove(path: bytes) -> None:
+    """Remove whatever *path* is."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def _make_whole(copy: Path, original: Path, whole: dict[bytes, tuple[int, ...]]) -> None:
+    """Undo in *copy* whatever differs from what it was."""
+    there, source = os.fsencode(copy), os.fsencode(original)
+    for folder, folders, _ in os.walk(there):
+        for name in [*folders]:
+            path = os.path.join(folder, name)
+            beside = os.path.join(source, os.path.relpath(path, there))
+            if not os.path.islink(path) and (os.path.islink(beside) or not os.path.isdir(beside)):
+                shutil.rmtree(path)
+                folders.remove(name)
+    now = _files(copy)
+    for path in now.keys() - whole.keys():
+        _remove(os.path.join(there, path))
+    for path, state in whole.items():
+        if now.get(path) != state:
+            target = os.path.join(there, path)
+            _remove(target)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy2(os.path.join(source, path), target, follow_symlinks=False)
+            whole[path] = _state(target)
+
+
 @contextlib.contextmanager
 def copied(built: Built) -> Iterator[Built]:
     """*built*, to be spoilt: a copy stands at the very same path meanwhile, and the untouched original comes back after.
 
-    The copy keeps times, modes and symbolic links, so bytecode and scripts stay true; its files are no hard links.
+    The copy keeps times, modes and symbolic links, so bytecode and scripts stay true; its files are no hard links. It is made
+    once, and whatever was changed in it is put right afterwards, so that a next use costs little.
     """
-    aside = built.env.with_name(f"{built.env.name}.aside")
+    aside, spare = (built.env.with_name(f"{built.env.name}.{name}") for name in ("aside", "spare"))
     os.rename(built.env, aside)
     try:
-        shutil.copytree(aside, built.env, symlinks=True)
+        if built.env in _WHOLE:
+            os.rename(spare, built.env)
+        else:
+            shutil.copytree(aside, built.env, symlinks=True)
+            _WHOLE[built.env] = _files(built.env)
         yield built
     finally:
-        shutil.rmtree(os.fsencode(built.env))
+        _make_whole(built.env, aside, _WHOLE[built.env])
+        os.rename(built.env, spare)
         os.rename(aside, built.env)
