@@ -76,6 +76,7 @@ class Code(StrEnum):
     BYTECODE_FOREIGN = "bytecode-foreign"
     SCRIPT_ALTERED = "script-altered"
     SHARED_WITH_CACHE = "shared-with-cache"
+    FINGERPRINT_MISMATCH = "fingerprint-mismatch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

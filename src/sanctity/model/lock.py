@@ -92,6 +92,7 @@ class Pin:
     *name* is normalised (PEP 503); *version* is as written, empty where the lock has none (a dynamic version of a folder
     or repository); *marker* is the pin's own condition (uv's resolution markers are joined by ``or``); *optional* are the
     extra edges each extra of this pin switches on; *where* is the place in the document, such as ``package[12]``.
+    *specifier* is what a requirements row says that pins no version, such as ``>=1.2``, else empty.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Pin:
     marker: str = ""
     requires_python: str = ""
     where: str = ""
+    specifier: str = ""
 
 
 class RootKind(StrEnum):
@@ -148,6 +150,7 @@ class Lock:
     """A lock: *path* as the user named it, *digest* of the file's bytes, and what it says.
 
     For a requirements tree *digest* is over the canonical list of (path, sha256) of all files read.
+    *requires_python* (here and of a pin) is a PEP 440 specifier; Poetry's may be several, joined by ``||``: any may hold.
     *generator* is the tool that wrote it, as far as the document says (``pip-compile``, ``uv``, ``Poetry 2.1.3``).
     """
 

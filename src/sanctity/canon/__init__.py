@@ -1,0 +1,1 @@
+"""The canonical content of a distribution: one rule for what is installed and for a wheel that never was."""

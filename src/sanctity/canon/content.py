@@ -1,0 +1,104 @@
+"""The canonical content of a distribution, and the digest over it: the scheme ``content/1``.
+
+A distribution's content is a set of (key, value) rows. Keys are ``lib/…`` (relative to site-packages), ``scripts/NAME``,
+``headers/…`` and ``data/…`` (relative to the prefix); values are ``sha256:…`` of the bytes, or ``ep:module:attribute`` for
+a script that is exactly an entry point's wrapper. Left out are bytecode in ``__pycache__`` and what installers write about
+themselves (`LEFT_OUT`). No file modes, no times, no order. The digest is the SHA-256 of the canonical JSON of the sorted
+rows, so it is the same whoever installed a wheel, wherever, and the same when computed from the wheel alone
+(docs/content-digest.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.digest import ContentDigest, Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "LEFT_OUT",
+    "content_digest",
+    "installed_key",
+    "is_cached_bytecode",
+    "normalise_wheel_metadata",
+    "normalised_script",
+    "wheel_key",
+]
+
+#: Files of a dist-info that state who installed, from where and for whom, and so are no content.
+LEFT_OUT: Final = frozenset(
+    {
+        "INSTALLER",
+        "RECORD",
+        "RECORD.jws",
+        "RECORD.p7s",
+        "REQUESTED",
+        "direct_url.json",
+        "provenance_url.json",
+        "uv_build.json",
+        "uv_cache.json",
+    }
+)
+
+_HEADERS: Final = re.compile(r"include/(?:site/)?python\d+\.\d+t?/[^/]+/(.+)")
+_SITE_IN_DATA: Final = re.compile(r"lib(?:64)?/python\d+\.\d+t?/site-packages/(.+)")
+
+
+def is_cached_bytecode(path: str) -> bool:
+    """Whether *path* is bytecode under ``__pycache__``; a sourceless module elsewhere is code like any other."""
+    return path.endswith((".pyc", ".pyo")) and (path.startswith("__pycache__/") or "/__pycache__/" in path)
+
+
+def installed_key(path: str, *, site: str, scripts: str) -> str:
+    """The key of an installed file whose *path* is relative to the prefix."""
+    if path.startswith(site) and path[len(site) : len(site) + 1] == "/":
+        return "lib" + path[len(site) :]
+    head, _, name = path.rpartition("/")
+    if head == scripts:
+        return f"scripts/{name}"
+    headers = _HEADERS.fullmatch(path)
+    if headers is not None:
+        return f"headers/{headers[1]}"
+    other = _SITE_IN_DATA.fullmatch(path)  # lib64 of a venv is a link to lib
+    return f"lib/{other[1]}" if other is not None else f"data/{path}"
+
+
+def wheel_key(member: str, *, data: str) -> str:
+    """The key of a wheel's *member*; *data* is ``NAME-VERSION.data/``, which need not exist."""
+    if not member.startswith(data):
+        return f"lib/{member}"
+    scheme, _, rest = member[len(data) :].partition("/")
+    if scheme in {"purelib", "platlib"}:
+        return f"lib/{rest}"
+    if scheme in {"scripts", "headers"}:
+        return f"{scheme}/{rest}"
+    return installed_key(rest, site="\0", scripts="bin")
+
+
+def normalised_script(interpreter: str, rest: bytes, data: bytes, *, ours: bool) -> bytes:
+    """A script's bytes with its interpreter line normalised to ``#!python`` where the interpreter is *ours*."""
+    return b"#!python\n" + rest if ours and interpreter else data
+
+
+def normalise_wheel_metadata(data: bytes) -> bytes:
+    """What of a ``WHEEL`` file is content for a distribution that was built here: its Tag, Build and Root-Is-Purelib lines.
+
+    The Generator line names the builder's version, and differs between two builds of the same source.
+    """
+    kept = (b"tag:", b"build:", b"root-is-purelib:")
+    return b"\n".join(sorted(line.strip() for line in data.splitlines() if line.lower().startswith(kept))) + b"\n"
+
+
+def content_digest(rows: Iterable[tuple[str, str]]) -> ContentDigest:
+    """The digest over (key, value) rows in any order; repetitions count once.
+
+    Raises:
+        ValueError: a key is not UTF-8 text.
+    """
+    text = json.dumps(sorted(set(rows)), separators=(",", ":"), ensure_ascii=False)
+    return ContentDigest(Digest("sha256", hashlib.sha256(text.encode()).hexdigest()))

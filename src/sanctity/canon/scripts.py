@@ -1,0 +1,152 @@
+"""Scripts: which interpreter one starts, and whether it is exactly the wrapper of an entry point.
+
+Installers write the same wrapper in at least five texts and with three kinds of first line (docs/concepts.md), so a
+wrapper is proven by its syntax tree and never by its text: imports, one call, nothing else. Anything unproven is hashed.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from functools import cache, lru_cache
+from typing import Final
+
+__all__ = ["EntryPointError", "parse_entry_points", "split_interpreter", "wrapper_target"]
+
+#: A larger file is no generated wrapper; the longest seen has 400 bytes.
+_LARGEST: Final = 16384
+
+_POLYGLOT: Final = re.compile(
+    rb"""\#!/bin/sh\r?\n
+    '''exec'[ ](?P<quoted>"[^"\n]*"|'[^'\n]*'|"\$\(dirname[^\n]*?\)"/'[^'\n]*'|[^\s"'\n]+)[ ]"\$0"[ ]"\$@"\r?\n
+    '[ ]'''\r?\n""",
+    re.VERBOSE,
+)
+_RELOCATABLE: Final = re.compile(r""""\$\(dirname -- "\$\(realpath -- "\$0"\)"\)"/'(python[0-9.]*)' ?""")
+_ATTRIBUTE: Final = re.compile(r"\s*(?P<module>[\w.]+)\s*:\s*(?P<attribute>[\w.]+)\s*(?:\[.*\])?\s*")
+
+
+class EntryPointError(ValueError):
+    """entry_points.txt can not be read."""
+
+
+def parse_entry_points(text: str) -> dict[str, str]:
+    """The scripts that an ``entry_points.txt`` declares: name to ``module:attribute``; extras in brackets are dropped.
+
+    Raises:
+        EntryPointError: the text is no entry-points file, or a script's target is not ``module:attribute``.
+    """
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise EntryPointError(str(error).partition("\n")[0]) from error
+    found: dict[str, str] = {}
+    for section in ("console_scripts", "gui_scripts"):
+        if not parser.has_section(section):
+            continue
+        for name, value in parser.items(section):
+            match = _ATTRIBUTE.fullmatch(value)
+            if match is None or "/" in name or "\0" in name or name in {"", ".", ".."}:
+                raise EntryPointError(f"{name[:60]} = {value[:120]!r} is not a script")
+            found[name] = f"{match['module']}:{match['attribute']}"
+    return found
+
+
+def split_interpreter(data: bytes) -> tuple[str, bytes]:
+    r"""The interpreter that a script's first line (or its three-line ``/bin/sh`` form) starts, and the bytes after it.
+
+    The interpreter is the whole text behind ``#!``, since a path may hold blanks. uv's relocatable form yields
+    ``$ORIGIN/python``. A file that starts no interpreter, or ``/usr/bin/env``, yields an empty one and all of its bytes.
+    """
+    if not data.startswith(b"#!"):
+        return "", data
+    match = _POLYGLOT.match(data)
+    if match is not None:
+        text = match["quoted"].decode("utf-8", "surrogateescape")
+        relocatable = _RELOCATABLE.fullmatch(text)
+        path = f"$ORIGIN/{relocatable[1]}" if relocatable else text.strip("\"'")
+        return path, data[match.end() :]
+    line, newline, rest = data.partition(b"\n")
+    if not newline:
+        rest = b""
+    return line[2:].decode("utf-8", "surrogateescape").strip(), rest
+
+
+def _argument_fixes() -> frozenset[str]:
+    texts = (
+        "sys.argv[0] = sys.argv[0].removesuffix('.exe')",
+        r"sys.argv[0] = re.sub(r'(-script\.pyw|\.exe)?$', '', sys.argv[0])",
+        r"sys.argv[0] = re.sub(r'(-script\.pyw?|\.exe)?$', '', sys.argv[0])",
+        (
+            "if sys.argv[0].endswith('-script.pyw'):\n    sys.argv[0] = sys.argv[0][:-11]\n"
+            "elif sys.argv[0].endswith('.exe'):\n    sys.argv[0] = sys.argv[0][:-4]"
+        ),
+        "if sys.argv[0].endswith('.exe'):\n    sys.argv[0] = sys.argv[0][:-4]",
+    )
+    return frozenset(ast.dump(ast.parse(text).body[0]) for text in texts)
+
+
+@cache
+def _known_argument_fixes() -> frozenset[str]:
+    return _argument_fixes()
+
+
+@cache
+def _main_test() -> str:
+    return ast.dump(ast.parse("__name__ == '__main__'", mode="eval").body)
+
+
+def _dotted(node: ast.expr) -> str:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    parts.append(node.id)
+    return ".".join(reversed(parts))
+
+
+@lru_cache(maxsize=4096)
+def wrapper_target(source: bytes) -> str:
+    """``module:attribute`` if *source* is nothing but the wrapper of that entry point, else an empty text.
+
+    The whole file is parsed, its first line included, since a coding cookie counts by line number. Accepted are
+    ``import sys``, ``import re``, one ``from MODULE import ROOT``, and under ``if __name__ == '__main__':`` at most one
+    known adjustment of ``sys.argv[0]`` followed by ``sys.exit(ROOT.ATTRIBUTE())``.
+    """
+    if len(source) > _LARGEST:
+        return ""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    module = root = ""
+    for statement in body[:-1]:
+        match statement:
+            case ast.Import(names=[ast.alias(name="sys" | "re", asname=None)]):
+                pass
+            case ast.ImportFrom(module=str(name), names=[ast.alias(name=imported, asname=None)], level=0) if not module:
+                module, root = name, imported
+            case _:
+                return ""
+    match body[-1] if body else None:
+        case ast.If(test=test, body=[*fixes, ast.Expr(value=call)], orelse=[]) if ast.dump(test) == _main_test():
+            pass
+        case _:
+            return ""
+    if len(fixes) > 1 or (fixes and ast.dump(fixes[0]) not in _known_argument_fixes()):
+        return ""
+    match call:
+        case ast.Call(func=function, args=[ast.Call(func=target, args=[], keywords=[])], keywords=[]) if (
+            _dotted(function) == "sys.exit"
+        ):
+            attribute = _dotted(target)
+        case _:
+            return ""
+    if not module or attribute.partition(".")[0] != root or root == "*":
+        return ""
+    return f"{module}:{attribute}"

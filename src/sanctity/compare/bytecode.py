@@ -1,0 +1,108 @@
+"""Bytecode by its header: would import run it, and in whose place?
+
+Source: PEP 3147 (names), PEP 552 (headers), `importlib._bootstrap_external`. At this depth the code itself is not looked at:
+bytecode forged under a matching header is seen only at depth ``artifact``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.drift import Code, Drift, Severity, Unchecked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sanctity.compare.ownership import Ownership
+    from sanctity.model.environment import Environment, FileEntry
+
+__all__ = ["MAGIC", "compare_bytecode"]
+
+#: The magic number of each released minor version, from CPython's ``Include/internal/pycore_magic_number.h``.
+MAGIC: Final = {
+    "3.8": 3413,
+    "3.9": 3425,
+    "3.10": 3439,
+    "3.11": 3495,
+    "3.12": 3531,
+    "3.13": 3571,
+    "3.14": 3627,
+}
+_NAME: Final = re.compile(r"(?P<stem>.+)\.(?P<tag>[a-z]+-?\d+)(?:\.opt-(?P<level>[0-9A-Za-z]+))?\.pyc")
+_UNCHECKED_HASH, _CHECKED_HASH = 1, 3
+
+
+def _state(environment: Environment, entry: FileEntry, source: FileEntry) -> str:
+    """``fits``, ``stale`` or ``unchecked``: what import would make of bytecode beside its source."""
+    header = entry.header
+    if len(header) < 16 or header[2:4] != b"\r\n":
+        return "stale"
+    magic = MAGIC.get(environment.layout.version)
+    if magic is not None and int.from_bytes(header[:2], "little") != magic:
+        return "stale"
+    flags = int.from_bytes(header[4:8], "little")
+    if flags == _UNCHECKED_HASH:
+        return "unchecked"
+    if flags == _CHECKED_HASH:
+        return "fits"
+    if flags:
+        return "stale"
+    mtime = source.mtime_ns // 1_000_000_000 & 0xFFFFFFFF
+    fits = int.from_bytes(header[8:12], "little") == mtime and int.from_bytes(header[12:16], "little") == source.size & 0xFFFFFFFF
+    return "fits" if fits else "stale"
+
+
+def compare_bytecode(environment: Environment, ownership: Ownership) -> Iterator[Drift | Unchecked]:
+    """Judge every file in a ``__pycache__`` of site-packages by name and header."""
+    tag = environment.interpreter.implementation + environment.layout.version.replace(".", "")
+    fits = 0
+    counts = {Code.BYTECODE_STALE: 0, Code.BYTECODE_FOREIGN: 0, Code.BYTECODE_ORPHAN: 0}
+    examples: dict[Code, str] = {}
+
+    def count(code: Code, path: str) -> None:
+        counts[code] += 1
+        examples.setdefault(code, ownership.shown(path))
+
+    for entry in environment.files:
+        path = entry.path
+        if "/__pycache__/" not in path or not ownership.in_site(path) or entry.problem:
+            continue
+        folder, _, name = path.rpartition("/__pycache__/")
+        match = _NAME.fullmatch(name)
+        if match is None or match["tag"].replace("-", "") != tag:
+            count(Code.BYTECODE_FOREIGN, path)
+            continue
+        source = ownership.files.get(f"{folder}/{match['stem']}.py")
+        if source is None:
+            count(Code.BYTECODE_ORPHAN, path)
+            continue
+        state = _state(environment, entry, source)
+        if state == "unchecked":
+            owner = ownership.owners.get(source.path)
+            yield Drift(
+                code=Code.BYTECODE_UNCHECKED,
+                distribution=owner.name if owner else "",
+                version=owner.version if owner else "",
+                path=ownership.shown(path),
+                message=f"import runs it in place of {ownership.shown(source.path)} and never compares the two",
+            )
+        elif state == "stale":
+            count(Code.BYTECODE_STALE, path)
+        else:
+            fits += 1
+    words = {
+        Code.BYTECODE_STALE: "its header does not fit its source, so import ignores it",
+        Code.BYTECODE_FOREIGN: "written for another program or another Python; import does not look at it",
+        Code.BYTECODE_ORPHAN: "its source is gone; in __pycache__ import does not look at it",
+    }
+    for code, found in counts.items():
+        if found:
+            yield Drift(code=code, severity=Severity.NOTE, gating=False, path=examples[code], count=found, message=words[code])
+    if fits:
+        yield Unchecked(
+            code="bytecode",
+            what="code of bytecode files",
+            reason="RECORD has no hash for it; compared by its header only",
+            count=fits,
+        )

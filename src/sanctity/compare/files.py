@@ -1,0 +1,352 @@
+"""Every claimed file against its RECORD row, and every file that nobody claims.
+
+RECORD is the environment's own word, so agreement is consistency and no more. A claimed file is compared by digest, whatever its
+kind; an unclaimed one gates where Python could import it or run it at start-up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.drift import Code, Drift, Severity, Unchecked
+from sanctity.model.environment import FileKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
+    from sanctity.compare.ownership import Ownership
+    from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow
+
+__all__ = [
+    "KNOWN_HOOKS",
+    "compare_claimed",
+    "compare_problems",
+    "compare_shared",
+    "compare_unclaimed",
+    "is_cached",
+    "unclaimed_code",
+]
+
+#: Start-up files that well-known tools write and claim in no RECORD, by the exact SHA-256 of their bytes and never by name.
+KNOWN_HOOKS: Final[dict[str, str]] = {}
+
+_IMPORTABLE: Final = (".py", ".pyc", ".pyo", ".pyw", ".so", ".pyd", ".pth", ".start", ".egg-link", ".zip", ".egg", ".whl")
+_NO_HASH: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
+_HOOK_NAME: Final = re.compile(r"[^/]*\.(?:pth|start)|(?:site|user)customize(?:/__init__)?\.(?:py|pyc|pyd|[\w.-]*so)")
+_INSTALLERS_OWN: Final = frozenset({".lock", ".gitignore", "CACHEDIR.TAG", "pyvenv.cfg", "pydoc.bat", "Activate.ps1"})
+_LOADS_CODE: Final = frozenset({"entry_points.txt", "METADATA", "RECORD"})
+_MODULE: Final = re.compile(r"(?P<stem>[^./]+)(?:\.(?:cpython|cp|abi|pypy)[\w-]*)?\.(?:so|pyd)")
+_INTERPRETER: Final = re.compile(
+    r"(?:python|pypy)[0-9.]*t?(?:-config)?(?:\.exe)?|activate(?:[._].*)?|deactivate(?:\..*)?", re.IGNORECASE
+)
+
+
+def is_cached(path: str) -> bool:
+    """Whether *path* lies in a ``__pycache__`` folder."""
+    return "__pycache__/" in path
+
+
+def _name(digest: bytes) -> str:
+    return f"sha256:{digest.hex()}" if digest else ""
+
+
+def compare_claimed(environment: Environment, ownership: Ownership, seeds: AbstractSet[str]) -> list[Drift]:
+    """Compare every RECORD row with what is there. A seed's drift is reported but does not gate."""
+    drifts: list[Drift] = []
+    regenerated = frozenset(environment.regenerated)
+    others = {(path, algorithm): digest for path, algorithm, digest in environment.other_digests}
+    for item in environment.distributions:
+        is_seed = item.key in seeds
+        for fault in item.faults:
+            code = Code(fault.code)
+            drifts.append(
+                _drift(code, item, ownership.shown(fault.path), is_seed=is_seed, message=fault.message),
+            )
+        scripts = {script.path: script for script in item.scripts}
+        drifts.extend(
+            _drift(Code.SCRIPT_ALTERED, item, script.path, is_seed=is_seed, message=script.fault, expected=f"ep:{script.declared}")
+            for script in item.scripts
+            if script.fault
+        )
+        files = ownership.files
+        for row in item.record or ():
+            path = row.path
+            entry = files.get(path)
+            if entry is not None and row.digest and entry.digest == row.digest:
+                continue
+            if is_cached(path) and path.endswith((".pyc", ".pyo")):
+                continue  # judged by its header, see compare.bytecode
+            if entry is None:
+                if not _may_be_absent(environment, row, is_seed=is_seed):
+                    drifts.append(
+                        _drift(Code.FILE_MISSING, item, ownership.shown(path), is_seed=is_seed, expected=_name(row.digest))
+                    )
+            elif entry.problem:
+                continue  # told by compare_problems, which makes the verdict undecided
+            elif entry.kind not in {FileKind.FILE, FileKind.LINK}:
+                words = f"it is a {entry.kind}, not a file"
+                drifts.append(
+                    _drift(
+                        Code.FILE_ALTERED, item, ownership.shown(path), is_seed=is_seed, expected=_name(row.digest), message=words
+                    )
+                )
+            elif not row.digest:
+                if path.rpartition("/")[2] in _NO_HASH and path.startswith(item.home + "/"):
+                    continue
+                words = "its RECORD row has no hash, so it can not be compared"
+                drifts.append(_drift(Code.RECORD_INVALID, item, ownership.shown(path), is_seed=is_seed, message=words))
+            elif others.get((path, row.algorithm)) == row.digest:
+                continue
+            elif path in scripts and scripts[path].fault:
+                continue  # told above, in better words
+            else:
+                drifts.append(_altered(environment, ownership, item, row, entry, is_seed=is_seed, regenerated=path in regenerated))
+    return drifts
+
+
+def _may_be_absent(environment: Environment, row: RecordRow, *, is_seed: bool) -> bool:
+    """Rows that need no file: bytecode anybody may delete, and the false rows that virtualenv writes for its seeds."""
+    if row.path.endswith((".pyc", ".pyo")) and not row.digest:
+        return True
+    return is_seed and (not row.digest or row.path in environment.folders)
+
+
+def _altered(
+    environment: Environment,
+    ownership: Ownership,
+    item: Distribution,
+    row: RecordRow,
+    entry: FileEntry,
+    *,
+    is_seed: bool,
+    regenerated: bool,
+) -> Drift:
+    path = row.path
+    shared = entry.links > 1 or entry.kind is FileKind.LINK
+    expected, actual = _name(row.digest), _name(entry.digest)
+    shown = ownership.shown(path)
+    winner = next(
+        (rival for rival, claim in ownership.rivals.get(path, ()) if rival is not item and claim.digest == entry.digest),
+        None,
+    )
+    if winner is not None:
+        words = f"{winner.name} {winner.version} owns the same path, and its bytes are there"
+        return _drift(Code.FILE_CLOBBERED, item, shown, is_seed=is_seed, message=words, expected=expected, actual=actual)
+    if path.startswith(environment.layout.scripts + "/"):
+        declared = any(script.path == path and script.declared for script in item.scripts)
+        code = Code.SCRIPT_ALTERED if declared else Code.FILE_ALTERED
+        words = "it is still its entry point's wrapper, but not the bytes that RECORD states" if declared else ""
+        return _drift(code, item, shown, is_seed=is_seed, message=words, expected=expected, actual=actual, shared=shared)
+    if ownership.in_site(path):
+        return _drift(Code.FILE_ALTERED, item, shown, is_seed=is_seed, expected=expected, actual=actual, shared=shared)
+    if regenerated:
+        return Drift(
+            code=Code.DATA_ALTERED,
+            severity=Severity.NOTE,
+            gating=False,
+            distribution=item.name,
+            version=item.version,
+            path=shown,
+            expected=expected,
+            actual=actual,
+            message="rewritten by `ipykernel install`: it starts this environment's own interpreter, and nothing else",
+        )
+    return _drift(Code.DATA_ALTERED, item, shown, is_seed=is_seed, expected=expected, actual=actual, shared=shared)
+
+
+def _drift(
+    code: Code,
+    item: Distribution,
+    path: str,
+    *,
+    is_seed: bool,
+    message: str = "",
+    expected: str = "",
+    actual: str = "",
+    shared: bool = False,
+) -> Drift:
+    return Drift(
+        code=code,
+        severity=Severity.WARNING if is_seed else Severity.ERROR,
+        gating=not is_seed,
+        distribution=item.name,
+        version=item.version,
+        path=path,
+        expected=expected,
+        actual=actual,
+        message=message,
+        shared=shared,
+    )
+
+
+class _Folders:
+    """The claimed files by folder, built once there is an unclaimed file to place."""
+
+    def __init__(self, ownership: Ownership) -> None:
+        self.ownership = ownership
+        self.names: dict[str, list[str]] = {}
+        for path in ownership.owners:
+            folder, _, name = path.rpartition("/")
+            self.names.setdefault(folder, []).append(name)
+
+    def nearest_owner(self, path: str) -> tuple[str, str]:
+        """Name and version of the distribution whose folder an unclaimed file lies in, if just one owns files there."""
+        folder = path.rpartition("/")[0]
+        while folder and folder not in self.ownership.site:
+            names = self.names.get(folder)
+            if names:
+                found = {self.ownership.owners[f"{folder}/{name}"] for name in names}
+                owner = found.pop()
+                return ("", "") if found else (owner.name, owner.version)
+            folder = folder.rpartition("/")[0]
+        return "", ""
+
+    def shadowed(self, path: str) -> str:
+        """The claimed module that an unclaimed extension or package at *path* would be imported in place of, or an empty text."""
+        folder, _, name = path.rpartition("/")
+        owners = self.ownership.owners
+        match = _MODULE.fullmatch(name)
+        if match is not None:
+            stem = f"{folder}/{match['stem']}"
+            for candidate in (f"{stem}.py", f"{stem}/__init__.py"):
+                if candidate in owners:
+                    return candidate
+            same = (
+                claimed
+                for claimed in self.names.get(folder, ())
+                if _MODULE.fullmatch(claimed) and claimed.startswith(match["stem"] + ".")
+            )
+            return next((f"{folder}/{claimed}" for claimed in same), "")
+        if name.startswith("__init__."):
+            return next((candidate for candidate in (f"{folder}.py", f"{folder}.so") if candidate in owners), "")
+        return ""
+
+
+def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: FileEntry) -> bool:
+    """Whether an unclaimed file could be imported or run at start-up, so that it gates."""
+    path = entry.path
+    if not ownership.in_site(path) or is_cached(path):
+        return False
+    if entry.digest and entry.digest.hex() in KNOWN_HOOKS:
+        return False
+    if entry.kind in {FileKind.LINK, FileKind.DIRLINK, FileKind.DANGLING, FileKind.LOOP}:
+        return True
+    head, _, name = path.rpartition("/")
+    if head.endswith(".dist-info"):
+        return name in _LOADS_CODE and any(item.home == head and item.record is not None for item in environment.distributions)
+    return name.lower().endswith(_IMPORTABLE)
+
+
+def unclaimed_code(environment: Environment, ownership: Ownership) -> tuple[tuple[str, bytes], ...]:
+    """(path, raw digest) of every unclaimed file that gates, for the fingerprint; hooks are a part of their own."""
+    return tuple(
+        (entry.path, entry.digest or entry.target.encode("utf-8", "surrogateescape"))
+        for entry in ownership.unclaimed
+        if is_unclaimed_code(environment, ownership, entry) and not _HOOK_NAME.fullmatch(ownership.shown(entry.path))
+    )
+
+
+def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterator[Drift]:
+    """Name every unclaimed file that gates, and count the others."""
+    without_record = tuple(item.home + "/" for item in environment.distributions if item.record is None)
+    known: list[str] = []
+    harmless: Counter[str] = Counter()
+    programs: list[str] = []
+    folders: _Folders | None = None
+    for entry in ownership.unclaimed:
+        path = entry.path
+        shown = ownership.shown(path)
+        if not ownership.in_site(path):
+            name = path.rpartition("/")[2]
+            scripts = environment.layout.scripts + "/"
+            if (
+                environment.layout.virtual
+                and path.startswith(scripts)
+                and not _INTERPRETER.fullmatch(name)
+                and name not in _INSTALLERS_OWN
+            ):
+                programs.append(path)
+            continue
+        if is_cached(path) or path.startswith(without_record) or _HOOK_NAME.fullmatch(shown):
+            continue
+        if entry.digest and entry.digest.hex() in KNOWN_HOOKS:
+            known.append(shown)
+            continue
+        if not is_unclaimed_code(environment, ownership, entry):
+            harmless[shown.partition("/")[0]] += 1
+            continue
+        folders = folders or _Folders(ownership)
+        name, version = folders.nearest_owner(path)
+        code, words = Code.FILE_UNCLAIMED, ""
+        if entry.kind not in {FileKind.FILE, FileKind.LINK}:
+            words = f"a {entry.kind}" + (f" to {entry.target}" if entry.target else "")
+        elif entry.kind is FileKind.LINK:
+            words = f"a symbolic link to {entry.target}"
+        elif shadowed := folders.shadowed(path):
+            code, words = Code.PATH_SHADOW, f"import takes it in place of {ownership.shown(shadowed)}"
+            owner = ownership.owners[shadowed]
+            name, version = owner.name, owner.version
+        elif shown.endswith((".pyc", ".pyo")):
+            code, words = Code.BYTECODE_ORPHAN, "a module without source: import runs it as it is"
+            if path[:-1] in ownership.files:
+                code, words = Code.FILE_UNCLAIMED, "bytecode in the place of sourceless modules"
+        yield Drift(code=code, distribution=name, version=version, path=shown, actual=_name(entry.digest), message=words)
+    for folder, count in sorted(harmless.items()):
+        yield Drift(
+            code=Code.FILE_UNCLAIMED,
+            severity=Severity.NOTE,
+            gating=False,
+            path=folder,
+            count=count,
+            message="no RECORD claims it, but import can not take it for code",
+        )
+    for path in programs:
+        yield Drift(
+            code=Code.FILE_UNCLAIMED, severity=Severity.NOTE, gating=False, path=path, message="a program that no RECORD claims"
+        )
+    if known:
+        yield Drift(
+            code=Code.PTH_HOOK,
+            severity=Severity.NOTE,
+            gating=False,
+            path=", ".join(known),
+            count=len(known),
+            message="written by virtualenv or uv, and known by its digest",
+        )
+
+
+def compare_shared(ownership: Ownership) -> Iterator[Drift]:
+    """One note on the claimed files that other environments share, since an edit there is an edit here."""
+    hard = sum(1 for path in ownership.owners if (entry := ownership.files.get(path)) is not None and entry.links > 1)
+    symbolic = sum(
+        1 for path in ownership.owners if (entry := ownership.files.get(path)) is not None and entry.kind is FileKind.LINK
+    )
+    for count, kind in ((hard, "hard"), (symbolic, "symbolic")):
+        if count:
+            yield Drift(
+                code=Code.SHARED_WITH_CACHE,
+                severity=Severity.NOTE,
+                gating=False,
+                count=count,
+                message=f"{count:,} files are {kind} links into a shared cache: an edit in another environment is an edit here",
+            )
+
+
+def compare_problems(environment: Environment, ownership: Ownership) -> Iterator[Unchecked]:
+    """What could not be looked at, and whether it was in scope: claimed files, code, and folders that may hold some."""
+    for problem in environment.problems:
+        cached = is_cached(problem.path) or problem.path.endswith("__pycache__")
+        in_scope = problem.path in ownership.owners or (
+            not cached and (not environment.layout.virtual or problem.path == "." or _may_hold_code(environment, problem.path))
+        )
+        yield Unchecked(code=problem.code, what=ownership.shown(problem.path), reason=problem.reason, in_scope=in_scope)
+
+
+def _may_hold_code(environment: Environment, path: str) -> bool:
+    site = environment.layout.site
+    return path == "pyvenv.cfg" or any(
+        path.startswith(folder) or folder.startswith(path + "/") for folder in (*site, environment.layout.scripts)
+    )

@@ -1,0 +1,85 @@
+"""The start-up surface: what runs before the program's first line, and whether anybody answers for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sanctity.compare.files import KNOWN_HOOKS
+from sanctity.model.drift import Code, Drift, Severity
+from sanctity.model.environment import HookKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
+    from sanctity.compare.ownership import Ownership
+    from sanctity.model.environment import Environment
+
+__all__ = ["compare_interpreter", "compare_startup"]
+
+_CODES: Final = {
+    HookKind.PTH_CODE: Code.PTH_HOOK,
+    HookKind.PTH_PATH: Code.PTH_HOOK,
+    HookKind.START: Code.PTH_HOOK,
+    HookKind.CUSTOMIZE: Code.CUSTOMIZE_HOOK,
+    HookKind.PATH_FILE: Code.PTH_HOOK,
+    HookKind.SYSTEM_SITE: Code.SYSTEM_SITE,
+    HookKind.STDLIB_ZIP: Code.PATH_SHADOW,
+}
+_CLAIMABLE: Final = (HookKind.PTH_CODE, HookKind.PTH_PATH, HookKind.START, HookKind.CUSTOMIZE)
+
+
+def compare_startup(environment: Environment, ownership: Ownership, seeds: AbstractSet[str]) -> Iterator[Drift]:
+    """Hooks that a distribution claims are one note, however many; any other gates, but for known tools' by their digest.
+
+    A claimed hook whose bytes differ from its RECORD is told as `file-altered`, with the other files.
+    """
+    claimed: list[str] = []
+    for hook in environment.hooks:
+        shown = ownership.shown(hook.path)
+        owner = ownership.owners.get(hook.path)
+        if owner is not None and hook.kind in _CLAIMABLE:
+            editable = owner.origin is not None and owner.origin.editable
+            if owner.key not in seeds and not (editable and hook.kind is HookKind.PTH_PATH):
+                claimed.append(f"{owner.name} {shown}")
+            continue
+        if hook.kind in _CLAIMABLE and hook.digest.hex() in KNOWN_HOOKS:
+            continue
+        actual = f"sha256:{hook.digest.hex()}" if hook.digest else ""
+        yield Drift(code=_CODES[hook.kind], path=shown, actual=actual, message=_words(hook.kind, hook.effect))
+    if claimed:
+        yield Drift(
+            code=Code.PTH_HOOK,
+            severity=Severity.NOTE,
+            gating=False,
+            path=", ".join(claimed),
+            count=len(claimed),
+            message="runs at every start of Python; an installed distribution claims it",
+        )
+
+
+def _words(kind: HookKind, effect: str) -> str:
+    match kind:
+        case HookKind.PTH_CODE | HookKind.START:
+            return f"runs at every start of Python, and no distribution claims it: {effect}"
+        case HookKind.PTH_PATH:
+            return f"adds to sys.path, and no distribution claims it: {effect}"
+        case HookKind.CUSTOMIZE:
+            return "is imported at every start of Python, and no distribution claims it"
+        case HookKind.SYSTEM_SITE:
+            return f"{effect}: the base interpreter's packages can be imported too"
+        case HookKind.PATH_FILE | HookKind.STDLIB_ZIP:
+            return effect
+
+
+def compare_interpreter(environment: Environment) -> Iterator[Drift]:
+    """What contradicts itself about the interpreter: who it is, where its library is, what pyvenv.cfg claims."""
+    for fault in environment.interpreter.faults:
+        claim = fault.code == "interpreter-claim"
+        yield Drift(
+            code=Code.INTERPRETER_CHANGED,
+            severity=Severity.WARNING if claim else Severity.ERROR,
+            gating=not claim,
+            path=fault.path,
+            message=fault.message,
+        )

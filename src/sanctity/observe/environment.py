@@ -1,0 +1,359 @@
+"""An environment, looked at from outside: the one place where the other rooms' findings become an `Environment`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from sanctity.canon.content import (
+    LEFT_OUT,
+    content_digest,
+    installed_key,
+    is_cached_bytecode,
+    normalise_wheel_metadata,
+    normalised_script,
+)
+from sanctity.canon.scripts import EntryPointError, parse_entry_points, split_interpreter, wrapper_target
+from sanctity.errors import NoEnvironmentError
+from sanctity.model.drift import Depth
+from sanctity.model.environment import (
+    Distribution,
+    Environment,
+    FileEntry,
+    FileKind,
+    Interpreter,
+    Layout,
+    LookedAtFrom,
+    Problem,
+    RecordFault,
+    Script,
+)
+from sanctity.observe.distributions import metadata_homes, observe_distribution
+from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
+from sanctity.observe.startup import observe_hooks
+from sanctity.observe.view import View
+from sanctity.observe.walk import Tree, default_workers, read_each, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["observe_environment"]
+
+_LARGEST_SCRIPT: Final = 1 << 20
+_PYTHON_FOLDER: Final = re.compile(r"(?:python|pypy)(\d+\.\d+)t?")
+_READ: Final = (FileKind.FILE, FileKind.LINK)
+
+
+def _never_tick(_done: int, _found: int) -> None:
+    return
+
+
+def observe_environment(
+    prefix: str,
+    *,
+    depth: Depth,
+    clock: Callable[[], float],
+    root: str = "",
+    workers: int = 0,
+    tick: Callable[[int, int], None] = _never_tick,
+) -> Environment:
+    """Look at the environment at *prefix*, an absolute path as the environment itself sees it, below *root* if one is given.
+
+    At depth ``version`` only metadata is read; at ``record`` every file, by *workers* processes (0: as many as there are
+    processors). *tick* is told (files read, files found). Nothing of the environment is run or imported.
+
+    Raises:
+        NoEnvironmentError: *prefix* holds no site-packages folder.
+        ObservationError: the tree can not be read at all.
+    """
+    view = View(root)
+    prefix = prefix.rstrip("/") or "/"
+    try:
+        configuration: Configuration | None = parse_pyvenv(view.read(f"{prefix}/pyvenv.cfg", 1 << 16))
+    except FileNotFoundError:
+        configuration = None
+    except OSError as error:
+        fault = RecordFault("interpreter-changed", "pyvenv.cfg", f"it can not be read: {error.strerror}")
+        configuration = Configuration(faults=(fault,))
+    scripts = "Scripts" if view.is_folder(f"{prefix}/Scripts") and not view.is_folder(f"{prefix}/bin") else "bin"
+    interpreter = observe_interpreter(view, prefix, scripts, configuration)
+    layout = _find_layout(view, prefix, scripts, interpreter, virtual=configuration is not None)
+    if configuration is None and _looks_virtual(prefix, interpreter):
+        fault = RecordFault("interpreter-changed", "pyvenv.cfg", "it is missing, so the interpreter does not know this environment")
+        interpreter = replace(interpreter, faults=(*interpreter.faults, fault))
+        layout = replace(layout, virtual=True)
+    itself = not root and os.path.realpath(sys.prefix) == os.path.realpath(prefix)
+    looked_at_from = LookedAtFrom.ITSELF if itself else LookedAtFrom.OUTSIDE
+    homes = [(site, entry) for site in layout.site for entry in metadata_homes(view, f"{prefix}/{site}")]
+    if depth is Depth.VERSION:
+        distributions = [observe_distribution(view, prefix, site, entry, records=False) for site, entry in homes]
+        return Environment(
+            prefix=prefix,
+            layout=layout,
+            interpreter=interpreter,
+            distributions=_sorted(distributions),
+            looked_at_from=looked_at_from,
+        )
+    distributions = []
+
+    def read_records() -> Iterator[None]:
+        for site, entry in homes:
+            distributions.append(observe_distribution(view, prefix, site, entry, records=True))
+            yield
+
+    starts = [""] if layout.virtual else [folder for folder in (*layout.site, scripts) if view.is_folder(f"{prefix}/{folder}")]
+    tree = walk(
+        view.host(prefix),
+        starts,
+        workers=workers or default_workers(),
+        clock=clock,
+        tick=tick,
+        meanwhile=read_records(),
+        resolve=(lambda path: view.host(view.real(f"{prefix}/{path}"))) if root else None,
+    )
+    files = {entry.path: entry for entry in tree.files}
+    absent = [row.path for item in distributions for row in item.record or () if row.path not in files and row.digest]
+    folders: frozenset[str] = frozenset()
+    if absent:
+        late = read_each(view.host(prefix), absent)
+        tree.problems.extend(late.problems)
+        tree.bytes += late.bytes
+        files.update((entry.path, entry) for entry in late.files)
+        folders = frozenset(path for path in absent if path not in files and view.is_folder(f"{prefix}/{path}"))
+    hooks, problems = observe_hooks(view, prefix, layout, interpreter, configuration, distributions)
+    tree.problems.extend(problems)
+    whole = _Whole(view, prefix, layout, files, tree)
+    found = _sorted([whole.complete(item) for item in distributions])
+    return Environment(
+        prefix=prefix,
+        layout=layout,
+        interpreter=interpreter,
+        distributions=found,
+        files=tuple(files[path] for path in sorted(files)),
+        hooks=hooks,
+        problems=tuple(sorted(set(tree.problems))),
+        regenerated=tuple(sorted(whole.regenerated(found))),
+        other_digests=tuple(whole.other_digests(found)),
+        folders=folders,
+        looked_at_from=looked_at_from,
+    )
+
+
+def _sorted(distributions: list[Distribution]) -> tuple[Distribution, ...]:
+    return tuple(sorted(distributions, key=lambda item: (item.key, item.version, item.home)))
+
+
+def _looks_virtual(prefix: str, interpreter: Interpreter) -> bool:
+    """Whether a prefix without pyvenv.cfg starts an interpreter that lies elsewhere, so that it was a virtual environment."""
+    return bool(interpreter.base) and interpreter.executable.startswith("/") and interpreter.base != prefix
+
+
+def _find_layout(view: View, prefix: str, scripts: str, interpreter: Interpreter, *, virtual: bool) -> Layout:
+    minor = ".".join(interpreter.version.split(".")[:2])
+    if scripts == "Scripts":
+        if not view.is_folder(f"{prefix}/Lib/site-packages"):
+            raise _no_site(prefix)
+        return Layout(site=("Lib/site-packages",), scripts=scripts, stdlib="Lib", version=minor, virtual=virtual)
+    known: dict[str, str] = {}
+    for library in ("lib", "lib64"):
+        if library == "lib64" and view.real(f"{prefix}/lib64") == view.real(f"{prefix}/lib"):
+            continue
+        for name in view.listing(f"{prefix}/{library}"):
+            match = _PYTHON_FOLDER.fullmatch(name)
+            if match and view.is_folder(f"{prefix}/{library}/{name}/site-packages"):
+                known[f"{library}/{name}/site-packages"] = match[1]
+    if not known:
+        raise _no_site(prefix)
+    version = minor if minor in known.values() else max(known.values(), key=lambda text: int(text.split(".")[1]))
+    site = tuple(folder for folder, of in known.items() if of == version)
+    return Layout(site=site, scripts=scripts, stdlib=os.path.dirname(site[0]), version=version, virtual=virtual)
+
+
+def _no_site(prefix: str) -> NoEnvironmentError:
+    return NoEnvironmentError(
+        "no-environment",
+        "there is no site-packages folder here, so this is no Python environment",
+        where=prefix,
+        hint="name the environment's own folder with --env DIR, or its interpreter with --python EXE",
+    )
+
+
+class _Whole:
+    """What is left to do once all files are read: scripts, content digests, rewritten data files."""
+
+    def __init__(self, view: View, prefix: str, layout: Layout, files: dict[str, FileEntry], tree: Tree) -> None:
+        self.view = view
+        self.prefix = prefix
+        self.layout = layout
+        self.files = files
+        self.tree = tree
+        self.scripts_folder = view.real(f"{prefix}/{layout.scripts}")
+        self.starts: dict[str, bool] = {}
+
+    def is_ours(self, interpreter: str) -> bool:
+        """Whether *interpreter* is exactly a python of this environment's scripts folder."""
+        known = self.starts.get(interpreter)
+        if known is None:
+            folder, _, name = interpreter.rpartition("/")
+            plain = re.fullmatch(r"(?:python|pypy)[0-9.]*t?", name) is not None
+            known = plain and (folder == "$ORIGIN" or (folder.startswith("/") and self.view.real(folder) == self.scripts_folder))
+            self.starts[interpreter] = known
+        return known
+
+    def read(self, entry: FileEntry) -> bytes | None:
+        """The bytes of a small file that was already hashed; None where they are no longer those."""
+        try:
+            data = self.view.read(f"{self.prefix}/{entry.path}", entry.size + 1)
+        except OSError as error:
+            self.tree.problems.append(Problem("unreadable", entry.path, error.strerror or "unreadable"))
+            return None
+        if hashlib.sha256(data).digest() != entry.digest:
+            self.tree.problems.append(Problem("changed-while-looking", entry.path, "it changed while it was looked at"))
+            return None
+        return data
+
+    def complete(self, item: Distribution) -> Distribution:
+        """*item* with its scripts and its content digest."""
+        if item.record is None:
+            return item
+        faults = list(item.faults)
+        declared = self._declared(item, faults)
+        scripts = self._scripts(item, declared)
+        by_path = {script.path: script for script in scripts}
+        site = os.path.dirname(item.home)
+        lib = site + "/"
+        home = item.home + "/"
+        rows: list[tuple[str, str]] = []
+        complete = True
+        files = self.files
+        for path, _, _, _ in item.record:
+            if path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path):
+                continue
+            if path.startswith(home) and path[len(home) :] in LEFT_OUT:
+                continue
+            entry = files.get(path)
+            if entry is None:
+                continue
+            if not entry.digest:
+                complete = False
+                continue
+            script = by_path.get(path)
+            if script is not None:
+                if script.target and not script.declared:
+                    continue
+                value = f"ep:{script.target}" if script.target else f"sha256:{script.canonical.hex()}"
+                rows.append((f"scripts/{script.name}", value))
+            elif item.built_here and path == home + "WHEEL":
+                data = self.read(entry)
+                complete = complete and data is not None
+                rows.append(
+                    (f"lib/{path[len(lib) :]}", f"sha256:{hashlib.sha256(normalise_wheel_metadata(data or b'')).hexdigest()}")
+                )
+            elif path.startswith(lib):
+                rows.append((f"lib/{path[len(lib) :]}", f"sha256:{entry.digest.hex()}"))
+            else:
+                key = installed_key(path, site=site, scripts=self.layout.scripts)
+                rows.append((key, f"sha256:{entry.digest.hex()}"))
+        content = None
+        if complete:
+            try:
+                content = content_digest(rows)
+            except UnicodeEncodeError:
+                faults.append(RecordFault("path-invalid", item.home, "it claims a file whose name is not UTF-8"))
+        return replace(item, scripts=scripts, content=content, faults=tuple(faults))
+
+    def _declared(self, item: Distribution, faults: list[RecordFault]) -> dict[str, str]:
+        path = f"{item.home}/entry_points.txt"
+        entry = self.files.get(path)
+        if entry is None or not entry.digest:
+            return {}
+        data = self.read(entry)
+        if data is None:
+            return {}
+        try:
+            return parse_entry_points(data.decode())
+        except (UnicodeDecodeError, EntryPointError) as error:
+            faults.append(RecordFault("record-invalid", path, f"it declares no entry points that can be read: {error}"[:240]))
+            return {}
+
+    def _scripts(self, item: Distribution, declared: dict[str, str]) -> tuple[Script, ...]:
+        folder = self.layout.scripts + "/"
+        found: list[Script] = []
+        for row in item.record or ():
+            if not row.path.startswith(folder) or "/" in row.path[len(folder) :]:
+                continue
+            entry = self.files.get(row.path)
+            if entry is None or not entry.digest:
+                continue
+            name = row.path[len(folder) :]
+            wanted = declared.get(name, "")
+            if entry.size > _LARGEST_SCRIPT:
+                fault = f"it is {entry.size:,} bytes long, no wrapper" if wanted else ""
+                found.append(Script(path=row.path, name=name, declared=wanted, canonical=entry.digest, fault=fault))
+                continue
+            data = self.read(entry)
+            if data is None:
+                continue
+            interpreter, rest = split_interpreter(data)
+            ours = self.is_ours(interpreter)
+            target = wrapper_target(data) if ours else ""
+            if not target and ours and interpreter and rest is not data:
+                target = wrapper_target(b"#!python\n" + rest)
+            fault = ""
+            if wanted and target != wanted:
+                if not ours:
+                    fault = f"it starts {interpreter or 'no interpreter'}, not one of this environment"
+                else:
+                    fault = f"it calls {target}, not {wanted}" if target else "it is not the wrapper that its entry point generates"
+            if not wanted and target not in declared.values():
+                target = ""
+            canonical = hashlib.sha256(normalised_script(interpreter, rest, data, ours=ours)).digest()
+            kept = "" if fault else target
+            found.append(Script(path=row.path, name=name, declared=wanted, target=kept, canonical=canonical, fault=fault))
+        return tuple(found)
+
+    def other_digests(self, distributions: tuple[Distribution, ...]) -> Iterator[tuple[str, str, bytes]]:
+        """The digests of files whose RECORD row uses SHA-384, SHA-512 or the like."""
+        for item in distributions:
+            for row in item.record or ():
+                if row.algorithm in {"", "sha256"} or row.path not in self.files:
+                    continue
+                data = self.read(self.files[row.path])
+                if data is not None:
+                    yield row.path, row.algorithm, hashlib.new(row.algorithm, data).digest()
+
+    def regenerated(self, distributions: tuple[Distribution, ...]) -> Iterator[str]:
+        """Claimed kernel.json files that differ from their RECORD, but only start this environment's own kernel."""
+        for item in distributions:
+            for row in item.record or ():
+                if not row.path.endswith("/kernel.json") or "/jupyter/kernels/" not in row.path:
+                    continue
+                entry = self.files.get(row.path)
+                if entry is None or entry.digest == row.digest or entry.kind not in _READ or entry.size > _LARGEST_SCRIPT:
+                    continue
+                data = self.read(entry)
+                if data is not None and self._is_own_kernel(data):
+                    yield row.path
+
+    def _is_own_kernel(self, data: bytes) -> bool:
+        try:
+            stated = json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(stated, dict) or not stated.keys() <= {
+            "argv",
+            "display_name",
+            "language",
+            "metadata",
+            "kernel_protocol_version",
+        }:
+            return False
+        match stated.get("argv"):
+            case [str(python), *options, "-m", "ipykernel_launcher", "-f", "{connection_file}"]:
+                return self.is_ours(python) and all(option == "-Xfrozen_modules=off" for option in options)
+        return False

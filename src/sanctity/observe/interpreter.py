@@ -1,0 +1,285 @@
+"""The interpreter an environment starts, told by its own bytes. It is never run.
+
+From CPython 3.11 on, the exported word ``Py_Version`` holds the exact version. Before that, patchlevel.h beside the library, or the
+package manager's own list, say it. What pyvenv.cfg says is a claim: it is compared, and never believed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.environment import Interpreter, RecordFault
+from sanctity.observe.elf import Elf, ElfError, read_elf
+
+if TYPE_CHECKING:
+    from sanctity.observe.view import View
+
+__all__ = ["Configuration", "observe_interpreter", "parse_pyvenv"]
+
+_PYTHON_NAME: Final = re.compile(r"(?:python|pypy)(?:\d+(?:\.\d+)?t?d?)?(?:\.exe)?")
+_LEVELS: Final = {0xA: "a", 0xB: "b", 0xC: "rc", 0xF: ""}
+_SMALL: Final = 1 << 16
+_CODE: Final = "interpreter-changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What pyvenv.cfg says: *home*, *version* as claimed, whether the base's site-packages are seen too, and its faults."""
+
+    home: str = ""
+    version: str = ""
+    system_site: bool = False
+    faults: tuple[RecordFault, ...] = ()
+
+
+def parse_pyvenv(data: bytes) -> Configuration:
+    """Read a pyvenv.cfg as CPython does: ``key = value`` lines, keys in any case. Contradicting repetitions are faults."""
+    faults: list[RecordFault] = []
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "replace")
+        faults.append(RecordFault(_CODE, "pyvenv.cfg", "it is not UTF-8 text"))
+    if "\0" in text:
+        faults.append(RecordFault(_CODE, "pyvenv.cfg", "it holds a NUL character"))
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        key = key.strip().lower()
+        value = value.strip()
+        if not equals or not key:
+            continue
+        if found.setdefault(key, value) != value and key in {"home", "include-system-site-packages", "version", "version_info"}:
+            faults.append(RecordFault(_CODE, "pyvenv.cfg", f"it gives {key!r} twice: {found[key]!r} and {value!r}"))
+            if key == "include-system-site-packages" and value.lower() == "true":
+                found[key] = value
+    if "home" not in found:
+        faults.append(RecordFault(_CODE, "pyvenv.cfg", "it names no home, the folder of the interpreter it stands on"))
+    claimed = re.match(r"\d+\.\d+(\.\d+)?", found.get("version_info") or found.get("version") or "")
+    return Configuration(
+        home=found.get("home", ""),
+        version=claimed[0] if claimed else "",
+        system_site=found.get("include-system-site-packages", "false").lower() == "true",
+        faults=tuple(faults),
+    )
+
+
+def _decode_version(word: int) -> str:
+    major, minor, micro, level, serial = word >> 24 & 0xFF, word >> 16 & 0xFF, word >> 8 & 0xFF, word >> 4 & 0xF, word & 0xF
+    suffix = _LEVELS.get(level, "")
+    return f"{major}.{minor}.{micro}" + (f"{suffix}{serial}" if suffix else "")
+
+
+def _library(view: View, executable: str, elf: Elf) -> str:
+    """The libpython that the loader would take for *executable*, or an empty text."""
+    name = next((name for name in elf.needed if name.startswith(("libpython", "libpypy"))), "")
+    if not name:
+        return ""
+    folder = os.path.dirname(executable)
+    places = [
+        path.replace("${ORIGIN}", folder).replace("$ORIGIN", folder)
+        for path in (elf.runpath or elf.rpath).split(":")
+        if path.startswith(("/", "$ORIGIN", "${ORIGIN}"))
+    ]
+    triple = f"{elf.machine}-linux-gnu"
+    places += [
+        f"{folder}/../lib",
+        f"/usr/lib/{triple}",
+        f"/lib/{triple}",
+        "/usr/lib64",
+        "/usr/lib",
+        "/usr/local/lib",
+        "/lib64",
+        "/lib",
+    ]
+    for place in places:
+        if view.exists(f"{place}/{name}"):
+            return view.real(f"{place}/{name}")
+    return ""
+
+
+def _header_version(view: View, base: str) -> str:
+    for folder in (name for name in view.listing(f"{base}/include") if name.startswith(("python3", "pypy3"))):
+        try:
+            text = view.read(f"{base}/include/{folder}/patchlevel.h", _SMALL)
+        except OSError:
+            continue
+        match = re.search(rb'^#define\s+PY_VERSION\s+"([^"\n]{1,20})"', text, re.MULTILINE)
+        if match:
+            return match[1].decode("ascii", "replace").rstrip("+")
+    return ""
+
+
+def _package_version(view: View, base: str, minor: str) -> tuple[str, str]:
+    """The version that the package manager states for the interpreter *minor* under *base*, and which one said so."""
+    for name in view.listing(f"{base}/conda-meta"):
+        if re.fullmatch(r"python-3[\w.]*-[\w.]+\.json", name):
+            try:
+                stated = json.loads(view.read(f"{base}/conda-meta/{name}", 1 << 24))
+                return str(stated["version"]), "conda-meta"
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+    if base != "/usr":
+        return "", ""
+    try:
+        status = view.read("/var/lib/dpkg/status", 1 << 26)
+    except OSError:
+        return "", ""
+    match = re.search(
+        rb"^Package: python" + re.escape(minor.encode()) + rb"-minimal\n(?:.+\n)*?Version: (?:\d+:)?(\d+\.\d+\.\d+)",
+        status,
+        re.MULTILINE,
+    )
+    return (match[1].decode(), "dpkg") if match else ("", "")
+
+
+def _abi(view: View, base: str, version: str, executable: str) -> str:
+    """The ABI tag, from the build's own sysconfig data where it is there, else from the executable's name."""
+    minor = ".".join(version.split(".")[:2])
+    flags = ""
+    found = False
+    stdlib = f"{base}/lib/python{minor}"
+    for folder in (stdlib, stdlib + "t"):
+        for name in view.listing(folder):
+            if not name.startswith("_sysconfigdata_") or not name.endswith(".py"):
+                continue
+            try:
+                match = re.search(
+                    rb"['\"]SOABI['\"]:\s*['\"](?:cpython|pypy)-?(\w+?)(?:-[^'\"]*)?['\"]", view.read(f"{folder}/{name}", 1 << 20)
+                )
+            except OSError:
+                continue
+            if match:
+                flags = match[1].decode("ascii", "replace").lstrip("0123456789")
+                found = True
+                break
+        if found:
+            break
+    if not found and re.search(r"\dt", os.path.basename(executable)):
+        flags = "t"
+    return f"cpython-{minor.replace('.', '')}{flags}"
+
+
+def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Configuration | None) -> Interpreter:
+    """Look at the interpreter of the environment at *prefix* (an absolute path as the environment sees it).
+
+    *configuration* is pyvenv.cfg's, or None for a prefix that is no virtual environment. What is wrong is told in
+    `Interpreter.faults`; nothing is raised for what a hostile environment may hold.
+    """
+    faults: list[RecordFault] = list(configuration.faults) if configuration else []
+    folder = f"{prefix}/{scripts}"
+    names = [name for name in view.listing(folder) if _PYTHON_NAME.fullmatch(name)]
+    names.sort(key=lambda name: (name != "python", name != "python3", name))
+    claimed = configuration.version if configuration else ""
+    if not names:
+        faults.append(RecordFault(_CODE, f"{scripts}/python", "there is no interpreter here"))
+        return Interpreter(claimed=claimed, faults=tuple(faults))
+    targets = {name: view.real(f"{folder}/{name}") for name in names}
+    if configuration is None:
+        version_of_folder = _folder_version(view, prefix)
+        names = [name for name in names if name.removesuffix("t").endswith(version_of_folder)] or names
+    executable = targets[names[0]]
+    if configuration is not None:
+        faults.extend(
+            RecordFault(_CODE, f"{scripts}/{name}", f"it is {targets[name]}, but {names[0]} is {executable}")
+            for name in names[1:]
+            if targets[name] != executable and not _same_bytes(view, targets[name], executable)
+        )
+    base = os.path.dirname(os.path.dirname(executable))
+    if configuration is not None and configuration.home:
+        fault, base = _compare_home(view, f"{prefix}/{scripts}/{names[0]}", executable, configuration.home)
+        if fault:
+            faults.append(RecordFault(_CODE, "pyvenv.cfg", fault))
+    shown = executable.removeprefix(prefix + "/")
+    try:
+        elf, word = read_elf(view.host(executable), "Py_Version")
+    except OSError as error:
+        reason = "it leads nowhere" if isinstance(error, FileNotFoundError) else (error.strerror or "it can not be read")
+        faults.append(RecordFault(_CODE, f"{scripts}/{names[0]}", f"{reason}: {executable}"))
+        return Interpreter(executable=shown, claimed=claimed, faults=tuple(faults))
+    except ElfError as error:
+        faults.append(RecordFault(_CODE, f"{scripts}/{names[0]}", f"it is no interpreter: {error}"))
+        return Interpreter(executable=shown, claimed=claimed, faults=tuple(faults))
+    evidence = f"Py_Version in {os.path.basename(executable)}"
+    library = "" if word else _library(view, executable, elf)
+    if library:
+        try:
+            _, word = read_elf(view.host(library), "Py_Version")
+            evidence = f"Py_Version in {os.path.basename(library)}"
+        except (OSError, ElfError) as error:
+            faults.append(RecordFault(_CODE, library, f"it is no library: {error}"))
+    implementation = "pypy" if "pypy" in os.path.basename(executable) or "libpypy" in library else "cpython"
+    minor = _minor_version(view, executable, library, base)
+    if word:
+        version = _decode_version(word)
+    else:
+        version, evidence = _header_version(view, base), "patchlevel.h"
+        if not version or not version.startswith(minor):
+            version, evidence = _package_version(view, base, minor)
+        if not version:
+            version, evidence = minor, "the library's name"
+    if version and claimed and not version.startswith(claimed) and not claimed.startswith(version):
+        faults.append(
+            RecordFault("interpreter-claim", "pyvenv.cfg", f"it was made for Python {claimed}, the interpreter is {version}")
+        )
+    libc = "musl" if "musl" in elf.loader else "glibc" if elf.loader else ""
+    return Interpreter(
+        implementation=implementation,
+        version=version,
+        abi=_abi(view, base, version, executable) if version and implementation == "cpython" else "",
+        machine=elf.machine,
+        libc=libc,
+        executable=shown,
+        base=base,
+        evidence=evidence,
+        claimed=claimed,
+        faults=tuple(faults),
+    )
+
+
+def _folder_version(view: View, prefix: str) -> str:
+    found = [name.removeprefix("python") for name in view.listing(f"{prefix}/lib") if re.fullmatch(r"python3\.\d+", name)]
+    with_site = [name for name in found if view.is_folder(f"{prefix}/lib/python{name}/site-packages")]
+    return max(with_site or found, key=lambda text: int(text.split(".")[1]), default="")
+
+
+def _minor_version(view: View, executable: str, library: str, base: str) -> str:
+    for name in (os.path.basename(library), os.path.basename(executable)):
+        match = re.search(r"(\d\.\d+)", name)
+        if match:
+            return match[1]
+    return _folder_version(view, base)
+
+
+def _same_bytes(view: View, one: str, other: str) -> bool:
+    try:
+        if os.stat(view.host(one)).st_size != os.stat(view.host(other)).st_size:
+            return False
+        with open(view.host(one), "rb") as left, open(view.host(other), "rb") as right:
+            while block := left.read(1 << 18):
+                if block != right.read(1 << 18):
+                    return False
+    except OSError:
+        return False
+    return True
+
+
+def _compare_home(view: View, started: str, executable: str, home: str) -> tuple[str, str]:
+    """What is wrong with pyvenv.cfg's *home*, and the base prefix that follows; *executable* is what *started* resolves to."""
+    base = os.path.dirname(view.real(home))
+    if not home.startswith("/"):
+        return f"its home {home!r} is no absolute path", os.path.dirname(os.path.dirname(executable))
+    candidates = [entry for entry in view.listing(home) if _PYTHON_NAME.fullmatch(entry)]
+    if not candidates:
+        return f"its home {home!r} holds no interpreter", os.path.dirname(os.path.dirname(executable))
+    resolved = {view.real(f"{home}/{entry}") for entry in candidates}
+    copied = os.path.dirname(executable) == view.real(os.path.dirname(started))
+    if executable in resolved or (copied and any(_same_bytes(view, executable, path) for path in sorted(resolved))):
+        # The standard library is searched from home, or from where home's own link leads.
+        real_base = base if copied else os.path.dirname(os.path.dirname(executable))
+        return "", real_base
+    return f"its home {home!r} is another Python's than {started}, which is {executable}", base

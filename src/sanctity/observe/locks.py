@@ -1,0 +1,121 @@
+"""Lock files as they lie on disk: bytes read and hashed, neighbours found, the format asked to parse.
+
+A lock is read whole, once, and within bounds: at most 64 MiB for it and everything it pulls in, at most 256 files, regular
+files only (a FIFO can not make a verify hang). What a format wants beside the lock and is not there is left out, for the
+format to judge; what is there and can not be read is an error, since a lock read in part is no lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import stat
+from typing import Final
+
+from sanctity.errors import DocumentError
+from sanctity.lockfiles import LockReader, decode, reader_for
+from sanctity.model.digest import Digest
+from sanctity.model.lock import Lock, LockFormat
+from sanctity.model.wire import canonical
+
+__all__ = ["MAX_BYTES", "MAX_FILES", "read_lock"]
+
+#: The most bytes of a lock together with all files it pulls in; a file of exactly this size is still read.
+MAX_BYTES: Final = 64 * 1024 * 1024
+#: The most files that a lock may consist of.
+MAX_FILES: Final = 256
+
+
+def read_lock(path: str | os.PathLike[str], *, reader: LockReader | None = None) -> Lock:
+    """The lock at *path*, in the format that its file name says, or in *reader*'s.
+
+    The lock's `path` is *path* as given. Its digest is the SHA-256 of the file's bytes; for requirements of several files,
+    that of the canonical list of [path relative to the first file's folder, digest].
+
+    Raises:
+        DocumentError: it can not be read, is too large, or is not a sound lock of its format.
+    """
+    shown = os.fspath(path)
+    folder, name = os.path.split(shown)
+    if reader is None:
+        reader = reader_for(name)
+    if reader is None:
+        hint = "name a uv.lock, poetry.lock, pylock.toml or requirements file"
+        raise DocumentError("lock-unknown-format", f"no lock format has files called {name!r}", where=shown, hint=hint)
+    bom = reader.FORMAT is LockFormat.REQUIREMENTS
+    data = _read(shown, MAX_BYTES)
+    if data is None:
+        raise DocumentError("lock-not-found", "there is no such file", where=shown, hint="lock the project, or name its lock")
+    text = decode(data, path=shown, bom=bom)
+    own = _printable(name)
+    digests = {own: _sha256(data)}
+    left = MAX_BYTES - len(data)
+    beside: dict[str, str] = {}
+    seen = {own}
+    waiting = [("", wanted) for wanted in reader.wants(text)]
+    while waiting:
+        base, wanted = waiting.pop()
+        key = _key(base, wanted)
+        if key in seen or "://" in wanted:
+            continue
+        seen.add(key)
+        if len(seen) > MAX_FILES:
+            raise DocumentError("lock-too-large", f"it consists of more than {MAX_FILES} files", where=shown)
+        place = os.path.join(folder, key)
+        data = _read(place, left)
+        if data is None:
+            continue
+        left -= len(data)
+        digests[key] = _sha256(data)
+        beside[key] = decode(data, path=place, bom=bom) if data.strip() else ""
+        if bom:
+            waiting.extend((posixpath.dirname(key), more) for more in reader.wants(beside[key]))
+    digest = digests[own]
+    if bom and len(digests) > 1:
+        digest = _sha256(canonical(sorted([key, str(value)] for key, value in digests.items())))
+    return reader.parse(text, path=shown, digest=digest, beside=beside)
+
+
+def _key(base: str, wanted: str) -> str:
+    """The neighbour *wanted* by a file in *base*, as a path relative to the lock's folder, with ``/`` and without ``.``."""
+    return posixpath.normpath(posixpath.join(base, wanted.replace(os.sep, "/")))
+
+
+def _printable(name: str) -> str:
+    """*name* as text that has canonical bytes, whatever bytes the file system has."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _sha256(data: bytes) -> Digest:
+    return Digest.of_sha256(hashlib.sha256(data).digest())
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    """The bytes of the regular file *path*, None where there is none; at most *limit* of them, or it is too large.
+
+    Raises:
+        DocumentError: ``lock-unreadable``, ``lock-not-a-file`` or ``lock-too-large``.
+    """
+    try:
+        # Opening a FIFO waits for its writer; with O_NONBLOCK it does not, and a regular file does not care.
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
+        raise DocumentError("lock-unreadable", f"can not be opened: {reason}", where=path) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DocumentError("lock-not-a-file", "is not a regular file", where=path)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise DocumentError("lock-unreadable", f"can not be read: {error.strerror}", where=path) from error
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:
+        raise DocumentError("lock-too-large", f"more than {MAX_BYTES // 2**20} MiB, with all that it pulls in", where=path)
+    return data

@@ -1,0 +1,408 @@
+"""Every file of a tree, found and hashed at once.
+
+The parent walks and hands batches of names to children (`hasher`) while it goes on walking; a batch, never a file, is the unit of
+work, since handing over costs more than hashing a small file. Answers are fixed-size records. Large files come back unread and
+are started first. Small trees are read in place, as starting a child would take longer.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sanctity.errors import ObservationError
+from sanctity.model.environment import FileEntry, FileKind, Problem
+from sanctity.observe import hasher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Tree", "default_workers", "read_each", "walk"]
+
+_BATCH_FILES: Final = 192
+_BATCH_BYTES: Final = 24_000
+#: Two batches and their answers fit the pipes' buffers, so neither side ever waits for the other to read.
+_IN_FLIGHT: Final = 2
+#: Trees with fewer files than this are read in place.
+_SMALL: Final = 700
+#: A child that answers nothing for this long is given up, and what it was asked is unread. Seconds.
+_STALL: Final = 60.0
+
+_FILE, _LINK = FileKind.FILE, FileKind.LINK
+_ERRNO: Final = errno.errorcode
+
+
+@dataclass(slots=True)
+class Tree:
+    """What a walk found, as it grows: *files* in no order, *problems*, and the bytes read and hashed."""
+
+    files: list[FileEntry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    bytes: int = 0
+    read: int = 0
+
+
+def default_workers() -> int:
+    """As many children as there are processors this process may use, at most eight."""
+    try:
+        return max(1, min(8, len(os.sched_getaffinity(0))))
+    except AttributeError:  # pragma: no cover - not on this platform
+        return max(1, min(8, os.cpu_count() or 1))
+
+
+class _Child:
+    __slots__ = ("pending", "process", "received", "since")
+
+    def __init__(self, folder: str) -> None:
+        script = os.path.abspath(hasher.__file__)
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", script, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env={},
+        )
+        self.pending: list[list[tuple[str, FileKind, str]]] = []
+        self.received = bytearray()
+        self.since = 0.0
+
+
+class _Readers:
+    """The children and the batches on their way; `take` is called with each answered file."""
+
+    def __init__(self, folder: str, tree: Tree, workers: int, clock: Callable[[], float], tick: Callable[[int, int], None]) -> None:
+        self.folder = folder
+        self.tree = tree
+        self.workers = workers
+        self.clock = clock
+        self.tick = tick
+        self.queue: list[list[tuple[str, FileKind, str]]] = []
+        self.large: list[tuple[int, str, FileKind, str]] = []
+        self.children: list[_Child] = []
+        self.selector: selectors.BaseSelector | None = None
+        self.buffer = memoryview(bytearray(1 << 18))
+        self.waiting = 0
+        self.queued = 0
+
+    def put(self, batch: list[tuple[str, FileKind, str]]) -> None:
+        self.queue.append(batch)
+        self.queued += len(batch)
+        if self.selector is None and self.queued >= _SMALL and self.workers and sys.executable and os.path.isfile(hasher.__file__):
+            self.selector = selectors.DefaultSelector()
+            for _ in range(self.workers):
+                self._start()
+        self.pump()
+
+    def _start(self) -> None:
+        assert self.selector is not None
+        try:
+            child = _Child(self.folder)
+        except OSError as error:
+            raise ObservationError("worker-failed", f"can not start a reading process: {error}", where=self.folder) from error
+        assert child.process.stdout is not None
+        os.set_blocking(child.process.stdout.fileno(), False)
+        self.selector.register(child.process.stdout, selectors.EVENT_READ, child)
+        self.children.append(child)
+
+    def _next(self) -> list[tuple[str, FileKind, str]] | None:
+        if self.large:
+            _, path, kind, mode = self.large.pop()
+            return [(path, kind, "F" if mode == "f" else mode)]
+        return self.queue.pop() if self.queue else None
+
+    def _feed(self) -> None:
+        for child in list(self.children):
+            while len(child.pending) < _IN_FLIGHT:
+                batch = self._next()
+                if batch is None:
+                    return
+                request = b"\0".join([mode.encode() + os.fsencode(path) for path, _, mode in batch])
+                if not child.pending:
+                    child.since = self.clock()
+                child.pending.append(batch)
+                self.waiting += 1
+                try:
+                    assert child.process.stdin is not None
+                    _write_all(child.process.stdin.fileno(), hasher.LENGTH.pack(len(request)) + request)
+                except OSError:
+                    self._bury(child, "the reading process died")
+                    break
+
+    def _collect(self, timeout: float) -> None:
+        assert self.selector is not None
+        for key, _ in self.selector.select(timeout):
+            child: _Child = key.data
+            try:
+                data = os.read(key.fd, 1 << 16)
+            except BlockingIOError:  # pragma: no cover - select said otherwise
+                continue
+            if not data:
+                self._bury(child, "the reading process died")
+                continue
+            child.received += data
+            child.since = self.clock()
+            size = hasher.ANSWER.size
+            while child.pending and len(child.received) >= len(child.pending[0]) * size:
+                batch = child.pending.pop(0)
+                self.waiting -= 1
+                answers = hasher.ANSWER.iter_unpack(bytes(child.received[: len(batch) * size]))
+                del child.received[: len(batch) * size]
+                for (path, kind, mode), answer in zip(batch, answers, strict=True):
+                    self._take(path, kind, mode, answer)
+            self.tick(self.tree.read, self.queued)
+        now = self.clock()
+        for child in list(self.children):
+            if child.pending and now - child.since > _STALL:
+                self._bury(child, f"no answer for {_STALL:.0f} s")
+
+    def _bury(self, child: _Child, reason: str) -> None:
+        """Give a child up: what it was asked is unread, and so undecided. The others go on, or a new one does."""
+        assert self.selector is not None
+        assert child.process.stdout is not None
+        self.selector.unregister(child.process.stdout)
+        self.children.remove(child)
+        _end(child)
+        for batch in child.pending:
+            self.waiting -= 1
+            for path, kind, _ in batch:
+                self.tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, problem="unread"))
+                self.tree.problems.append(Problem("unreadable", path, reason))
+        if not self.children:
+            self._start()
+
+    def _take(self, path: str, kind: FileKind, mode: str, answer: tuple[int, int, int, int, int, int, bytes]) -> None:
+        status, _elf, code, links, size, mtime, digest = answer
+        tree = self.tree
+        if status == hasher.OK:
+            tree.read += 1
+            if mode == "b":
+                header = digest[: hasher.HEADER_SIZE] if size >= hasher.HEADER_SIZE else digest[: max(size, 0)]
+                tree.files.append(FileEntry(path, kind, size, b"", mtime, links, header))
+                tree.bytes += len(header)
+            else:
+                tree.files.append(FileEntry(path, kind, size, digest, mtime, links))
+                tree.bytes += size
+        elif status == hasher.BIG:
+            self.large.append((size, path, kind, mode))
+            self.large.sort()
+        elif status == hasher.CHANGED:
+            tree.files.append(FileEntry(path, kind, size, b"", mtime, links, problem="changed"))
+            tree.problems.append(Problem("changed-while-looking", path, "it changed while it was read"))
+        elif status == hasher.IRREGULAR:
+            tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, problem="changed"))
+            tree.problems.append(Problem("changed-while-looking", path, "it was a regular file and is no longer"))
+        else:
+            name = _ERRNO.get(code, str(code))
+            gone = code in {errno.ENOENT, errno.ENOTDIR}
+            swapped = code == errno.ELOOP
+            tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, problem=name))
+            word = "vanished" if gone else "changed-while-looking" if swapped else "unreadable"
+            reason = "it vanished while being looked at" if gone else os.strerror(code)
+            tree.problems.append(Problem(word, path, reason))
+
+    def pump(self) -> None:
+        """Keep the children busy, without waiting."""
+        if self.selector is not None:
+            self._feed()
+            self._collect(0)
+
+    def finish(self) -> None:
+        if self.selector is None:
+            cwd = os.fsencode(self.folder) + b"/"
+            for batch in self.queue:
+                for path, kind, mode in batch:
+                    forced = "F" if mode == "f" else mode
+                    self._take(path, kind, forced, hasher.look(forced, cwd + os.fsencode(path), self.buffer))
+            self.queue.clear()
+            return
+        while self.queue or self.large or self.waiting:
+            self._feed()
+            if self.waiting:
+                self._collect(1.0)
+
+    def close(self) -> None:
+        if self.selector is not None:
+            self.selector.close()
+        for child in self.children:
+            _end(child)
+
+
+def _end(child: _Child) -> None:
+    child.process.kill()
+    for pipe in (child.process.stdin, child.process.stdout):
+        if pipe is not None:
+            pipe.close()
+    child.process.wait()
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    sent = 0
+    while sent < len(data):
+        sent += os.write(fd, data[sent:])
+
+
+def _never_tick(_done: int, _found: int) -> None:
+    return
+
+
+def _classify(path: str, tree: Tree, relative: str) -> tuple[FileKind, str] | None:
+    """The kind and link target of what is neither a plain file nor a folder; None where it is gone or unreadable."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError as error:
+        tree.problems.append(
+            Problem("vanished" if error.errno == errno.ENOENT else "unreadable", relative, error.strerror or "unreadable")
+        )
+        return None
+    if stat.S_ISLNK(mode):
+        try:
+            target = os.readlink(path)
+            to = os.stat(path).st_mode
+        except OSError as error:
+            kind = FileKind.LOOP if error.errno == errno.ELOOP else FileKind.DANGLING
+            if error.errno not in {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}:
+                tree.problems.append(Problem("unreadable", relative, error.strerror or "unreadable"))
+            try:
+                return kind, os.readlink(path)
+            except OSError:
+                return kind, ""
+        if stat.S_ISREG(to):
+            return _LINK, target
+        if stat.S_ISDIR(to):
+            return FileKind.DIRLINK, target
+        mode = to
+    if stat.S_ISFIFO(mode):
+        return FileKind.FIFO, ""
+    if stat.S_ISSOCK(mode):
+        return FileKind.SOCKET, ""
+    if stat.S_ISREG(mode):
+        return _FILE, ""
+    return FileKind.DEVICE, ""
+
+
+def _read_resolved(path: str, target: str, real: str, buffer: memoryview) -> FileEntry:
+    """The entry of a symbolic link whose end is *real*, below another root."""
+    if os.path.isdir(real):
+        return FileEntry(path, FileKind.DIRLINK, 0, b"", 0, 0, target=target)
+    status, _, _, links, size, mtime, digest = hasher.look("F", real, buffer)
+    if status != hasher.OK:
+        return FileEntry(path, FileKind.DANGLING, 0, b"", 0, 0, target=target)
+    return FileEntry(path, _LINK, size, digest, mtime, links, target=target)
+
+
+def walk(
+    folder: str,
+    starts: Iterable[str],
+    *,
+    workers: int,
+    clock: Callable[[], float],
+    tick: Callable[[int, int], None] = _never_tick,
+    meanwhile: Iterable[object] = (),
+    resolve: Callable[[str], str] | None = None,
+) -> Tree:
+    """Find and hash every file below *starts* (paths relative to *folder*, "" for all of it), without following links.
+
+    *meanwhile* is other work in small steps, drained while the children still read. *tick* is told (files read, files found) as
+    answers come in. *clock* counts seconds. *resolve* says where a symbolic link leads below another root; such a link is read
+    in place.
+
+    Folders that change while they are walked are told as problems. Raises ObservationError where no child can be started, or
+    *folder* itself can not be read.
+    """
+    tree = Tree()
+    readers = _Readers(folder, tree, workers, clock, tick)
+    base = folder.rstrip("/") + "/"
+    batch: list[tuple[str, FileKind, str]] = []
+    weight = 0
+    links: dict[str, str] = {}
+    times: list[tuple[str, int]] = []
+    try:
+        stack = list(starts)
+        while stack:
+            relative = stack.pop()
+            inside = relative + "/" if relative else ""
+            cached = relative.endswith("__pycache__")
+            try:
+                before = os.stat(base + relative).st_mtime_ns
+                with os.scandir(base + relative) as entries:
+                    found = list(entries)
+            except OSError as error:
+                if not relative:
+                    raise ObservationError("unreadable", error.strerror or "unreadable", where=folder) from error
+                gone = error.errno == errno.ENOENT
+                tree.problems.append(Problem("vanished" if gone else "unreadable", relative, error.strerror or "unreadable"))
+                continue
+            if not cached:
+                times.append((relative, before))
+            for entry in found:
+                name = entry.name
+                path = inside + name
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(path)
+                    continue
+                kind = _FILE
+                mode = "f"
+                if not entry.is_file(follow_symlinks=False):
+                    if resolve is not None and entry.is_symlink():
+                        tree.files.append(_read_resolved(path, os.readlink(entry.path), resolve(path), readers.buffer))
+                        continue
+                    classified = _classify(base + path, tree, path)
+                    if classified is None:
+                        continue
+                    kind, target = classified
+                    if kind is _LINK:
+                        links[path] = target
+                        mode = "l"
+                    elif kind is not _FILE:
+                        tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, target=target))
+                        continue
+                if cached and name.endswith(".pyc"):
+                    mode = "b"
+                batch.append((path, kind, mode))
+                weight += len(path) + 2
+                if len(batch) >= _BATCH_FILES or weight >= _BATCH_BYTES:
+                    readers.put(batch)
+                    batch = []
+                    weight = 0
+        if batch:
+            readers.put(batch)
+        for _ in meanwhile:
+            readers.pump()
+        readers.finish()
+        for relative, before in times:
+            try:
+                after = os.stat(base + relative).st_mtime_ns
+            except OSError:
+                after = -1
+            if after != before:
+                tree.problems.append(Problem("changed-while-looking", relative or ".", "files came or went here during the walk"))
+    finally:
+        readers.close()
+    if links:
+        tree.files = [entry._replace(target=links[entry.path]) if entry.path in links else entry for entry in tree.files]
+    return tree
+
+
+def read_each(folder: str, paths: Iterable[str]) -> Tree:
+    """Read the regular files among *paths* (relative to *folder*), through links; what is absent is left out."""
+    tree = Tree()
+    readers = _Readers(folder, tree, 0, lambda: 0.0, _never_tick)
+    base = folder.rstrip("/") + "/"
+    for path in paths:
+        try:
+            regular = stat.S_ISREG(os.stat(base + path).st_mode)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
+                tree.problems.append(Problem("unreadable", path, error.strerror or "unreadable"))
+            continue
+        if regular:
+            readers.put([(path, _FILE, "l")])
+    readers.finish()
+    return tree

@@ -1,0 +1,30 @@
+"""One page a code: what it means, how it arises, what to do. `explain` prints them, and the documentation links them."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+
+from sanctity.errors import UsageError
+
+__all__ = ["page", "pages"]
+
+
+def pages() -> tuple[str, ...]:
+    """The codes that have a page, sorted."""
+    folder = resources.files(__name__)
+    return tuple(sorted(entry.name.removesuffix(".md") for entry in folder.iterdir() if entry.name.endswith(".md")))
+
+
+def page(code: str) -> str:
+    """The page of *code*.
+
+    Raises:
+        UsageError: there is no such code; the hint names the nearest ones.
+    """
+    known = pages()
+    if code not in known:
+        near = difflib.get_close_matches(code, known, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`sanctity explain` lists the codes"
+        raise UsageError("unknown-code", "there is no such code", where=code, hint=hint)
+    return resources.files(__name__).joinpath(f"{code}.md").read_text("utf-8")

@@ -1,0 +1,292 @@
+"""The exact commands of the project's own tool that undo each drift.
+
+A distribution that is damaged is taken out and installed again from the lock, by the tool that made the environment. What no
+RECORD claims is removed by name, since no installer knows of it. Where files are links into a cache that other environments
+share, the cache is cleaned of that distribution first: reinstalling would only link the altered bytes again.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, assert_never
+
+from sanctity.model.drift import Code, Comparison, Drift
+from sanctity.model.lock import LockFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sanctity.model.environment import Environment
+
+__all__ = ["RepairPlan", "Step", "Tool", "choose_tool", "plan_repair", "with_hints"]
+
+
+class Tool(StrEnum):
+    """Who keeps the environment."""
+
+    UV_PROJECT = "uv"
+    UV_PIP = "uv pip"
+    PIP_TOOLS = "pip-tools"
+    PIP = "pip"
+    POETRY = "poetry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One command, and the reason for it. *command* is an argument list; nothing of it is for a shell to expand."""
+
+    command: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return shlex.join(self.command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairPlan:
+    """The *steps* in order, the folder to run them in, and the drifts that no command undoes, with the reason."""
+
+    tool: Tool
+    folder: str
+    steps: tuple[Step, ...] = ()
+    left: tuple[tuple[Drift, str], ...] = ()
+
+
+_REINSTALL: Final = frozenset(
+    {
+        Code.FILE_ALTERED,
+        Code.FILE_MISSING,
+        Code.DATA_ALTERED,
+        Code.FILE_CLOBBERED,
+        Code.RECORD_INVALID,
+        Code.RECORD_MISSING,
+        Code.PATH_INVALID,
+        Code.SCRIPT_ALTERED,
+        Code.ORIGIN_MISMATCH,
+        Code.DISTRIBUTION_DUPLICATE,
+    }
+)
+_SYNC: Final = frozenset({Code.DISTRIBUTION_MISSING, Code.VERSION_MISMATCH, Code.DISTRIBUTION_EXTRA})
+_REMOVE: Final = frozenset(
+    {Code.FILE_UNCLAIMED, Code.PTH_HOOK, Code.CUSTOMIZE_HOOK, Code.PATH_SHADOW, Code.BYTECODE_ORPHAN, Code.BYTECODE_UNCHECKED}
+)
+
+
+def choose_tool(environment: Environment, *, format: LockFormat | None, generator: str) -> Tool:  # noqa: A002
+    """The tool that keeps *environment*: the lock's own, else the one most distributions name as their installer."""
+    installers = [item.installer for item in environment.distributions if item.installer]
+    by_uv = sum(name == "uv" for name in installers) * 2 > len(installers)
+    match format:
+        case LockFormat.UV:
+            return Tool.UV_PROJECT
+        case LockFormat.POETRY:
+            return Tool.POETRY
+        case LockFormat.PYLOCK | LockFormat.REQUIREMENTS | None:
+            if by_uv:
+                return Tool.UV_PIP
+            return Tool.PIP_TOOLS if "pip-compile" in generator and format is LockFormat.REQUIREMENTS else Tool.PIP
+        case _:
+            assert_never(format)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    tool: Tool
+    env: str
+    lock: str
+    has_pip: bool
+    selection: tuple[str, ...]
+
+    @property
+    def python(self) -> str:
+        return f"{self.env}/bin/python"
+
+    def pip(self, *arguments: str) -> tuple[str, ...]:
+        """A pip command for the environment, by its own pip or by one that works on it from outside."""
+        if self.has_pip and self.tool is not Tool.POETRY:
+            return (self.python, "-m", "pip", *arguments)
+        return ("python3", "-m", "pip", "--python", self.env, *arguments)
+
+    def sync(self, reinstall: Iterable[str] = ()) -> tuple[str, ...]:
+        """The command that makes the environment what the lock says, reinstalling *reinstall* where the tool can."""
+        match self.tool:
+            case Tool.UV_PROJECT:
+                again = [word for name in reinstall for word in ("--reinstall-package", name)]
+                return ("uv", "sync", *self.selection, *again)
+            case Tool.UV_PIP:
+                again = [word for name in reinstall for word in ("--reinstall-package", name)]
+                hashes = ("--require-hashes",) if self.lock.endswith(".txt") else ()
+                return ("uv", "pip", "sync", "--python", self.python, *hashes, *again, self.lock)
+            case Tool.PIP_TOOLS:
+                return ("pip-sync", "--python-executable", self.python, self.lock)
+            case Tool.PIP:
+                return self.pip("install", "--no-deps", "--require-hashes", "-r", self.lock)
+            case Tool.POETRY:
+                return ("poetry", "sync", *self.selection)
+            case _:
+                assert_never(self.tool)
+
+
+def _selection_words(comparison: Comparison, tool: Tool) -> tuple[str, ...]:
+    """The options that ask a project tool for the groups and extras that were found selected."""
+    selection = comparison.reference.selection
+    words: list[str] = []
+    for extra in selection.extras:
+        words += ["--extra" if tool is Tool.UV_PROJECT else "--extras", extra]
+    if tool is Tool.UV_PROJECT:
+        for group in selection.groups:
+            if group != "dev":
+                words += ["--group", group]
+        if "dev" not in selection.groups:
+            words.append("--no-dev")
+    elif tool is Tool.POETRY:
+        named = [group for group in selection.groups if group != "main"]
+        words += ["--with", ",".join(named)] if named else ["--only", "main"]
+    return tuple(words)
+
+
+def plan_repair(
+    comparison: Comparison, environment: Environment, *, generator: str, folder: str, env: str, lock: str
+) -> RepairPlan:
+    """The plan that undoes every gating drift of *comparison*.
+
+    *env* and *lock* are paths as seen from *folder*, where the commands are to be run; *generator* is what the lock says wrote it.
+    """
+    tool = choose_tool(environment, format=comparison.reference.format, generator=generator)
+    context = _Context(
+        tool=tool,
+        env=env,
+        lock=lock,
+        has_pip=any(item.key == "pip" for item in environment.distributions),
+        selection=_selection_words(comparison, tool),
+    )
+    gating = [drift for drift in comparison.by_weight() if drift.gating]
+    steps: list[Step] = []
+    left: list[tuple[Drift, str]] = []
+    removals = sorted({drift.path for drift in gating if drift.code in _REMOVE and drift.path})
+    if removals:
+        steps.append(
+            Step(
+                command=("rm", "-r", *(_on_disk(environment, env, path) for path in removals)), reason="no installer knows of these"
+            )
+        )
+    for drift in gating:
+        if drift.code is Code.SYSTEM_SITE:
+            edit = "s/^include-system-site-packages.*/include-system-site-packages = false/"
+            steps.append(Step(command=("sed", "-i", edit, f"{env}/pyvenv.cfg"), reason="see the environment's own packages only"))
+    if any(drift.code in {Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH} for drift in gating):
+        steps.extend(_remake(context, environment, comparison))
+    else:
+        steps.extend(_reinstall(context, environment, gating))
+    handled = _REINSTALL | _SYNC | _REMOVE | {Code.SYSTEM_SITE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
+    left.extend(
+        (drift, "no command undoes this; `sanctity explain` says what to do") for drift in gating if drift.code not in handled
+    )
+    return RepairPlan(tool=tool, folder=folder, steps=tuple(steps), left=tuple(left))
+
+
+def _on_disk(environment: Environment, env: str, path: str) -> str:
+    """Where a path of a report lies, as seen from where the commands run."""
+    site = environment.layout.site[0]
+    files = {entry.path for entry in environment.files}
+    for candidate in (*(f"{folder}/{path}" for folder in environment.layout.site), path):
+        if candidate in files:
+            return f"{env}/{candidate}"
+    return f"{env}/{site}/{path}" if not path.startswith("/") else path
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _reinstall(context: _Context, environment: Environment, gating: list[Drift]) -> list[Step]:
+    steps: list[Step] = []
+    damaged = sorted({_key(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.distribution})
+    shared = sorted({_key(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.shared})
+    extra = sorted({_key(drift.distribution) for drift in gating if drift.code is Code.DISTRIBUTION_EXTRA})
+    out_of_step = any(drift.code in _SYNC for drift in gating)
+    if not damaged and not out_of_step:
+        return steps
+    unowned = [
+        item.home
+        for item in environment.distributions
+        if item.key in damaged and any(fault.code in {"record-missing", "record-invalid", "path-invalid"} for fault in item.faults)
+    ]
+    by_uv = context.tool in {Tool.UV_PROJECT, Tool.UV_PIP}
+    if shared and by_uv:
+        steps.append(
+            Step(command=("uv", "cache", "clean", *shared), reason="the altered bytes lie in the cache that is linked from")
+        )
+    if unowned:
+        reason = "without a sound RECORD no tool can take these out"
+        steps.append(Step(command=("rm", "-r", *(f"{context.env}/{home}" for home in unowned)), reason=reason))
+    gone = {item.key for item in environment.distributions if item.home in unowned}
+    out = [name for name in damaged if name not in gone]
+    if context.lock or context.tool in {Tool.UV_PROJECT, Tool.POETRY}:
+        if by_uv:
+            steps.append(Step(command=context.sync(damaged), reason="install again what the lock says"))
+        else:
+            if context.tool is not Tool.PIP_TOOLS and context.tool is not Tool.POETRY:
+                out += [name for name in extra if name not in out]
+            if out:
+                steps.append(
+                    Step(command=context.pip("uninstall", "-y", *out), reason="so that the next command installs them again")
+                )
+            steps.append(Step(command=context.sync(), reason="install what the lock says"))
+        return steps
+    versions = {item.key: item.version for item in environment.distributions}
+    pins = [f"{name}=={versions[name]}" for name in damaged if name in versions]
+    if pins and by_uv:
+        again = [word for name in damaged for word in ("--reinstall-package", name)]
+        steps.append(
+            Step(
+                command=("uv", "pip", "install", "--python", context.python, "--no-deps", *again, *pins),
+                reason="the same version again",
+            )
+        )
+    elif pins:
+        steps.append(Step(command=context.pip("install", "--force-reinstall", "--no-deps", *pins), reason="the same version again"))
+    return steps
+
+
+def _remake(context: _Context, environment: Environment, comparison: Comparison) -> list[Step]:
+    """Make the environment anew, since its interpreter is not what it was."""
+    claimed = environment.interpreter.claimed or environment.layout.version
+    minor = ".".join(claimed.split(".")[:2])
+    reason = "the environment's interpreter is not what it was made for"
+    match context.tool:
+        case Tool.UV_PROJECT | Tool.UV_PIP:
+            first = Step(command=("uv", "venv", "--clear", "--python", claimed, context.env), reason=reason)
+        case Tool.POETRY:
+            first = Step(command=("poetry", "env", "remove", "--all"), reason=reason)
+        case Tool.PIP | Tool.PIP_TOOLS:
+            first = Step(command=(f"python{minor}", "-m", "venv", "--clear", context.env), reason=reason)
+        case _:
+            assert_never(context.tool)
+    if not context.lock and comparison.reference.format is None:
+        return [first]
+    filled = replace(context, has_pip=context.has_pip or context.tool in {Tool.PIP, Tool.PIP_TOOLS})
+    return [first, Step(command=filled.sync(), reason="install what the lock says")]
+
+
+def with_hints(comparison: Comparison, plan: RepairPlan) -> Comparison:
+    """*comparison* with each gating drift's hint filled by the commands of *plan* that undo it."""
+    removal = next(
+        (str(step) for step in plan.steps if step.command[:2] == ("rm", "-r") and step.reason == "no installer knows of these"), ""
+    )
+    rest = " && ".join(str(step) for step in plan.steps if str(step) != removal and step.command[0] != "sed")
+    edit = next((str(step) for step in plan.steps if step.command[0] == "sed"), "")
+
+    def hint(drift: Drift) -> str:
+        if drift.hint or not drift.gating:
+            return drift.hint
+        if drift.code in _REMOVE:
+            return removal
+        if drift.code is Code.SYSTEM_SITE:
+            return edit
+        return rest
+
+    return replace(comparison, drifts=tuple(replace(drift, hint=hint(drift)) for drift in comparison.drifts))

@@ -1,0 +1,137 @@
+"""The stable document, ``sanctity.report/1``; its JSON Schema is ``report/schema/report-1.json`` in the package."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import sanctity
+from sanctity.model.drift import ReferenceKind
+
+if TYPE_CHECKING:
+    from sanctity.errors import SanctityError
+    from sanctity.model.drift import Comparison, Drift
+    from sanctity.model.environment import Fingerprint
+
+__all__ = ["comparison_document", "comparison_json", "error_json", "fingerprint_json", "schema"]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/report-1.json").read_text("utf-8"))
+    return loaded
+
+
+def _text(value: str) -> str:
+    """*value* with bytes that are not UTF-8 written out, so that the document is always valid."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _drift(drift: Drift) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "code": str(drift.code),
+        "severity": str(drift.severity),
+        "gating": drift.gating,
+        "distribution": _text(drift.distribution) or None,
+        "version": _text(drift.version) or None,
+        "path": _text(drift.path) or None,
+        "expected": _text(drift.expected) or None,
+        "actual": _text(drift.actual) or None,
+        "message": _text(drift.message),
+        "hint": _text(drift.hint),
+    }
+    if drift.count != 1:
+        entry["count"] = drift.count
+    if drift.shared:
+        entry["shared"] = True
+    return entry
+
+
+def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
+    """*comparison* as the document's own plain values."""
+    reference = comparison.reference
+    selection = reference.selection
+    stated: dict[str, Any] = {"kind": str(reference.kind)}
+    if reference.kind is not ReferenceKind.NONE:
+        stated |= {
+            "format": str(reference.format) if reference.format else None,
+            "path": _text(reference.path) or None,
+            "digest": reference.digest or None,
+            "selection": {
+                "groups": list(selection.groups),
+                "extras": list(selection.extras),
+                "members": list(selection.members),
+            },
+        }
+    found = comparison.fingerprint
+    return {
+        "schema": "sanctity.report/1",
+        "tool": {"name": "sanctity", "version": sanctity.__version__},
+        "verb": verb,
+        "verdict": str(comparison.verdict),
+        "depth": str(comparison.depth),
+        "reference": stated,
+        "environment": {
+            "prefix": _text(comparison.prefix),
+            "fingerprint": str(found.digest) if found else None,
+            "looked_at_from": str(comparison.looked_at_from),
+        },
+        "checked": {
+            "distributions": comparison.checked.distributions,
+            "files": comparison.checked.files,
+            "bytes": comparison.checked.bytes,
+            "cached": comparison.checked.cached,
+        },
+        "unchecked": [
+            {
+                "code": item.code,
+                "what": _text(item.what),
+                "reason": _text(item.reason),
+                "count": item.count,
+                "in_scope": item.in_scope,
+            }
+            for item in comparison.unchecked
+        ],
+        "drifts": [_drift(drift) for drift in comparison.by_weight()],
+    }
+
+
+def comparison_json(comparison: Comparison, verb: str) -> str:
+    """*comparison* as the document."""
+    return _dump(comparison_document(comparison, verb))
+
+
+def fingerprint_json(found: Fingerprint, prefix: str) -> str:
+    """A fingerprint and its parts; ``beside`` are digests shown with it that it does not cover."""
+    return _dump(
+        {
+            "schema": "sanctity.fingerprint/1",
+            "tool": {"name": "sanctity", "version": sanctity.__version__},
+            "environment": {"prefix": _text(prefix)},
+            "fingerprint": str(found.digest),
+            "parts": {name: str(digest) for name, digest in found.parts},
+            "beside": {name: str(digest) for name, digest in found.beside},
+        }
+    )
+
+
+def error_json(error: SanctityError, verb: str) -> str:
+    """An error as data, for whoever asked for JSON."""
+    issues = [
+        {"code": issue.code, "where": _text(issue.where), "message": _text(issue.message), "hint": _text(issue.hint)}
+        for issue in getattr(error, "issues", ())
+    ]
+    stated: dict[str, Any] = {
+        "code": error.code,
+        "where": _text(error.where),
+        "message": _text(error.message),
+        "hint": _text(error.hint),
+    }
+    if issues:
+        stated["issues"] = issues
+    return _dump({"schema": "sanctity.error/1", "verb": verb, "error": stated})

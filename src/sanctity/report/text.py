@@ -1,0 +1,214 @@
+"""The verdict as people read it, and as they paste it into a ticket: verdict first, worst drift first, the remedy under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.drift import Code, ReferenceKind, Severity, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sanctity.errors import SanctityError
+    from sanctity.model.drift import Comparison, Drift
+    from sanctity.model.environment import Fingerprint
+    from sanctity.plan.repair import RepairPlan
+
+__all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "repair_text"]
+
+#: How many lines a distribution gets before the rest is counted.
+_MOST_LINES: Final = 5
+_MOST_UNCHECKED: Final = 8
+_WHOLE_PATH: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paint:
+    """Colours on a terminal, and nothing in a pipe."""
+
+    on: bool = False
+
+    def __call__(self, style: str, text: str) -> str:
+        """*text* in a *style*: ``good``, ``bad``, ``doubt``, ``dim`` or ``bold``."""
+        if not self.on:
+            return text
+        code = {"good": "1;32", "bad": "1;31", "doubt": "1;33", "dim": "2", "bold": "1"}[style]
+        return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def _plain(text: str) -> str:
+    """*text* with control characters and undecodable bytes written out: a file name must not drive a terminal."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
+def _headline(comparison: Comparison, paint: Paint) -> str:
+    env = _plain(comparison.prefix)
+    reference = comparison.reference
+    checked = comparison.checked
+    words = {
+        Verdict.CLEAN: ("CLEAN", "good", "is what"),
+        Verdict.DRIFTED: ("DRIFTED", "bad", "is not what"),
+        Verdict.UNDECIDED: ("UNDECIDED", "doubt", "could not be compared whole with what"),
+    }
+    word, style, middle = words[comparison.verdict]
+    if reference.kind is ReferenceKind.NONE:
+        if comparison.verdict is Verdict.CLEAN:
+            head = f"{paint('good', 'CONSISTENT')}  {env} is consistent with its own RECORDs (not proof)"
+        else:
+            other = {
+                Verdict.DRIFTED: "contradicts its own RECORDs",
+                Verdict.UNDECIDED: "could not be compared whole with its own RECORDs",
+            }
+            head = f"{paint(style, word)}  {env} {other[comparison.verdict]}"
+    elif reference.kind is ReferenceKind.FINGERPRINT:
+        verb = {Verdict.CLEAN: "has", Verdict.DRIFTED: "does not have", Verdict.UNDECIDED: "may not have"}[comparison.verdict]
+        head = f"{paint(style, word)}  {env} {verb} the fingerprint {reference.digest[:26]}…"
+    else:
+        head = f"{paint(style, word)}  {env} {middle} {_plain(reference.path)} says"
+    size = f", {_count(checked.files, 'file')}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
+    facts = f"{_count(checked.distributions, 'package')}{size}, depth {comparison.depth}, {comparison.seconds:.1f} s"
+    return f"{head}\n{paint('dim', '  ' + facts)}"
+
+
+def _place(drift: Drift) -> str:
+    what = f"{drift.distribution} {drift.version}".strip()
+    return "   ".join(part for part in (_plain(what), _plain(drift.path)) if part)
+
+
+def _detail(drift: Drift) -> str:
+    parts = []
+    if drift.code is Code.VERSION_MISMATCH and drift.expected and drift.actual:
+        parts.append(f"locked {drift.expected}, installed {drift.actual}")
+    elif drift.message:
+        parts.append(_plain(drift.message))
+    if drift.shared:
+        parts.append("a link: shared with other environments")
+    return "; ".join(parts)
+
+
+def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
+    """One line a drift, a few for each distribution, the rest counted, and each remedy once, under the drifts it undoes."""
+    groups: dict[str, list[Drift]] = {}
+    for drift in drifts:
+        groups.setdefault(drift.distribution or f"\0{drift.code}", []).append(drift)
+    told: set[str] = set()
+    lines: list[str] = []
+    pending = ""
+    width = max((len(drift.code) for group in groups.values() for drift in group[:_MOST_LINES]), default=0)
+    for group in groups.values():
+        hint = group[0].hint
+        if pending and hint != pending and pending not in told:
+            lines.append(f"  {paint('bold', 'fix:')} {_plain(pending)}")
+            told.add(pending)
+        for drift in group[:_MOST_LINES]:
+            style = "bad" if drift.gating else "doubt" if drift.severity is Severity.WARNING else "dim"
+            detail = _detail(drift)
+            place = _place(drift)
+            code = paint(style, f"{drift.code:<{width}}")
+            glue = "   " if len(place) <= _WHOLE_PATH else "\n" + " " * (width + 5)
+            lines.append(f"  {code}   {place}" + (f"{glue}({detail})" if detail else ""))
+        if len(group) > _MOST_LINES:
+            name = group[0].distribution
+            lines.append(paint("dim", f"  and {len(group) - _MOST_LINES:,} more" + (f" in {_plain(name)}" if name else "")))
+        pending = hint
+    if pending and pending not in told:
+        lines.append(f"  {paint('bold', 'fix:')} {_plain(pending)}")
+    return lines
+
+
+def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = None) -> str:
+    """The report of *comparison* for people; *verb* is only for the other formats."""
+    del verb
+    paint = paint or Paint()
+    lines = [_headline(comparison, paint)]
+    if comparison.looked_at_from == "itself":
+        lines.append(paint("doubt", "  looked at from itself: code in it could blind this tool; install it with pipx or `uv tool`"))
+    drifts = comparison.by_weight()
+    gating = [drift for drift in drifts if drift.gating]
+    others = [drift for drift in drifts if not drift.gating]
+    lines += _drift_lines(gating, paint)
+    blind = [item for item in comparison.unchecked if item.in_scope]
+    for item in blind[:_MOST_UNCHECKED]:
+        times = f" ({item.count:,})" if item.count > 1 else ""
+        lines.append(f"  {paint('doubt', item.code)}   {_plain(item.what)}{times}   ({_plain(item.reason)})")
+    if len(blind) > _MOST_UNCHECKED:
+        lines.append(paint("dim", f"  and {len(blind) - _MOST_UNCHECKED:,} more that could not be looked at"))
+    for drift in others:
+        times = f" and {drift.count - 1:,} more" if drift.count > 1 and drift.path and "," not in drift.path else ""
+        detail = _detail(drift)
+        style = "doubt" if drift.severity is Severity.WARNING else "dim"
+        place = _place(drift)
+        lines.append(
+            paint(
+                style,
+                f"  {drift.severity}: {drift.code}"
+                + (f"   {place}{times}" if place else "")
+                + (f"   ({detail})" if detail else ""),
+            )
+        )
+    reference = comparison.reference
+    if reference.kind is ReferenceKind.LOCK:
+        selection = reference.selection
+        chosen = [
+            f"{name} {', '.join(values)}" for name, values in (("groups", selection.groups), ("extras", selection.extras)) if values
+        ]
+        lines.append(paint("dim", f"  selected: {'; '.join(chosen) or 'no groups, no extras'}"))
+    aside = [item for item in comparison.unchecked if not item.in_scope]
+    if aside:
+        words = [
+            f"{_plain(item.what)}" + (f" ({item.count:,})" if item.count > 1 else "") + f": {_plain(item.reason)}" for item in aside
+        ]
+        lines.append(
+            paint("dim", "  not checked: " + "; ".join(words[:_MOST_UNCHECKED]) + (" …" if len(words) > _MOST_UNCHECKED else ""))
+        )
+    if comparison.fingerprint is not None:
+        lines.append(paint("dim", f"  fingerprint {comparison.fingerprint.digest}"))
+    return "\n".join(lines) + "\n"
+
+
+def fingerprint_text(found: Fingerprint, *, parts: bool) -> str:
+    """The digest alone, or one line a part."""
+    if not parts:
+        return f"{found.digest}\n"
+    rows = [("fingerprint", found.digest), *found.parts, *((f"({name})", digest) for name, digest in found.beside)]
+    width = max(len(name) for name, _ in rows)
+    return "".join(f"{name:<{width}}  {digest}\n" for name, digest in rows)
+
+
+def repair_text(plan: RepairPlan, comparison: Comparison, paint: Paint | None = None) -> str:
+    """The commands of a plan, each under its reason, ready for a shell."""
+    paint = paint or Paint()
+    if comparison.verdict is Verdict.CLEAN:
+        return "nothing to repair\n"
+    lines = [f"cd {_plain(plan.folder)}"] if plan.steps and plan.folder not in {"", "."} else []
+    for step in plan.steps:
+        lines += [paint("dim", f"# {step.reason}"), _plain(str(step))]
+    lines += [f"# not undone: {drift.code} {_place(drift)}: {reason}" for drift, reason in plan.left]
+    if not lines:
+        lines = ["# nothing that a command could undo: see what could not be looked at"]
+    return "\n".join(lines) + "\n"
+
+
+def error_text(error: SanctityError, paint: Paint | None = None) -> str:
+    """An error with its code, place, message and remedy; of many faults in one document, the first dozen."""
+    paint = paint or Paint()
+    lines = [f"{paint('bad', 'error:')} {error.code}"]
+    issues = getattr(error, "issues", ())
+    if issues:
+        document = error.where.partition(": ")[0]
+        for issue in issues[:12]:
+            place = f"{document}: {issue.where}" if issue.where else document
+            lines.append(f"  {_plain(place)}: {_plain(issue.message)}")
+        if len(issues) > 12:
+            lines.append(f"  and {len(issues) - 12:,} more")
+    else:
+        lines.append("  " + (f"{_plain(error.where)}: " if error.where else "") + _plain(error.message))
+    if error.hint:
+        lines.append(f"{paint('bold', 'hint:')} {_plain(error.hint)}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,227 @@
+"""One function for each verb of the command line: hands look, thought compares, a value comes back.
+
+What a verb may know of the world comes in as arguments: the working folder, the environment variables and the clock.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sanctity.errors import UsageError
+from sanctity.model.digest import Digest
+from sanctity.model.drift import Comparison, Depth, Drift, Reference, ReferenceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sanctity.model.environment import Environment, Fingerprint
+    from sanctity.model.lock import Lock
+    from sanctity.observe.places import Place
+    from sanctity.plan.repair import RepairPlan
+
+__all__ = ["Outcome", "Target", "World", "fingerprint", "verify"]
+
+
+def _never_tick(_done: int, _found: int) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a verb may know of the process it runs in: *cwd*, *environ*, a *clock* in seconds, and who wants progress told."""
+
+    cwd: str
+    environ: Mapping[str, str]
+    clock: Callable[[], float]
+    tick: Callable[[int, int], None] = _never_tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Which environment is meant: a *project* folder, or one named by *env*, *python*, or below an image's *root*."""
+
+    project: str = "."
+    env: str = ""
+    python: str = ""
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A comparison, what would repair it, and what a reader should be told beside it."""
+
+    comparison: Comparison
+    plan: RepairPlan | None = None
+    notices: tuple[str, ...] = ()
+
+
+def _locate(target: Target, world: World) -> tuple[str, Place]:
+    from sanctity.observe.places import find_environment, find_project
+
+    start = os.path.join(world.cwd, target.project)
+    if not os.path.isdir(start):
+        raise UsageError("usage", "there is no such folder", where=target.project, hint="name the project's folder")
+    project = find_project(start)
+    place = find_environment(project, environ=world.environ, cwd=world.cwd, env=target.env, python=target.python, root=target.root)
+    return project, place
+
+
+def _read_reference(reference: str, project: str, world: World) -> tuple[Lock | None, Digest | None, str]:
+    """The lock, or the literal fingerprint, that *reference* names; with none named, the project's own lock if it has one."""
+    from sanctity.observe.locks import read_lock
+    from sanctity.observe.places import find_lock
+
+    if reference.startswith("sha256:"):
+        try:
+            return None, Digest.parse(reference), ""
+        except ValueError as error:
+            raise UsageError("usage", str(error), where=reference, hint="a fingerprint is sha256: and 64 hex digits") from error
+    if reference:
+        path, notice = os.path.join(world.cwd, os.path.expanduser(reference)), ""
+        shown = reference
+    else:
+        path, notice = find_lock(project)
+        shown = os.path.relpath(path, world.cwd) if path.startswith(world.cwd.rstrip("/") + "/") else path
+    if not path:
+        return None, None, notice
+    if os.path.isdir(path):
+        raise UsageError("usage", "this is a folder, not a lock", where=reference, hint="name the lock file itself")
+    return read_lock(shown), None, notice
+
+
+def _observe(place: Place, target: Target, world: World, *, depth: Depth, workers: int) -> Environment:
+    from sanctity.observe.environment import observe_environment
+
+    return observe_environment(
+        place.prefix,
+        depth=depth,
+        clock=world.clock,
+        root=os.path.abspath(os.path.join(world.cwd, target.root)) if target.root else "",
+        workers=workers,
+        tick=world.tick,
+    )
+
+
+def verify(
+    target: Target,
+    world: World,
+    *,
+    reference: str = "",
+    depth: Depth = Depth.RECORD,
+    groups: tuple[str, ...] = (),
+    extras: tuple[str, ...] = (),
+    workers: int = 0,
+) -> Outcome:
+    """Compare an environment with a lock, a literal fingerprint (``sha256:…``), or, where there is neither, its own RECORDs.
+
+    *reference* empty means the project's own lock. *groups* and *extras* are required beside those found to be selected.
+
+    Raises:
+        UsageError: an argument names nothing, or what does not go together.
+        NoEnvironmentError: there is no environment.
+        DocumentError: the lock can not be read.
+        ObservationError: the environment can not be looked at.
+    """
+    from sanctity.compare.comparison import compare_with_lock, compare_with_records
+    from sanctity.observe.places import read_project_name
+    from sanctity.plan.repair import plan_repair, with_hints
+
+    started = world.clock()
+    project, place = _locate(target, world)
+    lock, literal, notice = _read_reference(reference, project, world)
+    if (groups or extras) and lock is None:
+        raise UsageError("usage", "groups and extras need a lock that lists them", hint="name the lock, or leave them out")
+    if literal is not None and depth is Depth.VERSION:
+        raise UsageError("usage", "a fingerprint is over every byte", where="--depth version", hint="leave --depth out")
+    environment = _observe(place, target, world, depth=depth, workers=workers)
+    if lock is not None:
+        folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path)))
+        comparison = compare_with_lock(
+            environment,
+            lock,
+            depth=depth,
+            lock_folder=folder,
+            project_name=read_project_name(folder),
+            groups=groups or None,
+            extras=extras or None,
+        )
+    else:
+        comparison = compare_with_records(environment, depth=depth)
+        folder = project
+    if literal is not None:
+        comparison = _compare_literal(comparison, environment, literal)
+    plan = plan_repair(
+        comparison,
+        environment,
+        generator=lock.generator if lock else "",
+        folder=os.path.relpath(folder, world.cwd),
+        env=_from(folder, place.prefix),
+        lock=os.path.basename(lock.path) if lock else "",
+    )
+    comparison = replace(with_hints(comparison, plan), prefix=place.shown, seconds=world.clock() - started)
+    notices = tuple(text for text in (place.notice, notice, *(note.message for note in (lock.notes if lock else ()))) if text)
+    return Outcome(comparison=comparison, plan=plan, notices=notices)
+
+
+def _from(folder: str, path: str) -> str:
+    """*path* as seen from *folder*: relative where it lies inside."""
+    return os.path.relpath(path, folder) if path.startswith(folder.rstrip("/") + "/") else path
+
+
+def _compare_literal(comparison: Comparison, environment: Environment, literal: Digest) -> Comparison:
+    """Replace the reference by a literal fingerprint.
+
+    What an environment is seeded with depends on the lock, which a literal does not name; so the digest may be over the
+    environment with any of pip, setuptools and wheel counted in.
+    """
+    from itertools import combinations
+
+    from sanctity.compare.comparison import fingerprint_of
+    from sanctity.compare.ownership import own
+    from sanctity.compare.selection import SEEDS
+    from sanctity.model.drift import Code, Unchecked
+
+    reference = Reference(kind=ReferenceKind.FINGERPRINT, digest=str(literal))
+    index = own(environment)
+    present = sorted(SEEDS & {item.key for item in environment.distributions})
+    for size in range(len(present), -1, -1):
+        for seeds in combinations(present, size):
+            found = fingerprint_of(environment, frozenset(seeds), index)
+            if found is not None and found.digest == literal:
+                return replace(comparison, reference=reference, fingerprint=found)
+    if comparison.fingerprint is None:
+        blind = Unchecked(
+            code="unreadable", what="fingerprint", reason="a part of the environment could not be read", in_scope=True
+        )
+        return replace(comparison, reference=reference, unchecked=(*comparison.unchecked, blind))
+    drift = Drift(
+        code=Code.FINGERPRINT_MISMATCH,
+        expected=str(literal),
+        actual=str(comparison.fingerprint.digest),
+        message="some byte, name or version of it differs; compare with the lock to have it named",
+        hint="sanctity verify LOCK",
+    )
+    return replace(comparison, reference=reference, drifts=(drift, *comparison.drifts))
+
+
+def fingerprint(target: Target, world: World, *, reference: str = "", workers: int = 0) -> tuple[Fingerprint, str]:
+    """The fingerprint of an environment, and how to show its place. The lock only says which of pip, setuptools and wheel count.
+
+    Raises as `verify` does, and ObservationError where a part of the environment could not be read.
+    """
+    from sanctity.compare.comparison import fingerprint_of, seeds_of
+    from sanctity.errors import ObservationError
+
+    project, place = _locate(target, world)
+    lock, _, _ = _read_reference(reference, project, world)
+    environment = _observe(place, target, world, depth=Depth.RECORD, workers=workers)
+    found = fingerprint_of(environment, seeds_of(lock))
+    if found is None:
+        first = environment.problems[0] if environment.problems else None
+        why = f"{first.path}: {first.reason}" if first else "its interpreter is not known"
+        raise ObservationError(
+            "no-fingerprint", f"a part of it could not be read: {why}", where=place.shown, hint="`sanctity verify` names every part"
+        )
+    return found, place.shown
