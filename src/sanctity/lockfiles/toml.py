@@ -52,7 +52,6 @@ _PLAIN_SPECIFIER: Final = re.compile(r"(?:==|!=|<=|>=|<|>|~=)[0-9]{1,9}\.[0-9]{1
 _PLAIN_FILENAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*").fullmatch
 
 _SECRETIVE: Final = re.compile(r"@|\?|://")
-_USERINFO: Final = re.compile(r"(?<=//)[^/@\s]*@")
 _LONGEST: Final = 4096
 
 
@@ -75,7 +74,8 @@ def load(text: str, *, path: str, hint: str) -> dict[str, object]:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         where = f"{path}: line {error.lineno} column {error.colno}"
-        raise DocumentError("lock-syntax", f"not TOML: {_USERINFO.sub('', error.msg)[:200]}", where=where, hint=hint) from error
+        message = error.msg.partition("'")[0].strip() if _SECRETIVE.search(error.msg) else error.msg
+        raise DocumentError("lock-syntax", f"not TOML: {message[:200]}", where=where, hint=hint) from error
     except RecursionError as error:
         raise DocumentError("lock-syntax", "nested too deeply", where=path, hint=hint) from error
     except ValueError as error:  # an integer of more digits than Python reads

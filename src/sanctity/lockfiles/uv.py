@@ -10,6 +10,7 @@ project: that is what a root's `default` says here. Revision 5 tells the default
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
@@ -221,7 +222,12 @@ def _artifact(desk: Desk, row: Any, source: Source, place: str) -> Artifact:
     url = desk.get(table, "url", str, "", place)
     path = desk.get(table, "path", str, "", place)
     filename = desk.get(table, "filename", str, "", place)
-    location = desk.place(url, f"{place}.url") if url else path or ("" if source.kind is SourceKind.REGISTRY else source.location)
+    if url:
+        location = desk.place(url, f"{place}.url")
+    elif path:  # as the index in a folder has it: relative to that folder
+        location = posixpath.join(source.location, path) if "://" not in source.location else path
+    else:
+        location = "" if source.kind is SourceKind.REGISTRY else source.location
     if filename:
         desk.filename(filename, f"{place}.filename")
     elif location:

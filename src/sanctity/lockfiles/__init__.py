@@ -1,0 +1,97 @@
+"""Lock files: text in, a `model.lock.Lock` out, one module a format. Nothing here touches a disk.
+
+`decode` is the door: what is not plain UTF-8 text, or holds a merge's leftovers, is refused before a format sees it. A format
+says by file name alone whether a file is its own, which neighbouring files it `wants` to see, and then parses.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sanctity.errors import DocumentError
+from sanctity.lockfiles import poetry, pylock, requirements, uv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sanctity.model.digest import Digest
+    from sanctity.model.lock import Lock, LockFormat
+
+__all__ = ["READERS", "LockReader", "decode", "reader_for"]
+
+
+class LockReader(Protocol):
+    """What each format's module offers."""
+
+    @property
+    def FORMAT(self) -> LockFormat:  # noqa: N802 - a module's constant
+        """The format."""
+
+    def recognises(self, name: str) -> bool:
+        """Whether a file of this *name* (without its folder) is of this format."""
+
+    def wants(self, text: str) -> tuple[str, ...]:
+        """The neighbouring files that `parse` would like to see, as paths relative to the file whose *text* this is."""
+
+    def parse(self, text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) -> Lock:
+        """The lock that *text* is; *beside* maps the paths of neighbours, relative to the lock's folder, to their text.
+
+        Raises:
+            DocumentError: with every fault found.
+        """
+
+
+#: Every format read, in the order in which a project's references are looked for (section 2 of the contract).
+READERS: Final[tuple[LockReader, ...]] = (uv, poetry, pylock, requirements)
+
+_CONFLICT: Final = re.compile(r"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
+_UTF8_BOM: Final = b"\xef\xbb\xbf"
+_OTHER_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def reader_for(name: str) -> LockReader | None:
+    """The format of a file called *name* (without its folder), or None where no format claims it."""
+    return next((reader for reader in READERS if reader.recognises(name)), None)
+
+
+def _line(data: bytes, offset: int) -> str:
+    """The line that *offset* is on, in words."""
+    return f"line {1 + data.count(10, 0, offset)}"
+
+
+def decode(data: bytes, *, path: str, bom: bool = False) -> str:
+    """The text of the file *path*, whose bytes are *data*.
+
+    A UTF-8 byte order mark is dropped where *bom* allows one (requirements files: pip drops it too); TOML forbids it.
+
+    Raises:
+        DocumentError: ``lock-bad-encoding``, ``lock-empty`` or ``lock-merge-conflict``, with the line.
+    """
+    if data.startswith(_UTF8_BOM):
+        if not bom:
+            message = "starts with a byte order mark, which TOML forbids"
+            raise DocumentError("lock-bad-encoding", message, where=path, hint="save it as UTF-8 without a byte order mark")
+        data = data[len(_UTF8_BOM) :]
+    if data.startswith(_OTHER_BOMS):
+        raise DocumentError("lock-bad-encoding", "is UTF-16 or UTF-32 text", where=path, hint="save it as UTF-8")
+    if not data.strip():
+        raise DocumentError("lock-empty", "is empty", where=path, hint="lock again")
+    nul = data.find(b"\0")
+    if nul >= 0:
+        message = "holds a NUL byte, so it is no text"
+        raise DocumentError("lock-bad-encoding", message, where=f"{path}: {_line(data, nul)}", hint="lock again")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        where = f"{path}: {_line(data, error.start)}"
+        raise DocumentError("lock-bad-encoding", "is not UTF-8 text", where=where, hint="save it as UTF-8") from error
+    if "<<<<<<< " in text or ">>>>>>> " in text:
+        conflict = _CONFLICT.search(text)
+        if conflict:
+            newlines = text.count("\n", 0, conflict.start())
+            message = "holds the markers of an unfinished merge"
+            raise DocumentError(
+                "lock-merge-conflict", message, where=f"{path}: line {1 + newlines}", hint="finish the merge, then lock again"
+            )
+    return text
