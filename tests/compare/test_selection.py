@@ -313,6 +313,13 @@ def test_a_version_fits_as_pip_has_it(pinned: str, version: str, expected: bool)
     assert fits(a_pin("a", pinned), version) is expected
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"), [("1.2", True), ("1.2+cpu", True), ("1.3rc1", True), ("2.0rc1", False), ("1.1", False), ("odd", False)]
+)
+def test_a_loose_requirement_takes_any_version_its_specifier_holds_for(version: str, expected: bool) -> None:
+    assert fits(a_pin("a", "", specifier=">=1.2,<2.0"), version) is expected
+
+
 LETTERS = "abcdefghij"
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -74,13 +75,25 @@ def _version(text: str) -> Version | None:
         return None
 
 
+@lru_cache(maxsize=1 << 12)
+def _specifiers(text: str) -> SpecifierSet | None:
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier:
+        return None
+
+
 def fits(pin: Pin, version: str) -> bool:
     """Whether *version* is what *pin* asks for, as pip's ``==`` has it: a pin without a local part takes any local part.
 
-    A pin without a version takes any version.
+    A pin without a version takes any version that its specifier, if it has one, holds for.
     """
-    if not pin.version or pin.version == version:
+    if pin.version == version:
         return True
+    if not pin.version:
+        specifier = _specifiers(pin.specifier)
+        found = _version(version)
+        return not pin.specifier or (specifier is not None and found is not None and specifier.contains(found, prereleases=True))
     wanted, found = _version(pin.version), _version(version)
     if wanted is None or found is None:
         return False
@@ -453,7 +466,7 @@ class _Bits:
             if not versions:
                 continue
             parsed = {_version(version) for version in versions} - {None}
-            exact = [bit for bit, pin in rows if not pin.version or pin.version in versions or _version(pin.version) in parsed]
+            exact = [bit for bit, pin in rows if pin.version in versions or _version(pin.version) in parsed]
             near = exact or [bit for bit, pin in rows if any(fits(pin, version) for version in versions)]
             for bit in near or ([rows[0][0]] if len(rows) == 1 else ()):
                 found |= 1 << bit
