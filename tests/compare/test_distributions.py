@@ -125,7 +125,7 @@ def test_a_pin_for_another_platform_is_extra_here() -> None:
             an_origin("archive", "https://index.example/files/six-1.0-py3-none-any.whl", digests=(a_digest("other"),)),
             "an index",
         ),
-        (None, an_origin("archive", "file:///tmp/six-1.0-py3-none-any.whl"), "an index"),
+        (None, an_origin("archive", "file:///elsewhere/six-1.0-py3-none-any.whl"), "an index"),
         (None, an_origin("directory", "file:///src/six"), "the folder /src/six"),
         (None, an_origin("directory", "file:///src/six", editable=True), "editable"),
         (None, an_origin("vcs", "https://git.example/a/six", commit=COMMIT), "git"),

@@ -38,6 +38,7 @@ SEEDS: Final = frozenset({"pip", "setuptools", "wheel"})
 
 _LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
 
+_NOTHING: Final = frozenset[str]()
 _MARKER: Final = "marker-unknown"
 _MEMBERSHIP: Final = "membership-unknown"
 
@@ -142,10 +143,12 @@ class _Graph:
             self._by_name.setdefault(pin.name, []).append(index)
         self._extras: dict[tuple[int, str], int] = {}
         self._encoded: dict[int, str] = {}
-        self._steps: dict[tuple[int, _Active], tuple[_Step, ...]] = {}
+        self._plain: dict[int, tuple[_Step, ...]] = {}
+        self._steps: dict[tuple[int, frozenset[str], frozenset[str]], tuple[_Step, ...]] = {}
         self._relevant: dict[int, frozenset[str]] = {}
         self._stand_ins: dict[tuple[str, str], int] = {}
         self._answers: dict[tuple[str, frozenset[str], frozenset[str]], bool | None] = {}
+        self._names: dict[str, frozenset[str]] = {}
         edges_of: dict[tuple[str, str, str], tuple[Dependency, ...]] = {}
         for root in lock.roots:
             edges_of[_order(root)] = edges_of.get(_order(root), ()) + root.dependencies
@@ -156,7 +159,7 @@ class _Graph:
         for pin in self.pins:
             for _, edges in pin.optional:
                 markers.update(edge.marker for edge in edges)
-        self._mentioned = frozenset[str]().union(*map(names_in, markers))
+        self._mentioned = _NOTHING.union(*map(names_in, markers))
 
     def _add(self, pin: int, edges: tuple[Dependency, ...]) -> int:
         self.pin_of.append(pin)
@@ -221,17 +224,23 @@ class _Graph:
         return _Reach(certain, doubtful, active)
 
     def _steps_of(self, node: int, active: _Active) -> tuple[_Step, ...]:
-        if self._mentioned:
-            relevant = self._relevant.get(node)
-            if relevant is None:
-                relevant = self._relevant[node] = frozenset[str]().union(*map(names_in, self._markers_at(node)))
-            active = _Active(active.extras & relevant, active.groups & relevant)
-        steps = self._steps.get((node, active))
+        """The edges that may be followed from *node*, which depend on *active* only where their markers ask for its names."""
+        steps = self._plain.get(node)
+        if steps is not None:
+            return steps
+        relevant = self._relevant.get(node)
+        if relevant is None:
+            relevant = _NOTHING.union(*map(names_in, self._markers_at(node))) if self._mentioned else _NOTHING
+            self._relevant[node] = relevant
+        key = (node, active.extras & relevant, active.groups & relevant)
+        steps = self._steps.get(key)
         if steps is None:
             found: list[_Step] = []
             for edge in self._edges[node]:
                 found.extend(self._follow(edge, active))
-            steps = self._steps[node, active] = tuple(found)
+            steps = self._steps[key] = tuple(found)
+            if not relevant:
+                self._plain[node] = steps
         return steps
 
     def _markers_at(self, node: int) -> Iterator[str]:
@@ -274,9 +283,12 @@ class _Graph:
     def _holds(self, marker: str, extras: frozenset[str], groups: frozenset[str]) -> bool | None:
         if not marker:
             return True
-        key = (marker, extras, groups)
+        names = self._names.get(marker)
+        if names is None:
+            names = self._names[marker] = names_in(marker)
+        key = (marker, extras & names, groups & names) if names else (marker, _NOTHING, _NOTHING)
         if key not in self._answers:
-            self._answers[key] = evaluate(marker, self._environment, extras=extras, groups=groups)
+            self._answers[key] = evaluate(marker, self._environment, extras=key[1], groups=key[2])
         return self._answers[key]
 
     def _is_meant(self, edge: Dependency, pin: Pin) -> bool:
