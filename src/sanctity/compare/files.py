@@ -225,6 +225,10 @@ class _Folders:
         return ""
 
 
+def _decodable(path: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in path)
+
+
 def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: FileEntry) -> bool:
     """Whether an unclaimed file could be imported or run at start-up, so that it gates."""
     path = entry.path
@@ -281,7 +285,9 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
         folders = folders or _Folders(ownership)
         name, version = folders.nearest_owner(path)
         code, words = Code.FILE_UNCLAIMED, ""
-        if entry.kind not in {FileKind.FILE, FileKind.LINK}:
+        if not _decodable(path):
+            code, words = Code.PATH_INVALID, "its name is not UTF-8, so no RECORD can claim it"
+        elif entry.kind not in {FileKind.FILE, FileKind.LINK}:
             words = f"a {entry.kind}" + (f" to {entry.target}" if entry.target else "")
         elif entry.kind is FileKind.LINK:
             words = f"a symbolic link to {entry.target}"

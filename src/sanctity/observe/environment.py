@@ -83,6 +83,8 @@ def observe_environment(
     scripts = "Scripts" if view.is_folder(f"{prefix}/Scripts") and not view.is_folder(f"{prefix}/bin") else "bin"
     interpreter = observe_interpreter(view, prefix, scripts, configuration)
     layout = _find_layout(view, prefix, scripts, interpreter, virtual=configuration is not None)
+    if not interpreter.version:
+        interpreter = replace(interpreter, version=layout.version, evidence="the library folder's name")
     if configuration is None and _looks_virtual(prefix, interpreter):
         fault = RecordFault("interpreter-changed", "pyvenv.cfg", "it is missing, so the interpreter does not know this environment")
         interpreter = replace(interpreter, faults=(*interpreter.faults, fault))

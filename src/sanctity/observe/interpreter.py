@@ -183,27 +183,29 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
         version_of_folder = _folder_version(view, prefix)
         names = [name for name in names if name.removesuffix("t").endswith(version_of_folder)] or names
     executable = targets[names[0]]
+    shown = executable.removeprefix(prefix + "/")
+    try:
+        elf, word = read_elf(view.host(executable), "Py_Version")
+    except (OSError, ElfError) as error:
+        if isinstance(error, FileNotFoundError):
+            reason = "it leads nowhere"
+        elif isinstance(error, OSError):
+            reason = error.strerror or "it can not be read"
+        else:
+            reason = f"it is no interpreter: {error}"
+        faults.append(RecordFault(_CODE, f"{scripts}/{names[0]}", f"{reason}: {executable}"))
+        return Interpreter(executable=shown, claimed=claimed, faults=tuple(faults))
+    base = os.path.dirname(os.path.dirname(executable))
     if configuration is not None:
         faults.extend(
             RecordFault(_CODE, f"{scripts}/{name}", f"it is {targets[name]}, but {names[0]} is {executable}")
             for name in names[1:]
             if targets[name] != executable and not _same_bytes(view, targets[name], executable)
         )
-    base = os.path.dirname(os.path.dirname(executable))
-    if configuration is not None and configuration.home:
-        fault, base = _compare_home(view, f"{prefix}/{scripts}/{names[0]}", executable, configuration.home)
-        if fault:
-            faults.append(RecordFault(_CODE, "pyvenv.cfg", fault))
-    shown = executable.removeprefix(prefix + "/")
-    try:
-        elf, word = read_elf(view.host(executable), "Py_Version")
-    except OSError as error:
-        reason = "it leads nowhere" if isinstance(error, FileNotFoundError) else (error.strerror or "it can not be read")
-        faults.append(RecordFault(_CODE, f"{scripts}/{names[0]}", f"{reason}: {executable}"))
-        return Interpreter(executable=shown, claimed=claimed, faults=tuple(faults))
-    except ElfError as error:
-        faults.append(RecordFault(_CODE, f"{scripts}/{names[0]}", f"it is no interpreter: {error}"))
-        return Interpreter(executable=shown, claimed=claimed, faults=tuple(faults))
+        if configuration.home:
+            fault, base = _compare_home(view, f"{prefix}/{scripts}/{names[0]}", executable, configuration.home)
+            if fault:
+                faults.append(RecordFault(_CODE, "pyvenv.cfg", fault))
     evidence = f"Py_Version in {os.path.basename(executable)}"
     library = "" if word else _library(view, executable, elf)
     if library:

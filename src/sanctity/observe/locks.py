@@ -25,6 +25,7 @@ __all__ = ["MAX_BYTES", "MAX_FILES", "read_lock"]
 MAX_BYTES: Final = 64 * 1024 * 1024
 #: The most files that a lock may consist of.
 MAX_FILES: Final = 256
+_CHUNK: Final = 1024 * 1024
 
 
 def read_lock(path: str | os.PathLike[str], *, reader: LockReader | None = None) -> Lock:
@@ -110,12 +111,15 @@ def _read(path: str, limit: int) -> bytes | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DocumentError("lock-not-a-file", "is not a regular file", where=path)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
+        chunks: list[bytes] = []
+        left = limit + 1
+        while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK))):
+            chunks.append(chunk)
+            left -= len(chunk)
     except OSError as error:
         raise DocumentError("lock-unreadable", f"can not be read: {error.strerror}", where=path) from error
     finally:
         os.close(descriptor)
-    if len(data) > limit:
+    if left <= 0:
         raise DocumentError("lock-too-large", f"more than {MAX_BYTES // 2**20} MiB, with all that it pulls in", where=path)
-    return data
+    return b"".join(chunks)
