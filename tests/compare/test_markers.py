@@ -11,7 +11,7 @@ from sanctity.errors import DocumentError
 from sanctity.model.environment import Interpreter
 
 #: Random markers a property is tried on; derandomized, so the same ones in every run.
-EXAMPLES = 1000
+EXAMPLES = 500
 
 VALUES = {
     "implementation_name": ("cpython", "pypy"),

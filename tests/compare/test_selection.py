@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LINUX = environment_of(an_interpreter())
 EDITABLE = Source(kind=SourceKind.EDITABLE, location=".")
-EXAMPLES = 300
+EXAMPLES = 200
 
 
 def present(*texts: str) -> dict[str, frozenset[str]]:
