@@ -374,6 +374,12 @@ def test_secrets_are_left_out(old: str) -> None:
     assert lock.pins == read(PROJECT).pins
 
 
+def test_a_query_is_left_out_and_noted() -> None:
+    lock = read(PROJECT.replace(".whl", ".whl?download=1#fragment"))
+    assert lock.pins == read(PROJECT).pins
+    assert [(note.code, note.where) for note in lock.notes] == [("lock-url-query", "package[1].wheels[0].url")]
+
+
 def test_secrets_of_a_repository_are_left_out() -> None:
     text = PROJECT.replace("registry = ", "git = ").replace(
         "https://index.example/simple", f"https://bob:hunter2@git.index.example/six?rev=main&subdirectory=a%2Fb#{'a' * 40}"

@@ -170,8 +170,8 @@ def _artifact(desk: Desk, row: Any, place: str) -> Artifact:
     uploaded = _uploaded(row)
     hashes = row.get("hashes")
     if type(hashes) is dict and len(hashes) == 1:
-        plain = plain_artifact(row, hashes.get("sha256"), place, uploaded)
-        if plain is not None and row.get("name", plain.filename) == plain.filename:
+        plain = plain_artifact(row, hashes.get("sha256"), place, uploaded, row.get("name"))
+        if plain is not None:
             return plain
     table = cast("dict[str, object]", row)
     url = desk.get(table, "url", str, "", place)

@@ -52,6 +52,8 @@ _PLAIN_SPECIFIER: Final = re.compile(r"(?:==|!=|<=|>=|<|>|~=)[0-9]{1,9}\.[0-9]{1
 _PLAIN_FILENAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*").fullmatch
 
 _SECRETIVE: Final = re.compile(r"@|\?|://")
+_SECRET_WORD: Final = re.compile(r"token|key|secret|sig|pass|pwd|auth|cred|user|login|session", re.IGNORECASE)
+_WERE: Final = {"credentials": "were", "query": "was"}
 _LONGEST: Final = 4096
 
 
@@ -82,10 +84,11 @@ def load(text: str, *, path: str, hint: str) -> dict[str, object]:
         raise DocumentError("lock-syntax", "not TOML: a number is too long", where=path, hint=hint) from error
 
 
-def clean_url(url: str) -> tuple[str, bool]:
-    """*url* without user, password, query and fragment, and whether a user, password or query was there.
+def clean_url(url: str) -> tuple[str, str]:
+    """*url* without user, password, query and fragment; and what was left out: ``credentials``, ``query`` or nothing.
 
-    The bare user ``git`` stays, as in ``ssh://git@host/repo``: it is the name of a service and no secret.
+    The bare user ``git`` stays, as in ``ssh://git@host/repo``: it is the name of a service and no secret. A query goes
+    whole, since nobody knows which of its words are secret; it counts as credentials where one of them is called so.
 
     Raises:
         ValueError: it is no URL.
@@ -95,8 +98,10 @@ def clean_url(url: str) -> tuple[str, bool]:
     user, at, host = parts.netloc.rpartition("@")
     if user == "git":
         host = parts.netloc
-    secret = bool(at and user != "git") or bool(parts.query)
-    return urlunsplit((parts.scheme, host, parts.path, "", "")), secret
+    left_out = "query" if parts.query else ""
+    if (at and user != "git") or _SECRET_WORD.search(parts.query):
+        left_out = "credentials"
+    return urlunsplit((parts.scheme, host, parts.path, "", "")), left_out
 
 
 class Desk(Reader):
@@ -186,12 +191,12 @@ class Desk(Reader):
         if known is not None:
             return known
         try:
-            known, secret = clean_url(text)
+            known, left_out = clean_url(text)
         except ValueError:
             self.fault("lock-bad-url", where, "this is not a URL")
             return ""
-        if secret:
-            self.note("lock-url-credentials", where, "a user, password or query of this URL was left out")
+        if left_out:
+            self.note(f"lock-url-{left_out}", where, f"the {left_out} of this URL {_WERE[left_out]} left out")
         self._urls[text] = known
         return known
 
@@ -247,16 +252,18 @@ class Desk(Reader):
             seen.add(key)
 
 
-def plain_artifact(row: Any, sha256: Any, place: str, uploaded: Any = None) -> Artifact | None:
+def plain_artifact(row: Any, sha256: Any, place: str, uploaded: Any = None, filename: Any = None) -> Artifact | None:
     """The artifact of *row* where nothing about it asks for a second look, else None.
 
     This is all that happens to nearly every row of a real lock: a ``url`` over http that holds no secret and ends in a plain
-    file name, the digest *sha256* in lower-case hex, a ``size``, and the text ``upload-time`` (or *uploaded* in its place).
+    file name (or *filename* is one), the digest *sha256* in lower-case hex, a ``size``, and the text ``upload-time`` (or
+    *uploaded* in its place).
     What it accepts, the careful way accepts with the same result.
     """
     try:
         url = row["url"]
-        filename = url.rpartition("/")[2]
+        if filename is None:
+            filename = url.rpartition("/")[2]
         if (
             "@" in url
             or "?" in url
