@@ -72,6 +72,7 @@ _ARCHIVE: Final = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|x
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 #: What ought to be a port and is none: a password with a slash in it looks like that.
 _BAD_PORT: Final = re.compile(r"(?:[a-z]+\+)?https?://[^/?#@]*:(?!(?:[0-9]*|\$\{[A-Z0-9_]+\})(?:[/?#]|$)|[^/?#]*@)", re.IGNORECASE)
+_QUERY: Final = re.compile(r"[?].*", re.DOTALL)
 _SCP_USER: Final = re.compile(r"[^/\\@\s]*:[^/\\@\s]*@")
 #: A user and password of a URL inside of another URL's path.
 _INNER_USER: Final = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*@")
@@ -448,7 +449,8 @@ class _Reading:
             if _SCHEME.match(bare) and not bare.lower().startswith("file:"):
                 self.desk.fault("lock-bad-url", where, "this is not a URL")
                 return None
-            bare = _SCP_USER.sub("", bare, count=1)
+            # A URL that lost its scheme is no path that anybody has, and its secrets are still secrets.
+            bare = _QUERY.sub("", _SCP_USER.sub("", bare, count=1))
         if not extras and "://" not in bare and (match := _WITH_EXTRAS.fullmatch(bare)) is not None:
             bare, extras = match[1], self._extras(match[2], where)
         try:
