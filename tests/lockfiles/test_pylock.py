@@ -142,7 +142,7 @@ def test_a_lock_without_version_is_refused() -> None:
 
 
 def test_a_newer_minor_version_is_noted() -> None:
-    assert [note.code for note in read(LOCK.replace('"1.0"', '"1.7"')).notes] == ["lock-newer-revision"]
+    assert [note.code for note in read(LOCK.replace('"1.0"', '"1.7"')).notes] == ["lock-version-newer"]
 
 
 ARCHIVE = f'archive = {{ url = "https://files.index.example/six-1.tar.gz", hashes = {{ sha256 = "{HEX}" }} }}'

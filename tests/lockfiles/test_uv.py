@@ -208,7 +208,7 @@ def test_known_revisions_need_no_note(revision: int) -> None:
 
 
 def test_a_newer_revision_is_noted() -> None:
-    assert [note.code for note in read(PROJECT.replace("revision = 3", "revision = 6")).notes] == ["lock-newer-revision"]
+    assert [note.code for note in read(PROJECT.replace("revision = 3", "revision = 6")).notes] == ["lock-version-newer"]
 
 
 @pytest.mark.parametrize("version", ["2", "0", "-1", "true", '"1"', "1.0", "0x" + "f" * 6000, "[]"])

@@ -326,10 +326,10 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
 
 def compare_shared(ownership: Ownership) -> Iterator[Drift]:
     """One note on the claimed files that other environments share, since an edit there is an edit here."""
-    hard = sum(1 for path in ownership.owners if (entry := ownership.files.get(path)) is not None and entry.links > 1)
-    symbolic = sum(
-        1 for path in ownership.owners if (entry := ownership.files.get(path)) is not None and entry.kind is FileKind.LINK
-    )
+    linked = [entry for entry in ownership.files.values() if entry.links > 1 or entry.kind is FileKind.LINK]
+    owned = [entry for entry in linked if entry.path in ownership.owners]
+    symbolic = sum(entry.kind is FileKind.LINK for entry in owned)
+    hard = len(owned) - symbolic
     for count, kind in ((hard, "hard"), (symbolic, "symbolic")):
         if count:
             yield Drift(

@@ -86,7 +86,7 @@ def _check_version(document: dict[str, object], desk: Desk) -> str:
         what = "no lock-version is here" if version is None else f"lock-version {shown(version)} is not supported: 1.0 is"
         raise DocumentError("lock-version-unsupported", what, where=f"{desk.path}: lock-version", hint=_HINT)
     if int(match[2]) > 0:
-        desk.note("lock-newer-revision", "lock-version", f"lock-version {match[0]} is newer than 1.0, the newest one known")
+        desk.note("lock-version-newer", "lock-version", f"lock-version {match[0]} is newer than 1.0, the newest one known")
     return match[0]
 
 

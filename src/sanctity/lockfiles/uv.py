@@ -103,7 +103,7 @@ def _check_version(document: dict[str, object], desk: Desk) -> int:
     if not 0 <= revision < 1000:
         desk.fault("lock-bad-revision", "revision", "this is not a revision number")
     elif revision > _NEWEST_REVISION:
-        desk.note("lock-newer-revision", "revision", f"revision {revision} is newer than {_NEWEST_REVISION}, the newest one known")
+        desk.note("lock-version-newer", "revision", f"revision {revision} is newer than {_NEWEST_REVISION}, the newest one known")
     return revision
 
 

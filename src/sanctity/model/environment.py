@@ -146,7 +146,8 @@ class Interpreter:
     *version* is exact (``3.11.7``, ``3.15.0rc1``) or ``3.11`` where only that much is known; *evidence* names what said so
     (``Py_Version in libpython3.11.so.1.0``, ``patchlevel.h``, ``dpkg``). *abi* is the SOABI's tag (``cpython-311``),
     *platform* the triple of the ELF (``linux-x86_64``). *executable* is the resolved file, relative to the prefix where
-    it lies inside; *base* is the prefix its standard library lies under. *claimed* is pyvenv.cfg's version. *faults* name what is wrong with it.
+    it lies inside; *base* is the prefix its standard library lies under. *claimed* is pyvenv.cfg's version. *faults* name what
+    is wrong with it.
     """
 
     implementation: str = "cpython"
@@ -216,8 +217,8 @@ class Environment:
     """An environment, whole. *prefix* is shown to people and never hashed; *files* is sorted by path.
 
     *regenerated* are claimed data files that were rewritten, and proven to be just what their program writes (a Jupyter kernel's
-    kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name. *other_digests*
-    are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256.
+    kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
+    *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256.
     """
 
     prefix: str

@@ -226,41 +226,7 @@ class _Whole:
         faults = list(item.faults)
         declared = self._declared(item, faults)
         scripts = self._scripts(item, declared)
-        by_path = {script.path: script for script in scripts}
-        site = os.path.dirname(item.home)
-        lib = site + "/"
-        home = item.home + "/"
-        rows: list[tuple[str, str]] = []
-        complete = True
-        files = self.files
-        for path, _, _, _ in item.record:
-            if path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path):
-                continue
-            if path.startswith(home) and path[len(home) :] in LEFT_OUT:
-                continue
-            entry = files.get(path)
-            if entry is None:
-                continue
-            if not entry.digest:
-                complete = False
-                continue
-            script = by_path.get(path)
-            if script is not None:
-                if script.target and not script.declared:
-                    continue
-                value = f"ep:{script.target}" if script.target else f"sha256:{script.canonical.hex()}"
-                rows.append((f"scripts/{script.name}", value))
-            elif item.built_here and path == home + "WHEEL":
-                data = self.read(entry)
-                complete = complete and data is not None
-                rows.append(
-                    (f"lib/{path[len(lib) :]}", f"sha256:{hashlib.sha256(normalise_wheel_metadata(data or b'')).hexdigest()}")
-                )
-            elif path.startswith(lib):
-                rows.append((f"lib/{path[len(lib) :]}", f"sha256:{entry.digest.hex()}"))
-            else:
-                key = installed_key(path, site=site, scripts=self.layout.scripts)
-                rows.append((key, f"sha256:{entry.digest.hex()}"))
+        rows, complete = self._rows(item, {script.path: script for script in scripts})
         content = None
         if complete:
             try:
@@ -268,6 +234,40 @@ class _Whole:
             except UnicodeEncodeError:
                 faults.append(RecordFault("path-invalid", item.home, "it claims a file whose name is not UTF-8"))
         return replace(item, scripts=scripts, content=content, faults=tuple(faults))
+
+    def _rows(self, item: Distribution, scripts: dict[str, Script]) -> tuple[list[tuple[str, str]], bool]:
+        """The canonical rows of *item*, and whether all of it could be read; what is missing has no row."""
+        site = os.path.dirname(item.home)
+        lib = site + "/"
+        start = len(lib)
+        left_out = {f"{item.home}/{name}" for name in LEFT_OUT}
+        own_wheel = f"{item.home}/WHEEL" if item.built_here else ""
+        rows: list[tuple[str, str]] = []
+        complete = True
+        files = self.files
+        for path, _, _, _ in item.record or ():
+            entry = files.get(path)
+            if entry is None or path in left_out or (path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path)):
+                continue
+            digest = entry.digest
+            if not digest:
+                complete = False
+            elif path == own_wheel:
+                data = self.read(entry)
+                complete = complete and data is not None
+                rows.append((f"lib/{path[start:]}", f"sha256:{hashlib.sha256(normalise_wheel_metadata(data or b'')).hexdigest()}"))
+            elif path.startswith(lib):
+                rows.append((f"lib/{path[start:]}", f"sha256:{digest.hex()}"))
+            elif path in scripts:
+                script = scripts[path]
+                if script.target and not script.declared:
+                    continue  # pip's own pip3.11: the wrapper of an entry point under a name that the wheel does not know
+                rows.append(
+                    (f"scripts/{script.name}", f"ep:{script.target}" if script.target else f"sha256:{script.canonical.hex()}")
+                )
+            else:
+                rows.append((installed_key(path, site=site, scripts=self.layout.scripts), f"sha256:{digest.hex()}"))
+        return rows, complete
 
     def _declared(self, item: Distribution, faults: list[RecordFault]) -> dict[str, str]:
         path = f"{item.home}/entry_points.txt"
