@@ -1,0 +1,512 @@
+"""Measure every row of the README's table beside its peer, in one run, and print the table.
+
+    python bench/environment.py          # once: makes the environment, minutes
+    python bench/run.py [--rows NAME,...] [--count N] [--workers N] [--sanctity EXE]
+
+A pair is measured in turns, A B A B, after one round that warms both up and is thrown away; a figure is the median of N
+rounds, a ratio that of the two medians. Both sides are whole processes, start-up included, unless the row says otherwise. A row
+whose verb is not there yet is said to be "not there"; one whose command fails has its exit code in place of a figure. Everything
+measured goes to `results/latest.json`: every sample, the machine's load, and whether the CPU has SHA instructions.
+
+Only Linux is measured: memory is read from /proc, and the page cache is emptied with `posix_fadvise`, file by file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import stat_floor
+from environment import bench_dir, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "latest.json"
+CORPUS = HERE.parent.parent / "shared" / "corpus"
+SHA256 = re.compile(r'sha256(?::|\s*=\s*")[0-9a-f]{64}')
+POLL = 0.02  # seconds between two looks at a process tree's memory
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One row: medians in *unit*, and the ratio to the peer where the target is one."""
+
+    work: str
+    peer: str
+    target: str
+    unit: str = "s"
+    ours: float | None = None
+    theirs: float | None = None
+    ratio: float | None = None
+    reached: bool | None = None
+    note: str = ""
+    samples: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What is measured, where, and how often."""
+
+    sanctity: Path
+    project: Path
+    tools: Path
+    git_dir: Path
+    count: int
+    workers: int
+    help: str
+
+    @property
+    def tree(self) -> Path:
+        return self.project / ".venv"
+
+    def verify(self, *more: str, workers: int | None = None) -> list[str]:
+        command = [str(self.sanctity), "verify", "requirements.txt", "--env", ".venv", "--format", "json", *more]
+        return command + (["--workers", str(workers or self.workers)] if "--workers" in self.help else [])
+
+    def floor(self, *more: str, workers: int | None = None) -> list[str]:
+        script = [sys.executable, "-I", "-S", str(HERE / "floor.py"), str(self.tree)]
+        return [*script, "--workers", str(workers or self.workers), *more]
+
+    def pip_check(self) -> list[str]:
+        (runner,) = self.tools.glob("lib/python*/site-packages/pip/__pip-runner__.py")
+        return [str(self.tree / "bin" / "python"), str(runner), "check"]
+
+
+def clean_environment() -> dict[str, str]:
+    """Return a process environment without Python's variables; bytecode goes to a folder of its own, not into the tree."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    return kept | {"PYTHONPYCACHEPREFIX": str(bench_dir() / "pycache")}
+
+
+def run(command: list[str], cwd: Path) -> tuple[float, int, str]:
+    """Run *command*, and return its wall-clock seconds, its exit code and its standard output."""
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        done = subprocess.run(command, cwd=cwd, env=clean_environment(), check=False, stdout=output, stderr=subprocess.DEVNULL)
+        taken = time.perf_counter() - started
+        output.seek(0)
+        return taken, done.returncode, output.read().decode(errors="replace")
+
+
+class FailedError(Exception):
+    """A command under test, or a peer, ended with another exit code than 0."""
+
+
+def timed(command: list[str], cwd: Path) -> Callable[[], float]:
+    """Return a function that runs *command* once and returns its seconds, or raises `FailedError`."""
+
+    def once() -> float:
+        taken, code, _ = run(command, cwd)
+        if code:
+            raise FailedError(f"`{' '.join(Path(part).name for part in command[:3])} …` ended with {code}")
+        return taken
+
+    return once
+
+
+def in_turns(
+    sides: dict[str, Callable[[], float]], count: int, *, before: Callable[[], None] | None = None
+) -> dict[str, list[float]]:
+    """Take *count* samples of every side in turns, after a round that is thrown away; *before* runs ahead of each sample."""
+    samples: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(count + 1):
+        for name, once in sides.items():
+            if before:
+                before()
+            value = once()
+            if turn:
+                samples[name].append(value)
+    return samples
+
+
+def settle(row: Row, samples: dict[str, list[float]], *, ours: str, theirs: str, limit: float) -> Row:
+    """Fill *row* from *samples*: medians, their ratio, and whether it is at most *limit*."""
+    row.samples = samples
+    row.ours, row.theirs = median(samples[ours]), median(samples[theirs])
+    row.ratio = row.ours / row.theirs
+    row.reached = row.ratio <= limit
+    return row
+
+
+def missing(row: Row, what: str) -> Row:
+    """Say in *row* that it is not measured, since *what*."""
+    row.note = what
+    return row
+
+
+# --- the rows ---------------------------------------------------------------------------------------------------------------
+
+
+def every_byte(bench: Bench, workers: int) -> Row:
+    row = Row(
+        work=f"`verify`, every byte, {workers} worker{'s' if workers > 1 else ''}",
+        peer="walk, open, read, SHA-256 (`floor.py`)",
+        target="≤ 1.25 x, or floor + 8 µs a file",
+    )
+    sides = {
+        "verify": timed(bench.verify(workers=workers), bench.project),
+        "floor": timed(bench.floor(workers=workers), bench.project),
+    }
+    settle(row, in_turns(sides, bench.count), ours="verify", theirs="floor", limit=1.25)
+    _, _, text = run(bench.verify(workers=workers), bench.project)
+    report = json.loads(text)
+    _, _, text = run(bench.floor(workers=workers), bench.project)
+    floor = json.loads(text)
+    assert row.ours is not None
+    assert row.theirs is not None
+    above = (row.ours - row.theirs) / floor["files"] * 1e6
+    checked = report["checked"]
+    row.note = (
+        f"{report['verdict']}; {checked['files']:,} files, {checked['bytes'] / 1e9:.2f} GB (floor: {floor['files']:,}, "
+        f"{floor['bytes'] / 1e9:.2f} GB); floor + {above:.1f} µs a file"
+    )
+    row.reached = row.ratio is not None and (row.ratio <= 1.25 or above <= 8)
+    return row
+
+
+def fast(bench: Bench) -> Row:
+    row = Row(work="`verify --fast`, nothing changed", peer="`git status`", target="≤ 1.0 x")
+    stat_floor.prepare_git(bench.git_dir, bench.tree)
+    git = stat_floor.git_command("status", "--porcelain")
+    environment = stat_floor.git_environment(bench.git_dir, bench.tree)
+
+    def status() -> float:
+        started = time.perf_counter()
+        subprocess.run(git, env=environment, cwd=bench.tree, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - started
+
+    def bare() -> float:
+        started = time.perf_counter()
+        stat_floor.stat_tree(str(bench.tree))
+        return time.perf_counter() - started
+
+    sides = {"git": status, "stat": bare}
+    there = "--fast" in bench.help
+    if there:
+        sides = {"verify": timed(bench.verify("--fast"), bench.project), **sides}
+    samples = in_turns(sides, bench.count)
+    if there:
+        settle(row, samples, ours="verify", theirs="git", limit=1.0)
+    row.samples = samples
+    row.theirs = median(samples["git"])
+    row.note = ("" if there else "not there yet; ") + f"a bare scandir and stat: {median(samples['stat']):.3f} s"
+    return row
+
+
+def versions(bench: Bench) -> Row:
+    row = Row(work="`verify --depth version`, whole process", peer="`pip check`", target="≤ 0.4 x")
+    sides = {
+        "verify": timed(bench.verify("--depth", "version"), bench.project),
+        "pip check": timed(bench.pip_check(), bench.project),
+    }
+    return settle(row, in_turns(sides, bench.count), ours="verify", theirs="pip check", limit=0.4)
+
+
+def guard(bench: Bench) -> Row:
+    row = Row(
+        work='`guard(depth="version")`, in process', peer="names and versions by importlib.metadata", target="≤ 10 ms", unit="ms"
+    )
+    probe = (
+        "import importlib.metadata as m, time, hashlib\n"
+        "started = time.perf_counter()\n"
+        "hashlib.sha256(repr(sorted((d.name, d.version) for d in m.distributions())).encode()).hexdigest()\n"
+        "print((time.perf_counter() - started) * 1000)"
+    )
+    command = [str(bench.tree / "bin" / "python"), "-c", probe]
+    samples = in_turns({"importlib.metadata": lambda: float(run(command, bench.project)[2])}, bench.count)
+    row.samples, row.theirs = samples, median(samples["importlib.metadata"])
+    there = run([str(bench.sanctity.with_name("python")), "-c", "from sanctity import guard"], bench.project)[1] == 0
+    return missing(row, "there, but not measured yet" if there else "not there yet")
+
+
+def import_time(bench: Bench) -> Row:
+    row = Row(work="`import sanctity`", peer="", target="≤ 10 ms, no third-party module", unit="ms")
+    probe = (
+        "import sys, time\nbefore = set(sys.modules)\nstarted = time.perf_counter()\nimport sanctity\n"
+        "taken = time.perf_counter() - started\n"
+        "new = sorted({m.partition('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names) - {'sanctity'})\n"
+        "print(taken * 1000, *new)"
+    )
+    python = str(bench.sanctity.with_name("python"))
+    strangers: set[str] = set()
+
+    def once() -> float:
+        _, code, text = run([python, "-c", probe], bench.project)
+        if code:
+            raise FailedError(f"`import sanctity` ended with {code}")
+        taken, *new = text.split()
+        strangers.update(new)
+        return float(taken)
+
+    row.samples = in_turns({"sanctity": once}, bench.count)
+    row.ours = median(row.samples["sanctity"])
+    row.reached = row.ours <= 10 and not strangers
+    row.note = f"imports {', '.join(sorted(strangers))}" if strangers else ""
+    return row
+
+
+def memory(bench: Bench) -> Row:
+    row = Row(work="peak memory of the first row, all processes, anonymous pages", peer="the floor's", target="≤ 200 MB", unit="MB")
+    samples = in_turns(
+        {"verify": lambda: peak(bench.verify(), bench.project), "floor": lambda: peak(bench.floor(), bench.project)},
+        min(bench.count, 3),
+    )
+    settle(row, samples, ours="verify", theirs="floor", limit=1)
+    row.ours, row.theirs = max(samples["verify"]), max(samples["floor"])
+    row.ratio = row.ours / row.theirs
+    row.reached = row.ours <= 200
+    row.note = f"the largest of {len(samples['verify'])} runs, looked at every {POLL * 1000:.0f} ms; a page shared after a fork counts twice"
+    return row
+
+
+def peak(command: list[str], cwd: Path) -> float:
+    """Run *command*, and return the most anonymous memory that it and its descendants held at one time, in MB."""
+    process = subprocess.Popen(command, cwd=cwd, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    most = 0
+    while process.poll() is None:
+        most = max(most, sum(anonymous(pid) for pid in family(process.pid)))
+        time.sleep(POLL)
+    if process.returncode:
+        raise FailedError(f"`{Path(command[0]).name} …` ended with {process.returncode}")
+    return most / 1e6
+
+
+def family(pid: int) -> list[int]:
+    """Return *pid* and all its descendants, as far as they are still there."""
+    found, waiting = [], [pid]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                waiting.extend(map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()))
+        except OSError:
+            continue
+    return found
+
+
+def anonymous(pid: int) -> int:
+    """Return the bytes of anonymous memory that *pid* holds, 0 where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    match = re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
+
+
+LOCK_PROBE = """
+import json, sys, time
+path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+from sanctity.lockfiles import reader_for
+from sanctity.observe.locks import read_lock
+reader = reader_for(name)
+sides = {"read": lambda: read_lock(path, reader=reader)}
+if name != "requirements.txt":
+    import tomli, tomllib
+    text = open(path, encoding="utf-8").read()
+    sides["tomli"] = lambda: tomli.loads(text)
+    sides["tomllib"] = lambda: tomllib.loads(text)
+samples = {name: [] for name in sides}
+for turn in range(count + 1):
+    for name, once in sides.items():
+        started = time.perf_counter()
+        once()
+        taken = (time.perf_counter() - started) * 1000
+        if turn:
+            samples[name].append(taken)
+print(json.dumps(samples))
+"""
+
+
+def lock_rows(bench: Bench) -> list[Row]:
+    """One row for the largest lock of each format: TOML beside its parsers, requirements by the hash."""
+    found = [(max((CORPUS / folder).glob(f"*{Path(name).suffix}"), key=size, default=None), name) for folder, name in LOCKS]
+    rows = []
+    for path, name in [(bench.project / "requirements.txt", "requirements.txt"), *found]:
+        if path is None:
+            continue
+        toml = name != "requirements.txt"
+        title = "the environment's own lock" if path.parent == bench.project else f"`{path.parent.name}/{path.name}`"
+        row = Row(
+            work=f"reading {title}, {size(path) / 1000:,.0f} kB",
+            peer="`tomli.loads` of its text" if toml else "",
+            target="≤ 1.5 x" if toml else "≤ 20 µs a hash",
+            unit="ms",
+        )
+        command = [str(bench.sanctity.with_name("python")), "-c", LOCK_PROBE, str(path), name, str(bench.count)]
+        _, code, text = run(command, bench.project)
+        if code:
+            rows.append(missing(row, f"failed: exit code {code}"))
+            continue
+        samples: dict[str, list[float]] = json.loads(text)
+        hashes = len(SHA256.findall(path.read_text(encoding="utf-8")))
+        row.samples, row.ours = samples, median(samples["read"])
+        each = row.ours * 1000 / max(hashes, 1)
+        row.note = f"{hashes:,} hashes, {each:.1f} µs a hash"
+        if toml:
+            settle(row, samples, ours="read", theirs="tomli", limit=1.5)
+            row.note += f"; `tomllib.loads`: {median(samples['tomllib']):.0f} ms"
+        else:
+            row.reached = each <= 20
+        rows.append(row)
+    return rows
+
+
+#: A folder of the corpus, and the file name that its locks have in a project.
+LOCKS = (("uv", "uv.lock"), ("poetry", "poetry.lock"), ("pylock", "pylock.toml"), ("requirements", "requirements.txt"))
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def cold(bench: Bench) -> Row:
+    row = Row(
+        work="the first row, cold page cache", peer="reading the same files once, cold (`floor.py --no-hash`)", target="≤ 1.1 x"
+    )
+    os.sync()
+    sides = {"verify": timed(bench.verify(), bench.project), "read": timed(bench.floor("--no-hash"), bench.project)}
+    samples = in_turns(sides, min(bench.count, 5), before=lambda: drop_pages(bench.tree))
+    row.note = f"pages dropped file by file, directories stay cached; n = {len(samples['verify'])}"
+    return settle(row, samples, ours="verify", theirs="read", limit=1.1)
+
+
+def drop_pages(tree: Path) -> None:
+    """Ask the kernel to forget the pages of every regular file under *tree*."""
+    for folder, _, names in os.walk(tree):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                fd = os.open(path, os.O_RDONLY)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(fd)
+
+
+def rebuild(bench: Bench) -> Row:
+    row = Row(work="`rebuild` from the archive", peer="`uv pip sync`, warm cache", target="≤ 1.3 x")
+    there = run([str(bench.sanctity), "rebuild", "--help"], bench.project)[1] == 0
+    return missing(row, "there, but not measured yet" if there else "not there yet")
+
+
+ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
+    "bytes": lambda bench: every_byte(bench, bench.workers),
+    "bytes1": lambda bench: every_byte(bench, 1),
+    "fast": fast,
+    "version": versions,
+    "guard": guard,
+    "import": import_time,
+    "memory": memory,
+    "locks": lock_rows,
+    "cold": cold,
+    "rebuild": rebuild,
+}
+
+# --- what is printed --------------------------------------------------------------------------------------------------------
+
+
+def machine() -> dict[str, Any]:
+    """Say what was measured on, without naming the machine."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", text, re.MULTILINE)
+    words = set(flags[1].split()) if flags else set()
+    return {
+        "cpu": model[1] if model else platform.machine(),
+        "cores": os.cpu_count(),
+        "sha_instructions": bool(words & {"sha_ni", "sha2"}),
+        "python": platform.python_version(),
+        "kernel": platform.release().partition("-")[0],
+    }
+
+
+def shown(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f} s" if unit == "s" and value >= 1 else f"{value * 1000:.0f} ms" if unit == "s" else f"{value:.1f} {unit}"
+
+
+def table(rows: list[Row]) -> str:
+    """Draw the rows as the Markdown table of the README."""
+    lines = ["| work | sanctity | peer | peer's | ratio | to reach | |", "|---|---:|---|---:|---:|---|---|"]
+    for row in rows:
+        mark = {True: "yes", False: "**no**", None: ""}[row.reached]
+        ratio = f"{row.ratio:.2f} x" if row.ratio is not None else "-"
+        ours = shown(row.ours, row.unit) if row.ours is not None else (row.note.partition(";")[0] or "-")
+        cells = [row.work, ours, row.peer, shown(row.theirs, row.unit), ratio, row.target, mark]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure the rows asked for, write them down, and print the table."""
+    parser = argparse.ArgumentParser(description="Measure sanctity beside its peers.")
+    parser.add_argument("--rows", default=",".join(ROWS), help=f"which, of {','.join(ROWS)}")
+    parser.add_argument("--count", type=int, default=7, help="samples of each side")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--sanctity", type=Path, default=HERE.parent / ".venv" / "bin" / "sanctity")
+    options = parser.parse_args()
+    names = options.rows.split(",")
+    if unknown := sorted(set(names) - set(ROWS)):
+        parser.error(f"no such row: {', '.join(unknown)}")
+    root = bench_dir()
+    if not (root / "env" / "requirements.txt").exists():
+        parser.error("there is no environment to measure: run bench/environment.py first")
+    bench = Bench(
+        sanctity=options.sanctity.absolute(),
+        project=root / "env",
+        tools=root / "tools",
+        git_dir=root / "git",
+        count=options.count,
+        workers=options.workers,
+        help=run([str(options.sanctity.absolute()), "verify", "--help"], root)[2],
+    )
+    distributions, files, total = measure(bench.tree)
+    load = os.getloadavg()[0]
+    rows: list[Row] = []
+    for name in names:
+        print(f"measuring {name}", file=sys.stderr)
+        try:
+            measured = ROWS[name](bench)
+        except FailedError as failure:
+            measured = Row(work=name, peer="", target="", note=f"failed: {failure}")
+        rows += measured if isinstance(measured, list) else [measured]
+    about = machine() | {
+        "load_before": round(load, 2),
+        "load_after": round(os.getloadavg()[0], 2),
+        "samples": options.count,
+        "workers": options.workers,
+    }
+    environment = {"distributions": distributions, "files": files, "bytes": total}
+    document = {"machine": about, "environment": environment, "rows": [asdict(row) for row in rows]}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(
+        f"{distributions} distributions, {files:,} files, {total / 1e9:.2f} GB. {about['cpu']}, {about['cores']} cores, "
+        f"SHA instructions: {'yes' if about['sha_instructions'] else 'no'}. Python {about['python']}, Linux {about['kernel']}. "
+        f"Medians of {options.count}, in turns, {options.workers} workers, warm page cache unless said.\n"
+    )
+    print(table(rows))
+    print()
+    for row in rows:
+        if row.note:
+            print(f"- {row.work}: {row.note}")
+    if load > 0.5:
+        print(f"\nThe machine was not quiet: its load was {load:.1f} at the start. Compare ratios, not seconds.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
