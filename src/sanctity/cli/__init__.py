@@ -346,16 +346,17 @@ def explain(code: str) -> None:
     _write(text, "")
 
 
-def main() -> None:
-    """Run the command line."""
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command line on *argv*, by default the process's own arguments. Always ends in SystemExit."""
     # A run makes hundreds of thousands of small values and then ends: collecting cycles among them would only cost time.
     gc.disable()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(prog_name="sanctity", standalone_mode=True)
+        cli.main(args=argv, prog_name="sanctity", standalone_mode=True)
     except BrokenPipeError:
         # The reader has gone: there is nobody left to tell, and the interpreter must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(3) from None
+    raise SystemExit(0)

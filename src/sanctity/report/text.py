@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sanctity.model.drift import Code, ReferenceKind, Severity, Verdict
+from sanctity.model.drift import Code, Depth, ReferenceKind, Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,8 @@ __all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "repair
 _MOST_LINES: Final = 5
 _MOST_UNCHECKED: Final = 8
 _WHOLE_PATH: Final = 60
+_FACTS_COLUMN: Final = 48
+_WIDEST: Final = 118
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,15 @@ def _headline(comparison: Comparison, paint: Paint) -> str:
     elif reference.kind is ReferenceKind.FINGERPRINT:
         verb = {Verdict.CLEAN: "has", Verdict.DRIFTED: "does not have", Verdict.UNDECIDED: "may not have"}[comparison.verdict]
         head = f"{paint(style, word)}  {env} {verb} the fingerprint {reference.digest[:26]}…"
+    elif comparison.depth is Depth.VERSION and comparison.verdict is Verdict.CLEAN:
+        head = f"{paint(style, word)}  {env} has the names and versions of {_plain(reference.path)}; no byte was compared"
     else:
         head = f"{paint(style, word)}  {env} {middle} {_plain(reference.path)} says"
     size = f", {_count(checked.files, 'file')}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
     facts = f"{_count(checked.distributions, 'package')}{size}, depth {comparison.depth}, {comparison.seconds:.1f} s"
-    return f"{head}\n{paint('dim', '  ' + facts)}"
+    visible = len(head) - (len(paint(style, "")) if paint.on else 0)
+    glue = " " * max(3, _FACTS_COLUMN - visible) if visible + len(facts) + 3 <= _WIDEST else "\n  "
+    return f"{head}{glue}{paint('dim', facts)}"
 
 
 def _place(drift: Drift) -> str:
