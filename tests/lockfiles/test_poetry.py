@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import poetry
+from sanctity.lockfiles import poetry, reader_for
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Artifact, Dependency, Lock, Pin, Root, RootKind, Source, SourceKind
 
@@ -113,9 +113,9 @@ def test_every_file_of_a_real_lock_is_of_one_version(row: dict[str, str]) -> Non
 
 def test_wants_the_project_and_recognises_only_its_own_name() -> None:
     assert poetry.wants(FLAT) == ("pyproject.toml",)
-    assert poetry.recognises("poetry.lock")
-    assert not poetry.recognises("uv.lock")
-    assert not poetry.recognises("old-poetry.lock")
+    assert reader_for("poetry.lock") is poetry
+    assert reader_for("uv.lock") is not poetry
+    assert reader_for("old-poetry.lock") is not poetry
 
 
 def test_a_flat_lock() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import pylock
+from sanctity.lockfiles import pylock, reader_for
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Dependency, Lock, Pin, RootKind, Source, SourceKind
 
@@ -58,7 +58,7 @@ def refusal(text: str) -> DocumentError:
     ],
 )
 def test_recognises_by_name(name: str, known: bool) -> None:
-    assert pylock.recognises(name) is known
+    assert (reader_for(name) is pylock) is known
 
 
 def test_a_lock() -> None:

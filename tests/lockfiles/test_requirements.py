@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from packaging.markers import Marker
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import requirements
+from sanctity.lockfiles import reader_for, requirements
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Artifact, Dependency, Lock, Pin, RootKind, Source, SourceKind
 
@@ -102,7 +102,7 @@ def test_real_files_have_the_facts_counted_in_them(row: dict[str, str]) -> None:
     ],
 )
 def test_recognises(name: str, *, is_one: bool) -> None:
-    assert requirements.recognises(name) is is_one
+    assert (reader_for(name) is requirements) is is_one
 
 
 def test_wants_what_it_includes() -> None:

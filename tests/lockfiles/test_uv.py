@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import uv
+from sanctity.lockfiles import reader_for, uv
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Artifact, Dependency, Lock, Pin, Root, RootKind, Source, SourceKind
 
@@ -74,10 +74,10 @@ def names(root: Root) -> list[str]:
 
 
 def test_recognises_by_name() -> None:
-    assert uv.recognises("uv.lock")
-    assert uv.recognises("tool.py.lock")
-    assert not uv.recognises("poetry.lock")
-    assert not uv.recognises("my-uv.lock")
+    assert reader_for("uv.lock") is uv
+    assert reader_for("tool.py.lock") is uv
+    assert reader_for("poetry.lock") is not uv
+    assert reader_for("my-uv.lock") is not uv
 
 
 def test_a_project() -> None:

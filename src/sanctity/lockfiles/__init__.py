@@ -1,16 +1,16 @@
 """Lock files: text in, a `model.lock.Lock` out, one module a format. Nothing here touches a disk.
 
-`decode` is the door: what is not plain UTF-8 text, or holds a merge's leftovers, is refused before a format sees it. A format
-says by file name alone whether a file is its own, which neighbouring files it `wants` to see, and then parses.
+`decode` is the door: what is not plain UTF-8 text, or holds a merge's leftovers, is refused before a format sees it. The file name
+alone says which format a file is of; the format says which neighbouring files it `wants` to see, and then parses.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import poetry, pylock, requirements, uv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,6 @@ class LockReader(Protocol):
     def FORMAT(self) -> LockFormat:  # noqa: N802 - a module's constant
         """The format."""
 
-    def recognises(self, name: str) -> bool:
-        """Whether a file of this *name* (without its folder) is of this format."""
-
     def wants(self, text: str) -> tuple[str, ...]:
         """The neighbouring files that `parse` would like to see, as paths relative to the file whose *text* this is."""
 
@@ -42,8 +39,14 @@ class LockReader(Protocol):
         """
 
 
-#: Every format read, in the order in which a project's references are looked for (section 2 of the contract).
-READERS: Final[tuple[LockReader, ...]] = (uv, poetry, pylock, requirements)
+#: Every format read, in the order in which a project's references are looked for (section 2 of the contract): the names that its
+#: files have, and the module that reads them. A module is imported when its first file comes, since reading one lock is most runs.
+READERS: Final[tuple[tuple[str, str], ...]] = (
+    (r"uv\.lock|.+\.py\.lock", "sanctity.lockfiles.uv"),
+    (r"poetry\.lock", "sanctity.lockfiles.poetry"),
+    (r"pylock(?:\.[^.]+)?\.toml", "sanctity.lockfiles.pylock"),
+    (r"(?i:.+\.txt|requirements[\w.-]*\.lock)", "sanctity.lockfiles.requirements"),
+)
 
 _CONFLICT: Final = re.compile(r"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
@@ -52,7 +55,10 @@ _OTHER_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 def reader_for(name: str) -> LockReader | None:
     """The format of a file called *name* (without its folder), or None where no format claims it."""
-    return next((reader for reader in READERS if reader.recognises(name)), None)
+    for pattern, module in READERS:
+        if re.fullmatch(pattern, name):
+            return cast("LockReader", importlib.import_module(module))
+    return None
 
 
 def _line(data: bytes, offset: int) -> str:

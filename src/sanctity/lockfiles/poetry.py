@@ -31,7 +31,7 @@ from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Roo
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["FORMAT", "parse", "recognises", "wants"]
+__all__ = ["FORMAT", "parse", "wants"]
 
 FORMAT: Final = LockFormat.POETRY
 
@@ -65,11 +65,6 @@ _PLAIN_ONE: Final = r"(?:>=|<=|>|<) ?[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}|(?:==|!=) ?
 _PLAIN: Final = re.compile(rf"(?:{_PLAIN_ONE})(?:, ?(?:{_PLAIN_ONE}))*")
 _OR: Final = re.compile(r"\s*\|\|?\s*")
 _AND: Final = re.compile(r"(?<!^)(?<![\^~=>< ,]) *(?<!-)[, ](?!-) *(?!,|$)")
-
-
-def recognises(name: str) -> bool:
-    """Whether the file called *name* is Poetry's lock."""
-    return name == "poetry.lock"
 
 
 def wants(text: str) -> tuple[str, ...]:  # noqa: ARG001 - each format has this signature

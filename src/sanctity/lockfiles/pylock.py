@@ -21,22 +21,16 @@ if TYPE_CHECKING:
 
     from sanctity.model.digest import Digest
 
-__all__ = ["FORMAT", "parse", "recognises", "wants"]
+__all__ = ["FORMAT", "parse", "wants"]
 
 FORMAT: Final = LockFormat.PYLOCK
 _HINT: Final = "lock again with the tool that wrote this file"
-_FILE_NAME: Final = re.compile(r"pylock\.(?:[^.]+\.)?toml")
 _LOCK_VERSION: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 #: What a package is made of: one of the first three alone, or any of the last two.
 _TREES: Final = ("vcs", "directory", "archive")
 _FILES: Final = ("sdist", "wheels")
-
-
-def recognises(name: str) -> bool:
-    """Whether a file of this *name* is a pylock: the names that PEP 751 allows."""
-    return _FILE_NAME.fullmatch(name) is not None
 
 
 def wants(text: str) -> tuple[str, ...]:

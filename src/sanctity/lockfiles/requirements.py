@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.digest import Digest
 
-__all__ = ["FORMAT", "parse", "recognises", "wants"]
+__all__ = ["FORMAT", "parse", "wants"]
 
 FORMAT: Final = LockFormat.REQUIREMENTS
 
@@ -111,11 +111,6 @@ _LONE: Final[dict[str, bool]] = {
 #: pip's options of one requirement; all take a value.
 _OF_ONE: Final = frozenset({"--hash", "--config-settings", "--config-setting", "-C", "--global-option", "--install-option"})
 _SHORT: Final = frozenset({"-i", "-f", "-r", "-c", "-e", "-C"})
-
-
-def recognises(name: str) -> bool:
-    """Whether the file called *name* may be a requirements or constraints file; any ``.txt`` may."""
-    return name.lower().endswith(".txt")
 
 
 def wants(text: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.digest import Digest
 
-__all__ = ["FORMAT", "parse", "recognises", "wants"]
+__all__ = ["FORMAT", "parse", "wants"]
 
 FORMAT: Final = LockFormat.UV
 _HINT: Final = "lock again with uv"
@@ -43,11 +43,6 @@ _SOURCES: Final = {
     "editable": SourceKind.EDITABLE,
     "virtual": SourceKind.VIRTUAL,
 }
-
-
-def recognises(name: str) -> bool:
-    """Whether a file of this *name* is a uv lock."""
-    return name == "uv.lock" or name.endswith(".py.lock")
 
 
 def wants(text: str) -> tuple[str, ...]:

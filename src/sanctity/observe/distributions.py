@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["metadata_homes", "observe_distribution", "parse_metadata", "parse_origin"]
 
 _LARGEST_METADATA: Final = 16 << 20
+_USUAL_HEADERS: Final = 16 << 10
 _LARGEST_RECORD: Final = 256 << 20
 _HEADER: Final = re.compile(rb"^(Name|Version|Requires-Dist):[ \t]*(.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
 _SDIST: Final = re.compile(r"\.(?:tar\.(?:gz|bz2|xz|Z)|tgz|zip|tar)(?:$|[?#])")
@@ -35,12 +36,18 @@ def metadata_homes(view: View, folder: str) -> Iterator[str]:
             yield name
 
 
+def _end_of_headers(data: bytes) -> int:
+    """Where the first blank line is, or the length of *data* where there is none."""
+    ends = [at for at in (data.find(b"\n\n"), data.find(b"\n\r\n")) if at >= 0]
+    return min(ends, default=len(data))
+
+
 def parse_metadata(data: bytes) -> tuple[str, str, tuple[str, ...]]:
     """The first Name and Version, and all Requires-Dist, of a METADATA or PKG-INFO; empty where absent.
 
     Only the headers are read: the body is a README, and may hold anything.
     """
-    head = re.split(rb"\r?\n\r?\n", data, maxsplit=1)[0]
+    head = data[: _end_of_headers(data)]
     name = version = ""
     requires: list[str] = []
     for match in _HEADER.finditer(head):
@@ -121,7 +128,9 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
     name = version = ""
     requires: tuple[str, ...] = ()
     try:
-        data = view.read(source, _LARGEST_METADATA)
+        data = view.read(source, _USUAL_HEADERS)
+        if len(data) == _USUAL_HEADERS and _end_of_headers(data) == len(data):
+            data = view.read(source, _LARGEST_METADATA)
     except OSError as error:
         faults.append(RecordFault("record-invalid", shown, f"it can not be read: {error.strerror or error}"))
     else:
@@ -142,14 +151,13 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
                     faults.append(RecordFault("record-invalid", shown, f"it says {name} {version}, its folder says {entry!r}"))
     name = name or stated_name or entry
     version = version or stated_version
-    installer = "" if flat else _first_line(view, f"{folder}/INSTALLER")
+    names = frozenset() if flat else frozenset(view.listing(folder))
+    installer = _first_line(view, f"{folder}/INSTALLER") if "INSTALLER" in names else ""
     origin = None
-    built = not flat and view.exists(f"{folder}/uv_build.json")
-    if not flat:
+    built = "uv_build.json" in names
+    if "direct_url.json" in names:
         try:
             origin = parse_origin(view.read(f"{folder}/direct_url.json", _LARGEST_METADATA))
-        except FileNotFoundError:
-            pass
         except (OSError, ValueError, RecursionError) as error:
             faults.append(RecordFault("record-invalid", f"{home}/direct_url.json", f"it can not be read: {error}"[:200]))
         else:
@@ -166,7 +174,7 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
         version=version,
         home=home,
         installer=installer,
-        requested=not flat and view.exists(f"{folder}/REQUESTED"),
+        requested="REQUESTED" in names,
         origin=origin,
         built_here=built,
         requires=requires,
