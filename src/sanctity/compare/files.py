@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.model.drift import Code, Drift, Severity, Unchecked
 from sanctity.model.environment import FileKind
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow
 
 __all__ = [
-    "KNOWN_HOOKS",
     "compare_claimed",
     "compare_problems",
     "compare_shared",
@@ -29,9 +29,6 @@ __all__ = [
     "is_cached",
     "unclaimed_code",
 ]
-
-#: Start-up files that well-known tools write and claim in no RECORD, by the exact SHA-256 of their bytes and never by name.
-KNOWN_HOOKS: Final[dict[str, str]] = {}
 
 _IMPORTABLE: Final = (".py", ".pyc", ".pyo", ".pyw", ".so", ".pyd", ".pth", ".start", ".egg-link", ".zip", ".egg", ".whl")
 _NO_HASH: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
@@ -256,7 +253,7 @@ def unclaimed_code(environment: Environment, ownership: Ownership) -> tuple[tupl
 def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterator[Drift]:
     """Name every unclaimed file that gates, and count the others."""
     without_record = tuple(item.home + "/" for item in environment.distributions if item.record is None)
-    known: list[str] = []
+    known: dict[str, str] = {}
     harmless: Counter[str] = Counter()
     programs: list[str] = []
     folders: _Folders | None = None
@@ -277,7 +274,7 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
         if is_cached(path) or path.startswith(without_record) or _HOOK_NAME.fullmatch(shown):
             continue
         if entry.digest and entry.digest.hex() in KNOWN_HOOKS:
-            known.append(shown)
+            known[shown] = KNOWN_HOOKS[entry.digest.hex()]
             continue
         if not is_unclaimed_code(environment, ownership, entry):
             harmless[shown.partition("/")[0]] += 1
@@ -320,7 +317,7 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
             gating=False,
             path=", ".join(known),
             count=len(known),
-            message="written by virtualenv or uv, and known by its digest",
+            message=f"known by its digest, as {', '.join(sorted(set(known.values())))} writes it",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sanctity.compare.files import KNOWN_HOOKS
+from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.model.drift import Code, Drift, Severity
 from sanctity.model.environment import HookKind
 
