@@ -18,13 +18,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Wheel", "loopback_index", "make_wheel"]
+__all__ = ["Wheel", "loopback_index", "make_wheel", "with_stubs"]
 
 #: The time that made wheels give their members, so that the same files make the same wheel.
 _TIME: Final = (2020, 2, 2, 0, 0, 0)
@@ -103,6 +105,34 @@ def _anchor(file: Path) -> str:
     return f'<a href="/files/{file.name}#sha256={sha256}"{extra}>{file.name}</a><br>\n'
 
 
+def _version_in(specifier: SpecifierSet) -> str:
+    """A version that *specifier* allows: a very high one, else one that it names."""
+    named = [re.sub(r"\.\*$", "", one.version) for one in specifier]
+    return next(version for version in ("9999", *named, *(f"{version}.1" for version in named)) if specifier.contains(version))
+
+
+def with_stubs(wheels: Path, folder: Path) -> Path:
+    """A new *folder* with links to *wheels*, and an empty wheel for each dependency that none of them is.
+
+    uv and Poetry lock for every platform and Python; a list of wheels of one platform lacks what the others need.
+    """
+    folder.mkdir(parents=True)
+    needed: dict[str, SpecifierSet] = {}
+    names: set[str] = set()
+    for file in wheels.glob("*.whl"):
+        (folder / file.name).symlink_to(file)
+        names.add(str(parse_wheel_filename(file.name)[0]))
+        for line in re.findall(rb"^Requires-Dist: *(.+)$", _metadata(file).partition(b"\n\n")[0], re.MULTILINE):
+            wanted = Requirement(line.decode())
+            if "extra" not in str(wanted.marker or ""):
+                name = str(canonicalize_name(wanted.name))
+                needed[name] = needed.get(name, SpecifierSet()) & wanted.specifier
+    for name, specifier in needed.items():
+        if name not in names:
+            make_wheel(folder, name, _version_in(specifier), {})
+    return folder
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Answers GET and HEAD from the pages and files of its server."""
 
@@ -128,8 +158,8 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, folder: Path, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
         self.pages: dict[str, str] = {}
         for file in self.files.values():
@@ -153,9 +183,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def loopback_index(folder: Path) -> Iterator[str]:
-    """Serve the wheels and sdists of *folder*; gives the index URL (``http://127.0.0.1:PORT/simple/``)."""
-    server = _Server(folder)
+def loopback_index(folder: Path, *, port: int = 0) -> Iterator[str]:
+    """Serve the wheels and sdists of *folder*; gives the index URL (``http://127.0.0.1:PORT/simple/``), on any free *port*."""
+    server = _Server(folder, port)
     thread = threading.Thread(target=server.serve_forever, name="loopback index", daemon=True)
     thread.start()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -13,20 +13,25 @@ from real.judging import Judged, judge
 from real.tampering import HARMLESS, TAMPERINGS, UNSEEN, NotHereError, Planted, Planter, blinding_pth, clobbered, leaked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from real.tools import Workshop
 
 pytestmark = [pytest.mark.index, pytest.mark.xdist_group("matrix")]
 
-_BUILDERS = {"uv": uv_project, "pip": pip_venv, "pip-tools": pip_tools, "poetry": poetry_project}
+_BUILDERS: Final[dict[str, Callable[[Workshop, Path], Built]]] = {
+    "uv": uv_project,
+    "pip": pip_venv,
+    "pip-tools": pip_tools,
+    "poetry": poetry_project,
+}
 
 
 @pytest.fixture(scope="module", params=sorted(_BUILDERS))
 def built(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A clean environment of each tool."""
-    made: Built = _BUILDERS[request.param](workshop, tmp_path_factory.mktemp(request.param) / "project")
-    return made
+    return _BUILDERS[request.param](workshop, tmp_path_factory.mktemp(request.param) / "project")
 
 
 def _plant(planter: Planter, built: Built, workshop: Workshop) -> Planted:

@@ -31,6 +31,11 @@ _REVISION: Final = re.compile(r"[0-9a-fA-F]{7,64}")
 _DRIVE: Final = re.compile(r"/?([A-Za-z]):/")
 
 
+def _shown(copy: Distribution) -> str:
+    """The folder of its metadata, relative to the site-packages it lies in."""
+    return copy.home.rpartition("/")[2]
+
+
 def installed_in(environment: Environment) -> dict[str, frozenset[str]]:
     """The versions that are installed of each normalised name."""
     found: dict[str, set[str]] = {}
@@ -57,7 +62,7 @@ def compare_distributions_alone(environment: Environment) -> tuple[Drift, ...]:
                     code=Code.DISTRIBUTION_DUPLICATE,
                     distribution=first.name,
                     version=first.version,
-                    path=copies[1].home,
+                    path=_shown(copies[1]),
                     expected="one distribution",
                     actual=places,
                     message=f"{first.name} is installed {_times(len(copies))}: {places}; imports get one of them",
@@ -196,7 +201,7 @@ class _Comparison:
                     code=Code.VERSION_MISMATCH,
                     distribution=copy.name,
                     version=copy.version,
-                    path=copy.home,
+                    path=_shown(copy),
                     expected=versions,
                     actual=copy.version,
                     message=f"{copy.name} {copy.version or 'of no known version'} is installed; the lock has {versions}",
@@ -213,10 +218,10 @@ class _Comparison:
                 code=Code.ORIGIN_MISMATCH,
                 distribution=copy.name,
                 version=copy.version,
-                path=copy.home,
+                path=_shown(copy),
                 expected=_source_words(pin),
                 actual=_origin_words(copy.origin),
-                message=f"{copy.name} {copy.version}: {faults[0]}",
+                message=faults[0],
             )
         )
 
@@ -257,7 +262,7 @@ class _Comparison:
                 code=Code.ORIGIN_MISMATCH,
                 distribution=copy.name,
                 version=copy.version,
-                path=copy.home,
+                path=_shown(copy),
                 expected=f"the folder {self._folder}",
                 actual=_origin_words(origin),
                 message=f"{copy.name} {copy.version} has the project's own name, but was installed from {_origin_words(origin)}",
@@ -271,7 +276,7 @@ class _Comparison:
                 code=Code.DISTRIBUTION_EXTRA,
                 distribution=copy.name,
                 version=copy.version,
-                path=copy.home,
+                path=_shown(copy),
                 actual=copy.version,
                 message=f"{copy.name} {copy.version} is installed, and {why}",
             )

@@ -128,7 +128,7 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
     name = version = ""
     requires: tuple[str, ...] = ()
     try:
-        data = view.read(source, _USUAL_HEADERS)
+        data = view.read_head(source, _USUAL_HEADERS)
         if len(data) == _USUAL_HEADERS and _end_of_headers(data) == len(data):
             data = view.read(source, _LARGEST_METADATA)
     except OSError as error:

@@ -17,9 +17,9 @@ from sanctity.model.drift import Code, Comparison, Drift
 from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from sanctity.model.environment import Environment
+    from sanctity.model.environment import Distribution, Environment
 
 __all__ = ["RepairPlan", "Step", "Tool", "choose_tool", "plan_repair", "with_hints"]
 
@@ -223,6 +223,10 @@ def _reinstall(context: _Context, environment: Environment, gating: list[Drift])
     if unowned:
         reason = "without a sound RECORD no tool can take these out"
         steps.append(Step(command=("rm", "-r", *(f"{context.env}/{home}" for home in unowned)), reason=reason))
+    strange = sorted(_unclaimed_metadata(environment, [item for item in environment.distributions if item.key in damaged], unowned))
+    if strange:
+        reason = "no RECORD claims these, so an uninstall would leave them"
+        steps.append(Step(command=("rm", *(f"{context.env}/{path}" for path in strange)), reason=reason))
     gone = {item.key for item in environment.distributions if item.home in unowned}
     out = [name for name in damaged if name not in gone]
     if context.lock or context.tool in {Tool.UV_PROJECT, Tool.POETRY}:
@@ -250,6 +254,16 @@ def _reinstall(context: _Context, environment: Environment, gating: list[Drift])
     elif pins:
         steps.append(Step(command=context.pip("install", "--force-reinstall", "--no-deps", *pins), reason="the same version again"))
     return steps
+
+
+def _unclaimed_metadata(environment: Environment, damaged: list[Distribution], gone: list[str]) -> Iterator[str]:
+    """The files in the metadata folders of *damaged* distributions that their own RECORD does not list."""
+    for item in damaged:
+        if item.home in gone:
+            continue
+        claimed = {row.path for row in item.record or ()}
+        inside = item.home + "/"
+        yield from (entry.path for entry in environment.files if entry.path.startswith(inside) and entry.path not in claimed)
 
 
 def _remake(context: _Context, environment: Environment, comparison: Comparison) -> list[Step]:
