@@ -13,8 +13,6 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import Requirement
-
 from real.index import loopback_index
 from real.tools import HERE, Workshop, interpreters, pins
 
@@ -109,6 +107,7 @@ def uv_project(
     groups: Mapping[str, Sequence[str]] | None = None,
     extras: Mapping[str, Sequence[str]] | None = None,
     python: str = HERE_PYTHON,
+    requires_python: str = "",
     sync: Sequence[str] = (),
     link_mode: str = "",
     compiled: bool = False,
@@ -124,7 +123,7 @@ def uv_project(
     _package(project, "demo_project")
     lines = [
         '[project]\nname = "demo-project"\nversion = "1.0"',
-        f'requires-python = ">={python}"',
+        f'requires-python = "{requires_python or f">={python}"}"',
         f"dependencies = {_array(packages)}",
         '[project.scripts]\ndemo = "demo_project:main"',
         "[project.optional-dependencies]",
@@ -211,20 +210,24 @@ def pip_tools(
     project: Path,
     *,
     packages: Sequence[str] = PACKAGES,
+    lock: Path | None = None,
     env: Path | None = None,
     python: str = HERE_PYTHON,
     index: str | None = None,
 ) -> Built:
-    """``pip-compile --generate-hashes`` of *packages* and ``pip-sync`` into a plain venv.
+    """``pip-compile --generate-hashes`` of *packages* (or *lock*, as it is) and ``pip-sync`` into a plain venv.
 
-    pip-compile resolves for its own Python, so *python* must be this process's.
+    pip-compile resolves for its own Python, so without *lock* *python* must be this process's.
     """
     project.mkdir(parents=True)
-    source = project / "requirements.in"
-    source.write_text("".join(f"{package}\n" for package in packages))
-    plain = ("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links", "--no-emit-options")
-    shop.run([shop.tool("pip-tools", "pip-compile"), "-q", "--generate-hashes", *plain, *_index(index), source.name], cwd=project)
-    built = _begin(project, "pip-tools", project / "requirements.txt", env, python)
+    if lock is None:
+        source = project / "requirements.in"
+        source.write_text("".join(f"{package}\n" for package in packages))
+        plain = ("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links", "--no-emit-options")
+        shop.run(
+            [shop.tool("pip-tools", "pip-compile"), "-q", "--generate-hashes", *plain, *_index(index), source.name], cwd=project
+        )
+    built = _begin(project, "pip-tools", lock or project / "requirements.txt", env, python)
     shop.run([interpreters()[python], "-m", "venv", built.env])
     sync = shop.tool("pip-tools", "pip-sync")
     shop.run([sync, "-q", "--python-executable", built.executable, *_index(index), built.lock], cwd=project)
@@ -239,6 +242,7 @@ def poetry_project(
     groups: Mapping[str, Sequence[str]] | None = None,
     optional_groups: Sequence[str] = (),
     extras: Mapping[str, Sequence[str]] | None = None,
+    requires_python: str = "",
     sync: Sequence[str] = (),
     compiled: bool = False,
     wheels: Path | None = None,
@@ -252,8 +256,8 @@ def poetry_project(
     _package(project, "demo_project")
     lines = [
         '[project]\nname = "demo-project"\nversion = "1.0"',
-        f'requires-python = ">={HERE_PYTHON}"',
-        f"dependencies = {_array(_for_this_python(packages))}",
+        f'requires-python = "{requires_python or f">={HERE_PYTHON}"}"',
+        f"dependencies = {_array(packages)}",
         '[project.scripts]\ndemo = "demo_project:main"',
         "[project.optional-dependencies]",
         *(f"{name} = {_array(members)}" for name, members in (extras or {}).items()),
@@ -268,17 +272,10 @@ def poetry_project(
         lines += ['[build-system]\nrequires = ["poetry-core>=2"]\nbuild-backend = "poetry.core.masonry.api"']
         (project / "pyproject.toml").write_text("\n".join(lines) + "\n")
         poetry = shop.tool("poetry")
-        shop.run([poetry, "env", "use", "-q", interpreters()[HERE_PYTHON]], cwd=project)
-        shop.run([poetry, "lock", "-q"], cwd=project)
-        shop.run([poetry, "sync", "-q", *(("--compile",) if compiled else ()), *sync], cwd=project)
+        shop.run([poetry, "env", "use", interpreters()[HERE_PYTHON]], cwd=project)
+        shop.run([poetry, "lock"], cwd=project)
+        shop.run([poetry, "sync", *(("--compile",) if compiled else ()), *sync], cwd=project)
     return Built(tool="poetry", project=project, env=project / ".venv", lock=project / "poetry.lock", python=HERE_PYTHON)
-
-
-def _for_this_python(packages: Sequence[str]) -> list[str]:
-    """*packages* without those whose marker leaves out the running Python, and without the markers."""
-    parsed = [Requirement(package) for package in packages]
-    kept = [one for one in parsed if one.marker is None or one.marker.evaluate()]
-    return [f"{one.name}{one.specifier}" for one in kept]
 
 
 def virtualenv_pip(

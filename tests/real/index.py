@@ -108,7 +108,7 @@ def _anchor(file: Path) -> str:
 def _version_in(specifier: SpecifierSet) -> str:
     """A version that *specifier* allows: a very high one, else one that it names."""
     named = [re.sub(r"\.\*$", "", one.version) for one in specifier]
-    return next(version for version in ("9999", *named, *(f"{version}.1" for version in named)) if specifier.contains(version))
+    return next(version for version in ("9999", *named, *(f"{version}.1" for version in named), "0") if specifier.contains(version))
 
 
 def with_stubs(wheels: Path, folder: Path) -> Path:

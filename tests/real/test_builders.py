@@ -23,7 +23,7 @@ from real.environments import (
     uv_project,
     virtualenv_pip,
 )
-from real.index import loopback_index, make_wheel
+from real.index import loopback_index, make_wheel, with_stubs
 from real.tampering import HARMLESS, TAMPERINGS, UNSEEN, NotHereError, Planter, clobbered, leaked
 from real.tools import Workshop, interpreters, pins
 
@@ -151,6 +151,15 @@ def test_index_serves_wheel_and_metadata(tmp_path: Path) -> None:
         assert f"{wheel.path.name}#sha256={wheel.sha256}" in text
         with urllib.request.urlopen(f"{url.removesuffix('simple/')}files/{wheel.path.name}.metadata") as metadata:
             assert b"Requires-Dist: six" in metadata.read()
+
+
+def test_stubs_stand_for_what_is_missing(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    make_wheel(wheels, "one", "1.0", {}, requires=("two<5", "three>=2 ; sys_platform == 'win32'", "four ; extra == 'more'"))
+    make_wheel(wheels, "three", "2.0", {})
+    names = sorted(path.name.partition("-py3")[0] for path in with_stubs(wheels, tmp_path / "all").iterdir())
+    assert [name.partition("-")[0] for name in names] == ["one", "three", "two"]
+    assert "two-9999" not in names
 
 
 def test_lists_are_what_they_say() -> None:
