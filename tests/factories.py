@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from sanctity.model.digest import Digest
-from sanctity.model.environment import Distribution, Environment, Interpreter, Layout, Origin
+from sanctity.model.drift import Checked, Code, Comparison, Depth, Drift, Reference, ReferenceKind
+from sanctity.model.environment import Distribution, Environment, Interpreter, Layout, LookedAtFrom, Origin
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
 if TYPE_CHECKING:
@@ -116,6 +117,27 @@ def an_environment(*distributions: Distribution, **fields: Any) -> Environment:
             "layout": Layout(site=("lib/python3.11/site-packages",), stdlib="", version="3.11"),
             "interpreter": an_interpreter(),
             "distributions": distributions,
+            **fields,
+        }
+    )
+
+
+def a_drift(code: Code = Code.FILE_ALTERED, **fields: Any) -> Drift:
+    """An error that gates, about six."""
+    return Drift(**{"code": code, "distribution": "six", "version": "1.0", "path": "six.py", **fields})
+
+
+def a_comparison(*drifts: Drift, **fields: Any) -> Comparison:
+    """A comparison with ``uv.lock`` that found *drifts*."""
+    return Comparison(
+        **{
+            "depth": Depth.RECORD,
+            "reference": Reference(kind=ReferenceKind.LOCK, format=LockFormat.UV, path="uv.lock", digest=str(a_digest("uv.lock"))),
+            "prefix": ".venv",
+            "looked_at_from": LookedAtFrom.OUTSIDE,
+            "checked": Checked(distributions=71, files=16376, bytes=441_000_000),
+            "drifts": drifts,
+            "seconds": 0.9,
             **fields,
         }
     )

@@ -108,6 +108,7 @@ def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
     pending = ""
     width = max((len(drift.code) for group in groups.values() for drift in group[:_MOST_LINES]), default=0)
     for group in groups.values():
+        group.sort(key=lambda drift: not drift.shared)
         hint = group[0].hint
         if pending and hint != pending and pending not in told:
             lines.append(f"  {paint('bold', 'fix:')} {_plain(pending)}")

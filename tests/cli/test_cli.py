@@ -1,0 +1,95 @@
+"""The door: arguments in, one report out, and the exit code that the contract gives."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sanctity.cli import main
+from sanctity.model.drift import Code
+from sanctity.pages import pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _main(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with nothing in it, and no environment in sight."""
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_no_environment_is_an_error_that_lists_what_was_tried(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main("check") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: no-environment")
+    assert f"{empty}/.venv" in told
+    assert "hint: " in told
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("verify", "nothing.lock", "--env", "."), "lock-unknown-format"),
+        (("verify", "uv.lock", "--env", "nowhere"), "no-environment"),
+        (("verify", "--env", ".", "--python", "x"), "usage"),
+        (("verify", "--python", "nowhere/python"), "no-interpreter"),
+        (("verify", "--env", "."), "no-environment"),
+        (("verify", "--root", "nowhere"), "no-environment"),
+        (("check", "nowhere"), "usage"),
+        (("explain", "file-alterd"), "unknown-code"),
+    ],
+)
+def test_bad_usage_is_two_and_says_what_and_what_to_do(
+    words: tuple[str, ...], code: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main(*words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {code}\n")
+    assert "hint: " in told
+
+
+def test_an_error_is_json_for_who_asked_for_json(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main("check", "--format", "json") == 2
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["error"]["code"] == "no-environment"
+
+
+def test_unknown_words_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main("verify", "--no-such-option") == 2
+    assert _main("no-such-verb") == 2
+    assert "Usage" in capsys.readouterr().err
+
+
+def test_explain_knows_every_drift_code(capsys: pytest.CaptureFixture[str]) -> None:
+    for code in Code:
+        assert _main("explain", str(code)) == 0
+        assert str(code) in capsys.readouterr().out
+    assert _main("explain") == 0
+    assert set(capsys.readouterr().out.split()) == set(pages())
+
+
+def test_explain_guesses_a_misspelling(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main("explain", "file-alterd") == 2
+    assert "file-altered" in capsys.readouterr().err
+
+
+def test_looking_at_itself_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    if sys.prefix == sys.base_prefix:
+        pytest.skip("these tests do not run in a virtual environment")
+    _main("verify", "--env", sys.prefix, "--depth", "version", "--format", "json")
+    assert json.loads(capsys.readouterr().out)["environment"]["looked_at_from"] == "itself"
