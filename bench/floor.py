@@ -5,15 +5,14 @@
 This is the least that any program has to do that says it looked at every byte, written as tightly as Python's standard
 library allows, so that a ratio to it is a hard one. It prints files, bytes and seconds as one line of JSON.
 
-What was tried on the environment of `environment.py`, warm, and kept or not, by its effect on the whole:
+What was tried on the environment of `environment.py`, warm, and what it did to the whole:
 
-- processes, not threads: the loop between two hashes holds the interpreter lock;
-- the walk runs while the other workers hash, and the shared objects, which hold most bytes, go first, largest first
-  (a stat of those alone; a stat of every file costs more than it balances): 6 % under a walk that comes first;
-- one `os.read` of just under 128 KiB, which the allocator keeps out of mmap, is a whole small file; what is longer goes on in
-  256 KiB `readv` calls: 64 KiB first reads, 64 KiB or 1 MiB chunks and reading whole files are 2 to 15 % slower;
-- mmap of the long ones, `dir_fd`, `chdir`, `O_NOATIME`, a copied hash object, another SHA-256 for the short ones:
-  within the noise, so left out.
+- processes, not threads: the loop between two hashes holds the interpreter lock. With two of them 95 % of both cores is used,
+  and a third gains nothing: the walk runs while the others hash, and the shared objects, which hold most bytes, go first,
+  largest first (a stat of those alone; a stat of every file costs more than its balance gains);
+- one `os.read` of just under 128 KiB, which the allocator does not map, is a whole small file: 4 % better than 64 KiB, 20 %
+  better than 1 MiB; what is longer goes on in `readv` calls of 256 KiB, where 64 KiB to 1 MiB make no difference;
+- mmap of the long files, `dir_fd`, `chdir`, `O_NOATIME`, a copied hash object, another SHA-256 for short files: within the noise.
 """
 
 from __future__ import annotations
@@ -28,19 +27,17 @@ from hashlib import sha256
 
 FIRST = 131_000
 CHUNK = 256 * 1024
-MESSAGE = 8_000  # bytes of file names in one batch, about 100 files
+BATCH = 256  # files
 Result = tuple[int, int]
 
 
 def digest_batch(message: bytes, digests: list[bytes], view: memoryview, *, hashed: bool) -> int:
-    """Hash the files that *message* names: a folder and file names, each ended by NUL. Return their bytes."""
+    """Hash the files whose paths *message* holds, with a NUL between two, and return their bytes."""
     read, readv, close, open_ = os.read, os.readv, os.close, os.open
-    folder, *names = message.split(b"\0")
-    prefix = folder + b"/"
     buffers = (view,)
     total = 0
-    for name in names:
-        fd = open_(prefix + name, os.O_RDONLY)
+    for path in message.split(b"\0"):
+        fd = open_(path, os.O_RDONLY)
         data = read(fd, FIRST)
         size = len(data)
         total += size
@@ -65,7 +62,7 @@ def serve(queue: socket.socket, result: int, *, hashed: bool) -> None:
     files = total = 0
     while message := queue.recv(1 << 18):
         total += digest_batch(message, digests, view, hashed=hashed)
-        files += message.count(b"\0")
+        files += message.count(b"\0") + 1
     os.write(result, struct.pack("<QQ", files, total))
 
 
@@ -93,34 +90,28 @@ def hash_tree(root: str, workers: int = 2, *, hashed: bool = True) -> Result:
 
     large: list[tuple[int, bytes]] = []
     small: list[bytes] = []
+    paths: list[bytes] = []
     stack = [os.fsencode(root)]
     while stack:
-        folder = stack.pop()
-        names = [folder]
-        length = 0
-        with os.scandir(folder) as entries:
+        with os.scandir(stack.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     stack.append(entry.path)
                 elif entry.is_file(follow_symlinks=False):
-                    name = entry.name
-                    if b".so" in name and (size := entry.stat(follow_symlinks=False).st_size) > 1 << 20:
-                        large.append((size, folder + b"\0" + name))
-                        continue
-                    names.append(name)
-                    length += len(name)
-                    if length > MESSAGE:
-                        small.append(b"\0".join(names))
-                        names = [folder]
-                        length = 0
-        if length:
-            small.append(b"\0".join(names))
+                    if b".so" in entry.name and (size := entry.stat(follow_symlinks=False).st_size) > 1 << 20:
+                        large.append((size, entry.path))
+                    else:
+                        paths.append(entry.path)
+        if len(paths) >= BATCH:
+            small.append(b"\0".join(paths[:BATCH]))
+            del paths[:BATCH]
         if children and large:
             try:
                 ours.send(large[-1][1])
                 large.pop()
             except BlockingIOError:
                 pass
+    small += [b"\0".join(paths[start : start + BATCH]) for start in range(0, len(paths), BATCH)]
     batches = small
     batches += [message for _, message in sorted(large)]
 
@@ -139,11 +130,11 @@ def hash_tree(root: str, workers: int = 2, *, hashed: bool = True) -> Result:
         except BlockingIOError:
             continue
         total += digest_batch(message, digests, view, hashed=hashed)
-        files += message.count(b"\0")
+        files += message.count(b"\0") + 1
     ours.close()
     while message := theirs.recv(1 << 18):
         total += digest_batch(message, digests, view, hashed=hashed)
-        files += message.count(b"\0")
+        files += message.count(b"\0") + 1
     theirs.close()
     for pid, reader in children:
         done = os.read(reader, 16)
