@@ -13,21 +13,26 @@ import posixpath
 import re
 from typing import Final
 
+from sanctity.canon.content import is_cached_bytecode
 from sanctity.model.digest import DIGEST_SIZES, STRONG
 from sanctity.model.environment import RecordFault, RecordRow
 
 __all__ = ["parse_record", "row_path"]
 
 _TO_STANDARD: Final = str.maketrans("-_", "+/")
-_PLAIN: Final = re.compile(r"^([^\s\"',./][^\",\r\n\0]*),sha256=([A-Za-z0-9_-]{43}),([0-9]{1,15})\r?$\n?", re.MULTILINE)
+#: A line whose quotes are one whole first field.
+_CLOSED: Final = re.compile(r'"(?:[^"\r]|"")*",[^",\r]*,[^",\r]*\r?')
+_PLAIN: Final = re.compile(r"^([^\s\"',./][^\",\r\n\0]{0,4095}),sha256=([A-Za-z0-9_-]{43}),([0-9]{1,15})\r?$\n?", re.MULTILINE)
 _NOT_NORMAL: Final = re.compile(r"//|/\.{0,2}$|/\.\.?/", re.MULTILINE)
 
 
 def row_path(text: str, *, site: str, prefix: str) -> str | None:
-    """The path of a RECORD row relative to *prefix*, or None where it leaves the prefix.
+    """The path of a RECORD row relative to *prefix*, or None where it leaves the prefix or can be no path.
 
     *site* is the folder that holds the dist-info, relative to the absolute *prefix*.
     """
+    if "\0" in text:
+        return None
     if text.startswith("/"):
         path = posixpath.normpath(text)
         home = prefix.rstrip("/") + "/"
@@ -39,28 +44,49 @@ def row_path(text: str, *, site: str, prefix: str) -> str | None:
 def parse_record(text: str, *, where: str, site: str, prefix: str) -> tuple[tuple[RecordRow, ...], tuple[RecordFault, ...]]:
     """Read a RECORD into rows whose paths are relative to *prefix*.
 
-    Rows that name one path twice with different hashes, hashes that are malformed or weaker than SHA-256, rows without
+    Rows that name one path twice and say different things of it, hashes that are malformed or weaker than SHA-256, rows without
     three fields and paths that leave *prefix* are faults; the row is then left out, so that its file is unclaimed.
-    Exact repetitions are dropped without a word.
+    Exact repetitions are dropped without a word. So is what contradicts itself about bytecode in a ``__pycache__``: pip adds a
+    row for what it compiles to a wheel's own row for what the wheel shipped there.
     """
     rows, rest = _read_plain(text, site)
-    faults: list[RecordFault] = []
     try:
-        for fields in csv.reader(io.StringIO(rest, newline="")):
-            if not fields:
-                continue
-            read = _read_fields(fields, where=where, site=site, prefix=prefix)
-            if isinstance(read, RecordFault):
-                faults.append(read)
-                continue
-            known = rows.setdefault(read.path, read)
-            if known != read:
-                faults.append(RecordFault("record-invalid", read.path, "two rows contradict each other"))
+        return _read_rest(rest, rows, where=where, site=site, prefix=prefix)
+    except csv.Error:
+        pass
+    # The reader stops at what it can not read; so what it read before that is what counts, in the order of the text.
+    rows = {}
+    try:
+        found, faults = _read_rest(text, rows, where=where, site=site, prefix=prefix)
     except csv.Error as error:
-        faults.append(RecordFault("record-invalid", where, f"not a CSV file: {error}"))
+        found, faults = tuple(rows.values()), (RecordFault("record-invalid", where, f"not a CSV file: {error}"),)
+    return found, faults
+
+
+def _read_rest(
+    text: str, rows: dict[str, RecordRow], *, where: str, site: str, prefix: str
+) -> tuple[tuple[RecordRow, ...], tuple[RecordFault, ...]]:
+    """Add the rows of *text* to *rows*. Raises csv.Error, with what was read until then in *rows*."""
+    faults: list[RecordFault] = []
+    contradicted: set[str] = set()
+    for fields in csv.reader(io.StringIO(text, newline="")):
+        if not fields:
+            continue
+        read = _read_fields(fields, where=where, site=site, prefix=prefix)
+        if isinstance(read, RecordFault):
+            faults.append(read)
+            continue
+        known = rows.setdefault(read.path, read)
+        if known == read:
+            continue
+        if is_cached_bytecode(read.path):
+            rows[read.path] = RecordRow(read.path, "", b"", -1)
+        elif read.path not in contradicted:
+            contradicted.add(read.path)
+            faults.append(RecordFault("record-invalid", read.path, "two rows contradict each other"))
     if not rows and not faults:
         faults.append(RecordFault("record-invalid", where, "it is empty"))
-    return tuple(rows.values()), tuple(faults)
+    return tuple(row for row in rows.values() if row.path not in contradicted), tuple(faults)
 
 
 def _read_plain(text: str, site: str) -> tuple[dict[str, RecordRow], str]:
@@ -69,7 +95,7 @@ def _read_plain(text: str, site: str) -> tuple[dict[str, RecordRow], str]:
     Such a row has no quotes, a path that needs no normalising, a SHA-256 and a size. Where anything in the text could make that
     reading differ from the CSV reader's, none is taken.
     """
-    if '"' in text and any(line.count('"') % 2 for line in text.split("\n")):
+    if '"' in text and not all(_CLOSED.fullmatch(line) for line in text.split("\n") if '"' in line):
         return {}, text  # a quoted field may go on in the next line
     found = _PLAIN.findall(text)
     if not found:
@@ -81,7 +107,8 @@ def _read_plain(text: str, site: str) -> tuple[dict[str, RecordRow], str]:
     # 43 characters and an "A" in the padding's place are 33 bytes, of which the last is nothing.
     raw = binascii.a2b_base64("A".join((*hashes, "")).translate(_TO_STANDARD))
     digests = [raw[at : at + 32] for at in range(0, len(raw), 33)]
-    paths = [f"{site}/{name}" for name in names]
+    folder = f"{site}/" if site else ""
+    paths = [folder + name for name in names]
     make = tuple.__new__
     rows = {
         path: make(RecordRow, (path, "sha256", digest, size))

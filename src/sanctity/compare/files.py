@@ -32,7 +32,6 @@ __all__ = [
 
 _IMPORTABLE: Final = (".py", ".pyc", ".pyo", ".pyw", ".so", ".pyd", ".pth", ".start", ".egg-link", ".zip", ".egg", ".whl")
 _NO_HASH: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
-_HOOK_NAME: Final = re.compile(r"[^/]*\.(?:pth|start)|(?:site|user)customize(?:/__init__)?\.(?:py|pyc|pyd|[\w.-]*so)")
 _INSTALLERS_OWN: Final = frozenset({".lock", ".gitignore", "CACHEDIR.TAG", "pyvenv.cfg", "pydoc.bat", "Activate.ps1"})
 _LOADS_CODE: Final = frozenset({"entry_points.txt", "METADATA", "RECORD"})
 _MODULE: Final = re.compile(r"(?P<stem>[^./]+)(?:\.(?:cpython|cp|abi|pypy)[\w-]*)?\.(?:so|pyd)")
@@ -42,8 +41,15 @@ _INTERPRETER: Final = re.compile(
 
 
 def is_cached(path: str) -> bool:
-    """Whether *path* lies in a ``__pycache__`` folder."""
-    return "__pycache__/" in path
+    """Whether *path* lies directly in a ``__pycache__`` folder and is bytecode, or nothing that import could take for code.
+
+    A module or a folder there can be imported as ``package.__pycache__.module``, so it is code as anywhere else.
+    """
+    head, _, name = path.rpartition("/")
+    if head.rpartition("/")[2] != "__pycache__":
+        return False
+    lowered = name.lower()
+    return lowered.endswith((".pyc", ".pyo")) or not lowered.endswith(_IMPORTABLE)
 
 
 def _name(digest: bytes) -> str:
@@ -73,6 +79,9 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
             path = row.path
             entry = files.get(path)
             if entry is not None and row.digest and entry.digest == row.digest:
+                if row.size not in {-1, entry.size}:
+                    words = f"its RECORD row has its hash, but says {row.size:,} bytes where it has {entry.size:,}"
+                    drifts.append(_drift(Code.RECORD_INVALID, item, ownership.shown(path), is_seed=is_seed, message=words))
                 continue
             if is_cached(path) and path.endswith((".pyc", ".pyo")):
                 continue  # judged by its header, see compare.bytecode
@@ -229,6 +238,8 @@ def _decodable(path: str) -> bool:
 def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: FileEntry) -> bool:
     """Whether an unclaimed file could be imported or run at start-up, so that it gates."""
     path = entry.path
+    if entry.kind is FileKind.DIRLINK and any(f"{folder}/".startswith(f"{path}/") for folder in ownership.site):
+        return True  # site-packages itself lies behind it
     if not ownership.in_site(path) or is_cached(path):
         return False
     if entry.digest and entry.digest.hex() in KNOWN_HOOKS:
@@ -236,22 +247,26 @@ def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: Fil
     if entry.kind in {FileKind.LINK, FileKind.DIRLINK, FileKind.DANGLING, FileKind.LOOP}:
         return True
     head, _, name = path.rpartition("/")
-    if head.endswith(".dist-info"):
-        return name in _LOADS_CODE and any(item.home == head and item.record is not None for item in environment.distributions)
+    if head.lower().endswith((".dist-info", ".egg-info")) and head.rpartition("/")[0] in ownership.site:
+        # Where it is no distribution that was looked at, such as ~six-1.0.dist-info, importlib.metadata sees one all the same.
+        known = next((item for item in environment.distributions if item.home == head), None)
+        return name in _LOADS_CODE and (known is None or known.record is not None)
     return name.lower().endswith(_IMPORTABLE)
 
 
 def unclaimed_code(environment: Environment, ownership: Ownership) -> tuple[tuple[str, bytes], ...]:
     """(path, raw digest) of every unclaimed file that gates, for the fingerprint; hooks are a part of their own."""
+    hooks = {hook.path for hook in environment.hooks}
     return tuple(
         (entry.path, entry.digest or entry.target.encode("utf-8", "surrogateescape"))
         for entry in ownership.unclaimed
-        if is_unclaimed_code(environment, ownership, entry) and not _HOOK_NAME.fullmatch(ownership.shown(entry.path))
+        if is_unclaimed_code(environment, ownership, entry) and entry.path not in hooks
     )
 
 
 def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterator[Drift]:
     """Name every unclaimed file that gates, and count the others."""
+    hooks = {hook.path for hook in environment.hooks}
     without_record = tuple(item.home + "/" for item in environment.distributions if item.record is None)
     known: dict[str, str] = {}
     harmless: Counter[str] = Counter()
@@ -260,7 +275,7 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
     for entry in ownership.unclaimed:
         path = entry.path
         shown = ownership.shown(path)
-        if not ownership.in_site(path):
+        if not ownership.in_site(path) and not is_unclaimed_code(environment, ownership, entry):
             name = path.rpartition("/")[2]
             scripts = environment.layout.scripts + "/"
             if (
@@ -271,7 +286,7 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
             ):
                 programs.append(path)
             continue
-        if is_cached(path) or path.startswith(without_record) or _HOOK_NAME.fullmatch(shown):
+        if is_cached(path) or path.startswith(without_record) or path in hooks:
             continue
         if entry.digest and entry.digest.hex() in KNOWN_HOOKS:
             known[shown] = KNOWN_HOOKS[entry.digest.hex()]
@@ -350,6 +365,8 @@ def compare_problems(environment: Environment, ownership: Ownership) -> Iterator
 
 def _may_hold_code(environment: Environment, path: str) -> bool:
     site = environment.layout.site
-    return path == "pyvenv.cfg" or any(
-        path.startswith(folder) or folder.startswith(path + "/") for folder in (*site, environment.layout.scripts)
+    return (
+        path == "pyvenv.cfg"
+        or path.startswith("/")
+        or any(path.startswith(folder) or folder.startswith(path + "/") for folder in (*site, environment.layout.scripts))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sanctity.compare.hooks import KNOWN_HOOKS
-from sanctity.model.drift import Code, Drift, Severity
+from sanctity.model.drift import Code, Drift, Severity, Unchecked
 from sanctity.model.environment import HookKind
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from sanctity.compare.ownership import Ownership
-    from sanctity.model.environment import Environment
+    from sanctity.model.environment import Distribution, Environment
 
 __all__ = ["compare_interpreter", "compare_startup"]
 
@@ -40,8 +40,18 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
         owner = ownership.owners.get(hook.path)
         if owner is not None and hook.kind in _CLAIMABLE:
             editable = owner.origin is not None and owner.origin.editable
-            if owner.key not in seeds and not (editable and hook.kind is HookKind.PTH_PATH):
+            if owner.key in seeds and not _has_its_hash(ownership, owner, hook.path):
+                yield Drift(
+                    code=_CODES[hook.kind],
+                    path=shown,
+                    actual=f"sha256:{hook.digest.hex()}",
+                    message=f"runs at every start of Python; {owner.name} claims it, which no lock names, and not by this hash",
+                )
+            elif owner.key not in seeds and not (editable and hook.kind is HookKind.PTH_PATH):
                 claimed.append(f"{owner.name} {shown}")
+            continue
+        if hook.kind in _CLAIMABLE and hook.path in ownership.kept:
+            claimed.append(f"{ownership.kept[hook.path]} {shown}")
             continue
         if hook.kind in _CLAIMABLE and hook.digest.hex() in KNOWN_HOOKS:
             continue
@@ -58,6 +68,11 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
         )
 
 
+def _has_its_hash(ownership: Ownership, owner: Distribution, path: str) -> bool:
+    entry = ownership.files.get(path)
+    return entry is not None and any(row.path == path and row.digest == entry.digest != b"" for row in owner.record or ())
+
+
 def _words(kind: HookKind, effect: str) -> str:
     match kind:
         case HookKind.PTH_CODE | HookKind.START:
@@ -72,9 +87,12 @@ def _words(kind: HookKind, effect: str) -> str:
             return effect
 
 
-def compare_interpreter(environment: Environment) -> Iterator[Drift]:
+def compare_interpreter(environment: Environment) -> Iterator[Drift | Unchecked]:
     """What contradicts itself about the interpreter: who it is, where its library is, what pyvenv.cfg claims."""
     for fault in environment.interpreter.faults:
+        if fault.code == "interpreter-unknown":
+            yield Unchecked(code=fault.code, what=fault.path, reason=fault.message, in_scope=True)
+            continue
         claim = fault.code == "interpreter-claim"
         yield Drift(
             code=Code.INTERPRETER_CHANGED,

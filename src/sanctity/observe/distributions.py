@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from sanctity.canon.record import parse_record
 from sanctity.model.digest import Digest
-from sanctity.model.environment import Distribution, Origin, RecordFault, RecordRow
+from sanctity.model.environment import Distribution, Origin, Problem, RecordFault, RecordRow
+from sanctity.observe.view import is_blind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +26,14 @@ __all__ = ["metadata_homes", "observe_distribution", "parse_metadata", "parse_or
 _LARGEST_METADATA: Final = 16 << 20
 _USUAL_HEADERS: Final = 16 << 10
 _LARGEST_RECORD: Final = 256 << 20
-_HEADER: Final = re.compile(rb"^(Name|Version|Requires-Dist):[ \t]*(.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+_HEADER: Final = re.compile(rb"^(Name|Version|Requires-Dist):(.*)$", re.IGNORECASE | re.MULTILINE)
 _SDIST: Final = re.compile(r"\.(?:tar\.(?:gz|bz2|xz|Z)|tgz|zip|tar)(?:$|[?#])")
 
 
 def metadata_homes(view: View, folder: str) -> Iterator[str]:
-    """The names of the dist-info and egg-info entries in the site-packages *folder*, sorted."""
+    """The names of the dist-info and egg-info entries in the site-packages *folder*, sorted; in any case, as importlib.metadata."""
     for name in view.listing(folder):
-        if name.endswith((".dist-info", ".egg-info")) and not name.startswith(("~", ".")):
+        if name.lower().endswith((".dist-info", ".egg-info")) and not name.startswith(("~", ".")):
             yield name
 
 
@@ -52,7 +53,7 @@ def parse_metadata(data: bytes) -> tuple[str, str, tuple[str, ...]]:
     requires: list[str] = []
     for match in _HEADER.finditer(head):
         key = match[1].lower()
-        value = match[2].decode("utf-8", "replace")
+        value = match[2].strip().decode("utf-8", "replace")
         if key == b"name":
             name = name or value
         elif key == b"version":
@@ -73,6 +74,7 @@ def parse_origin(data: bytes) -> Origin:
         raise ValueError("it names no url")
     parts = urlsplit(stated["url"])
     url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    url.encode()  # JSON can write halves of characters, which no path and no report can
     subdirectory = stated.get("subdirectory")
     inside = subdirectory if isinstance(subdirectory, str) else ""
     vcs, folder, archive = (stated.get(key) for key in ("vcs_info", "dir_info", "archive_info"))
@@ -97,7 +99,7 @@ def parse_origin(data: bytes) -> Origin:
 
 def _named_by_folder(home: str) -> tuple[str, str]:
     stem = os.path.basename(home).rpartition(".")[0]
-    if home.endswith(".egg-info"):
+    if home.lower().endswith(".egg-info"):
         stem = re.sub(r"-py\d(\.\d+)?$", "", stem)
     name, _, version = stem.partition("-")
     return name, version
@@ -108,20 +110,29 @@ def _agree(one: str, other: str) -> bool:
         return True
     try:
         return Version(one) == Version(other)
-    except InvalidVersion:
+    except ValueError:
         return one.replace("-", "_") == other.replace("-", "_")
 
 
-def observe_distribution(view: View, prefix: str, site: str, entry: str, *, records: bool) -> Distribution:
+def observe_distribution(view: View, prefix: str, site: str, entry: str, problems: list[Problem], *, records: bool) -> Distribution:
     """Look at one dist-info or egg-info *entry* of the *site* folder (relative to *prefix*).
 
-    With *records* the RECORD is read as well. What is malformed becomes a fault of the distribution; nothing is raised.
+    With *records* the RECORD is read as well. What is malformed becomes a fault of the distribution, and what can not be read one
+    of the *problems*; nothing is raised.
     """
     home = f"{site}/{entry}"
     folder = f"{prefix}/{home}"
     faults: list[RecordFault] = []
+
+    def blame(path: str, error: Exception) -> None:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        if isinstance(error, OSError) and is_blind(error):
+            problems.append(Problem("unreadable", path, reason))
+        else:
+            faults.append(RecordFault("record-invalid", path, f"it can not be read: {reason}"[:200]))
+
     stated_name, stated_version = _named_by_folder(home)
-    egg = entry.endswith(".egg-info")
+    egg = entry.lower().endswith(".egg-info")
     flat = egg and not view.is_folder(folder)
     source = folder if flat else f"{folder}/{'PKG-INFO' if egg else 'METADATA'}"
     shown = home if flat else f"{home}/{'PKG-INFO' if egg else 'METADATA'}"
@@ -132,7 +143,7 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
         if len(data) == _USUAL_HEADERS and _end_of_headers(data) == len(data):
             data = view.read(source, _LARGEST_METADATA)
     except OSError as error:
-        faults.append(RecordFault("record-invalid", shown, f"it can not be read: {error.strerror or error}"))
+        blame(shown, error)
     else:
         name, version, requires = parse_metadata(data)
         if not name or not version:
@@ -142,7 +153,7 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
         else:
             try:
                 Version(version)
-            except InvalidVersion:
+            except ValueError:  # InvalidVersion, or a number with more digits than Python reads
                 if not egg:
                     faults.append(RecordFault("record-invalid", shown, f"{version[:60]!r} is not a version"))
             else:
@@ -159,15 +170,20 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
         try:
             origin = parse_origin(view.read(f"{folder}/direct_url.json", _LARGEST_METADATA))
         except (OSError, ValueError, RecursionError) as error:
-            faults.append(RecordFault("record-invalid", f"{home}/direct_url.json", f"it can not be read: {error}"[:200]))
+            blame(f"{home}/direct_url.json", error)
         else:
             built = built or origin.kind != "archive" or bool(_SDIST.search(origin.url))
     rows: tuple[RecordRow, ...] | None = None
     if records and not flat:
-        rows, found = _observe_record(view, prefix, site, home, folder)
-        faults.extend(found)
-        if rows is None and not egg:
-            faults.append(RecordFault("record-missing", f"{home}/RECORD", "there is no RECORD, so nothing of it can be compared"))
+        try:
+            rows, found = _observe_record(view, prefix, site, home, folder)
+            faults.extend(found)
+        except FileNotFoundError:
+            if not egg:
+                words = "there is no RECORD, so nothing of it can be compared"
+                faults.append(RecordFault("record-missing", f"{home}/RECORD", words))
+        except OSError as error:
+            blame(f"{home}/RECORD", error)
     return Distribution(
         key=canonicalize_name(name),
         name=name,
@@ -185,14 +201,9 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, *, reco
 
 def _observe_record(
     view: View, prefix: str, site: str, home: str, folder: str
-) -> tuple[tuple[RecordRow, ...] | None, tuple[RecordFault, ...]]:
+) -> tuple[tuple[RecordRow, ...], tuple[RecordFault, ...]]:
     where = f"{home}/RECORD"
-    try:
-        data = view.read(f"{folder}/RECORD", _LARGEST_RECORD)
-    except FileNotFoundError:
-        return None, ()
-    except OSError as error:
-        return (), (RecordFault("record-invalid", where, f"it can not be read: {error.strerror or error}"),)
+    data = view.read(f"{folder}/RECORD", _LARGEST_RECORD)
     faults: tuple[RecordFault, ...] = ()
     try:
         text = data.decode()
@@ -205,6 +216,6 @@ def _observe_record(
 
 def _first_line(view: View, path: str) -> str:
     try:
-        return view.read(path, 200).decode("utf-8", "replace").strip().partition("\n")[0]
+        return view.read_head(path, 200).decode("utf-8", "replace").strip().partition("\n")[0]
     except OSError:
         return ""

@@ -6,12 +6,11 @@ that a hostile file costs a `ElfError` and nothing more.
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 __all__ = ["Elf", "ElfError", "parse_elf", "read_elf", "symbol_word"]
 
@@ -22,10 +21,42 @@ _DT_HASH, _DT_GNU_HASH, _DT_SONAME = 4, 0x6FFFFEF5, 14
 _MOST_HEADERS: Final = 512
 _MOST_ENTRIES: Final = 4096
 _MOST_SYMBOLS: Final = 200_000
+_MOST_TEXT: Final = 1 << 26
 
 
 class ElfError(ValueError):
     """The file is no ELF file, or contradicts itself."""
+
+
+class Bytes(Protocol):
+    """What is read from: bytes, or a file of which only the parts asked for are read."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
+
+
+class _File:
+    """An open file as `Bytes`. It is not mapped: who truncates a mapped file kills its reader."""
+
+    __slots__ = ("fd", "size")
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd = fd
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        start, stop, _ = part.indices(self.size)
+        return os.pread(self.fd, max(0, stop - start), start)
+
+
+def _unpack(layout: str, data: Bytes, at: int) -> tuple[int, ...]:
+    if at < 0:
+        raise ElfError("an offset is negative")
+    return struct.unpack(layout, data[at : at + struct.calcsize(layout)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +90,14 @@ class Elf:
         return next((value for key, value in self.dynamic if key == tag), None)
 
 
-def _text(data: bytes | mmap.mmap, start: int, limit: int = 4096) -> str:
-    end = data.find(b"\0", start, min(start + limit, len(data)))
-    if start < 0 or end < 0:
+def _text(data: Bytes, start: int, limit: int = 4096) -> str:
+    text, end, _ = data[start : start + limit].partition(b"\0") if start >= 0 else (b"", b"", b"")
+    if not end:
         raise ElfError("a string has no end")
-    return bytes(data[start:end]).decode("utf-8", "surrogateescape")
+    return text.decode("utf-8", "surrogateescape")
 
 
-def parse_elf(data: bytes | mmap.mmap) -> Elf:
+def parse_elf(data: Bytes) -> Elf:
     """Parse *data*. Raises ElfError where it is not a well-formed ELF file."""
     try:
         return _parse(data)
@@ -74,24 +105,24 @@ def parse_elf(data: bytes | mmap.mmap) -> Elf:
         raise ElfError(f"truncated: {error}") from error
 
 
-def _parse(data: bytes | mmap.mmap) -> Elf:
-    if len(data) < 52 or bytes(data[:4]) != b"\x7fELF":
+def _parse(data: Bytes) -> Elf:
+    if len(data) < 52 or data[:4] != b"\x7fELF":
         raise ElfError("it does not start as an ELF file does")
-    bits = {1: 32, 2: 64}.get(data[4], 0)
-    order = {1: "<", 2: ">"}.get(data[5], "")
+    bits = {b"\1": 32, b"\2": 64}.get(data[4:5], 0)
+    order = {b"\1": "<", b"\2": ">"}.get(data[5:6], "")
     if not bits or not order:
         raise ElfError("its class or byte order is unknown")
-    machine_id = struct.unpack_from(order + "H", data, 18)[0]
+    machine_id = _unpack(order + "H", data, 18)[0]
     machine = _MACHINES.get(machine_id, f"machine-{machine_id}")
     if machine == "ppc64" and order == "<":
         machine = "ppc64le"
     if bits == 64:
-        (phoff,) = struct.unpack_from(order + "Q", data, 32)
-        phentsize, phnum = struct.unpack_from(order + "HH", data, 54)
+        (phoff,) = _unpack(order + "Q", data, 32)
+        phentsize, phnum = _unpack(order + "HH", data, 54)
         wanted = 56
     else:
-        (phoff,) = struct.unpack_from(order + "I", data, 28)
-        phentsize, phnum = struct.unpack_from(order + "HH", data, 42)
+        (phoff,) = _unpack(order + "I", data, 28)
+        phentsize, phnum = _unpack(order + "HH", data, 42)
         wanted = 32
     if phnum > _MOST_HEADERS or (phnum and phentsize < wanted):
         raise ElfError("its program headers are out of bounds")
@@ -101,9 +132,9 @@ def _parse(data: bytes | mmap.mmap) -> Elf:
     for index in range(phnum):
         at = phoff + index * phentsize
         if bits == 64:
-            kind, _, offset, address, _, size = struct.unpack_from(order + "IIQQQQ", data, at)
+            kind, _, offset, address, _, size = _unpack(order + "IIQQQQ", data, at)
         else:
-            kind, offset, address, _, size = struct.unpack_from(order + "IIIII", data, at)
+            kind, offset, address, _, size = _unpack(order + "IIIII", data, at)
         if kind == _PT_LOAD:
             loads.append((address, offset, size))
         elif kind == _PT_DYNAMIC:
@@ -113,8 +144,8 @@ def _parse(data: bytes | mmap.mmap) -> Elf:
     dynamic: list[tuple[int, int]] = []
     entry = struct.Struct(order + ("qQ" if bits == 64 else "iI"))
     start, size = where_dynamic
-    for index in range(min(size // entry.size, _MOST_ENTRIES)):
-        tag, value = entry.unpack_from(data, start + index * entry.size)
+    table = data[start : start + min(size // entry.size, _MOST_ENTRIES) * entry.size]
+    for tag, value in entry.iter_unpack(table):
         if tag == 0:
             break
         dynamic.append((tag, value))
@@ -141,31 +172,35 @@ def _parse(data: bytes | mmap.mmap) -> Elf:
     )
 
 
-def _symbol_count(data: bytes | mmap.mmap, elf: Elf) -> int:
+def _symbol_count(data: Bytes, elf: Elf) -> int:
     table = elf.value(_DT_HASH)
     if table is not None:
-        return int(struct.unpack_from(elf.order + "I", data, elf.offset(table) + 4)[0])
+        return _unpack(elf.order + "I", data, elf.offset(table) + 4)[0]
     table = elf.value(_DT_GNU_HASH)
     if table is None:
         return 0
     at = elf.offset(table)
-    buckets, first, bloom, _ = struct.unpack_from(elf.order + "IIII", data, at)
+    buckets, first, bloom, _ = _unpack(elf.order + "IIII", data, at)
     if buckets > _MOST_SYMBOLS or bloom > _MOST_SYMBOLS:
         raise ElfError("its hash table is out of bounds")
     at += 16 + bloom * elf.bits // 8
-    last = max(struct.unpack_from(f"{elf.order}{buckets}I", data, at), default=0)
+    last = max(_unpack(f"{elf.order}{buckets}I", data, at), default=0)
     if last < first:
-        return int(first)
-    at += 4 * buckets
-    while last < _MOST_SYMBOLS:
-        (chain,) = struct.unpack_from(elf.order + "I", data, at + 4 * (last - first))
+        return first
+    at += 4 * (buckets + last - first)
+    for (chain,) in struct.iter_unpack(elf.order + "I", _whole(data[at : at + 4 * _MOST_SYMBOLS], 4)):
         last += 1
         if chain & 1:
-            return int(last)
+            return last
     raise ElfError("its hash chains have no end")
 
 
-def symbol_word(data: bytes | mmap.mmap, elf: Elf, name: str) -> int | None:
+def _whole(data: bytes, size: int) -> bytes:
+    """*data* without an incomplete last element of *size* bytes."""
+    return data[: len(data) - len(data) % size]
+
+
+def symbol_word(data: Bytes, elf: Elf, name: str) -> int | None:
     """The unsigned long stored at the exported symbol *name*, or None where it is not exported. Raises ElfError."""
     symbols, strings = elf.value(_DT_SYMTAB), elf.value(_DT_STRTAB)
     if symbols is None or strings is None:
@@ -174,24 +209,21 @@ def symbol_word(data: bytes | mmap.mmap, elf: Elf, name: str) -> int | None:
         count = min(_symbol_count(data, elf), _MOST_SYMBOLS)
         base, text = elf.offset(symbols), elf.offset(strings)
         size = 24 if elf.bits == 64 else 16
-        field = struct.Struct(elf.order + "I")
         wanted = name.encode() + b"\0"
         # The name's offsets in the string table come first, since looking there is a plain search in bytes.
-        length = elf.value(_DT_STRSZ) or 0
+        strings_read = data[text : text + min(elf.value(_DT_STRSZ) or 0, _MOST_TEXT)]
         offsets: set[int] = set()
-        at = data.find(wanted, text, text + length)
+        at = strings_read.find(wanted)
         while at >= 0 and len(offsets) < 64:
-            offsets.add(at - text)
-            at = data.find(wanted, at + 1, text + length)
+            offsets.add(at)
+            at = strings_read.find(wanted, at + 1)
         if not offsets:
             return None
-        for index in range(count):
-            if field.unpack_from(data, base + index * size)[0] in offsets:
-                where = base + index * size + (8 if elf.bits == 64 else 4)
-                (address,) = struct.unpack_from(elf.order + ("Q" if elf.bits == 64 else "I"), data, where)
-                if not address:
-                    continue
-                return int(struct.unpack_from(elf.order + ("Q" if elf.bits == 64 else "I"), data, elf.offset(address))[0])
+        word = elf.order + ("Q" if elf.bits == 64 else "I")
+        layout = elf.order + ("I4xQ8x" if elf.bits == 64 else "II8x")
+        for named, address in struct.iter_unpack(layout, _whole(data[base : base + count * size], size)):
+            if named in offsets and address:
+                return _unpack(word, data, elf.offset(address))[0]
     except (struct.error, IndexError, OverflowError) as error:
         raise ElfError(f"truncated: {error}") from error
     return None
@@ -209,8 +241,8 @@ def read_elf(path: str, symbol: str = "") -> tuple[Elf, int | None]:
         state = os.fstat(fd)
         if not stat.S_ISREG(state.st_mode) or state.st_size < 52:
             raise ElfError("it does not start as an ELF file does")
-        with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as data:
-            elf = parse_elf(data)
-            return elf, symbol_word(data, elf, symbol) if symbol else None
+        data = _File(fd, state.st_size)
+        elf = parse_elf(data)
+        return elf, symbol_word(data, elf, symbol) if symbol else None
     finally:
         os.close(fd)

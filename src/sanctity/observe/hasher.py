@@ -5,7 +5,8 @@ and output, so that a kill, a hang or a hostile file ends a child and never the 
 parent uses for small trees.
 
 A request frame is a little-endian uint32 length and that many bytes: items joined by NUL, each a one-letter mode and a path
-relative to the working folder. A reply frame is one `ANSWER` for each item, in order.
+relative to the working folder. A reply frame is one `ANSWER` for each item, in order; while a large file is read, an `ANSWER` of
+status `READING` goes before its own now and then, so that slow and stuck can be told apart.
 
 Modes: ``f`` read a regular file, and answer `BIG` at once where it is large; ``F`` read it however large; ``l`` follow a
 symbolic link first; ``b`` read only the 16 bytes of a bytecode header.
@@ -23,12 +24,16 @@ try:
 except ImportError:  # pragma: no cover - a Python built without OpenSSL
     from hashlib import sha256
 
-__all__ = ["ANSWER", "BIG", "CHANGED", "HEADER_SIZE", "IRREGULAR", "LENGTH", "OK", "look", "serve"]
+TYPE_CHECKING = False  # importing `typing` for it would take longer than all else that a child does before it reads
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ANSWER", "BIG", "CHANGED", "HEADER_SIZE", "IRREGULAR", "LENGTH", "OK", "READING", "look", "serve"]
 
 #: status, whether the file is ELF, errno, hard links, size, mtime in ns, SHA-256 (or a bytecode header and zeros)
 ANSWER = Struct("<BBHIqq32s")
 LENGTH = Struct("<I")
-OK, BIG, CHANGED, IRREGULAR, FAILED = range(5)
+OK, BIG, CHANGED, IRREGULAR, FAILED, READING = range(6)
 
 HEADER_SIZE = 16
 #: Files above this size are handed back, so that they can be started first and not last.
@@ -37,14 +42,25 @@ _BIG_SIZE = 8 << 20
 _ONE_READ = 1 << 18
 _NOTHING = bytes(32)
 _MAX_LINKS = 0xFFFFFFFF
+#: A sign of life is given after every so many bytes of a large file.
+_BEAT = 1 << 24
 
 # O_NONBLOCK: a FIFO put in a file's place between the walk and the open must not hold us up.
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
-def look(mode: str, path: str | bytes, buffer: memoryview) -> tuple[int, int, int, int, int, int, bytes]:
-    """Read one file; the result has the fields of `ANSWER`. Raises nothing for what the file system may do."""
+def _no_beat() -> None:
+    return
+
+
+def look(
+    mode: str, path: str | bytes, buffer: memoryview, beat: Callable[[], None] = _no_beat
+) -> tuple[int, int, int, int, int, int, bytes]:
+    """Read one file; the result has the fields of `ANSWER`. Raises nothing for what the file system may do.
+
+    *beat* is called now and then while a large file is read; what it raises goes on to the caller.
+    """
     try:
         fd = os.open(path, _FLAGS if mode == "l" else _FLAGS | _NOFOLLOW)
     except OSError as error:
@@ -68,7 +84,8 @@ def look(mode: str, path: str | bytes, buffer: memoryview) -> tuple[int, int, in
         state_hash = sha256()
         total = 0
         elf = False
-        while True:
+        due = _BEAT
+        while total <= size:  # a file that grows as fast as it is read has no end
             count = os.readv(fd, [buffer])
             if not count:
                 break
@@ -76,6 +93,9 @@ def look(mode: str, path: str | bytes, buffer: memoryview) -> tuple[int, int, in
                 elf = bytes(buffer[:4]) == b"\x7fELF"
             total += count
             state_hash.update(buffer[:count])
+            if total >= due:
+                due += _BEAT
+                beat()
         after = os.fstat(fd)
         if (
             total != size
@@ -95,12 +115,20 @@ def serve(read_fd: int, write_fd: int) -> None:
     """Answer frames from *read_fd* on *write_fd* until the end of input."""
     buffer = memoryview(bytearray(_ONE_READ))
     pack = ANSWER.pack
+    sign = pack(READING, 0, 0, 0, 0, 0, _NOTHING)
+
+    def beat() -> None:
+        try:
+            os.write(write_fd, sign)
+        except OSError:
+            raise SystemExit(1) from None  # nobody listens any more
+
     while True:
         head = _read_exactly(read_fd, LENGTH.size)
         if len(head) < LENGTH.size:
             return
         items = _read_exactly(read_fd, LENGTH.unpack(head)[0]).split(b"\0")
-        answers = b"".join([pack(*look(chr(item[0]), item[1:], buffer)) for item in items])
+        answers = b"".join([pack(*look(chr(item[0]), item[1:], buffer, beat)) for item in items])
         sent = 0
         while sent < len(answers):
             sent += os.write(write_fd, answers[sent:])

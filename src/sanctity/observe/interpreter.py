@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.model.environment import Interpreter, RecordFault
 from sanctity.observe.elf import Elf, ElfError, read_elf
+from sanctity.observe.view import is_blind
 
 if TYPE_CHECKING:
     from sanctity.observe.view import View
@@ -37,7 +38,10 @@ class Configuration:
 
 
 def parse_pyvenv(data: bytes) -> Configuration:
-    """Read a pyvenv.cfg as CPython does: ``key = value`` lines, keys in any case. Contradicting repetitions are faults."""
+    """Read a pyvenv.cfg as CPython does: ``key = value`` lines, keys in any case. Contradicting repetitions are faults.
+
+    Where nothing is said of system site-packages, `site` takes them in.
+    """
     faults: list[RecordFault] = []
     try:
         text = data.decode("utf-8-sig")
@@ -47,7 +51,9 @@ def parse_pyvenv(data: bytes) -> Configuration:
     if "\0" in text:
         faults.append(RecordFault(_CODE, "pyvenv.cfg", "it holds a NUL character"))
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    if re.search(r"\r(?!\n)|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", text):
+        faults.append(RecordFault(_CODE, "pyvenv.cfg", "it holds characters that some programs take for the end of a line"))
+    for line in re.split(r"\r\n|\r|\n", text):
         key, equals, value = line.partition("=")
         key = key.strip().lower()
         value = value.strip()
@@ -59,11 +65,14 @@ def parse_pyvenv(data: bytes) -> Configuration:
                 found[key] = value
     if "home" not in found:
         faults.append(RecordFault(_CODE, "pyvenv.cfg", "it names no home, the folder of the interpreter it stands on"))
-    claimed = re.match(r"\d+\.\d+(\.\d+)?", found.get("version_info") or found.get("version") or "")
+    if "include-system-site-packages" not in found:
+        words = "it does not say include-system-site-packages, which the interpreter takes for true"
+        faults.append(RecordFault(_CODE, "pyvenv.cfg", words))
+    claimed = re.match(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?", found.get("version_info") or found.get("version") or "")
     return Configuration(
         home=found.get("home", ""),
         version=claimed[0] if claimed else "",
-        system_site=found.get("include-system-site-packages", "false").lower() == "true",
+        system_site=found.get("include-system-site-packages", "true").lower() == "true",
         faults=tuple(faults),
     )
 
@@ -178,6 +187,8 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
     if not names:
         faults.append(RecordFault(_CODE, f"{scripts}/python", "there is no interpreter here"))
         return Interpreter(claimed=claimed, faults=tuple(faults))
+    if configuration is not None and view.exists(f"{folder}/pyvenv.cfg"):
+        faults.append(RecordFault(_CODE, f"{scripts}/pyvenv.cfg", "the interpreter reads it in place of the environment's own"))
     targets = {name: view.real(f"{folder}/{name}") for name in names}
     if configuration is None:
         version_of_folder = _folder_version(view, prefix)
@@ -193,7 +204,8 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
             reason = error.strerror or "it can not be read"
         else:
             reason = f"it is no interpreter: {error}"
-        faults.append(RecordFault(_CODE, f"{scripts}/{names[0]}", f"{reason}: {executable}"))
+        code = "interpreter-unknown" if isinstance(error, OSError) and is_blind(error) else _CODE
+        faults.append(RecordFault(code, f"{scripts}/{names[0]}", f"{reason}: {executable}"))
         return Interpreter(executable=shown, claimed=claimed, faults=tuple(faults))
     base = os.path.dirname(os.path.dirname(executable))
     if configuration is not None:
@@ -213,7 +225,8 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
             _, word = read_elf(view.host(library), "Py_Version")
             evidence = f"Py_Version in {os.path.basename(library)}"
         except (OSError, ElfError) as error:
-            faults.append(RecordFault(_CODE, library, f"it is no library: {error}"))
+            code = "interpreter-unknown" if isinstance(error, OSError) and is_blind(error) else _CODE
+            faults.append(RecordFault(code, library, f"it is no library: {error}"))
     implementation = "pypy" if "pypy" in os.path.basename(executable) or "libpypy" in library else "cpython"
     minor = _minor_version(view, executable, library, base)
     if word:

@@ -6,6 +6,7 @@ Source: the `site` module's documentation, PEP 829 (``.start`` files), and ``Mod
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from sanctity.model.environment import Distribution, Hook, HookKind, Interpreter, Layout, Problem
+from sanctity.observe.view import is_blind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["observe_hooks"]
 
-_LARGEST: Final = 1 << 22
+_LARGEST: Final = 1 << 26
 _CUSTOMIZE: Final = re.compile(r"(?:site|user)customize(?:\.py|\.pyc|\.[\w.-]*so|\.pyd)?")
 
 
@@ -68,7 +70,9 @@ def observe_hooks(
         try:
             return view.read(path, _LARGEST)
         except OSError as error:
-            problems.append(Problem("unreadable", path.removeprefix(prefix + "/"), error.strerror or "unreadable"))
+            # What is no file at all is told by who looks at the files; it starts nothing.
+            if is_blind(error) or error.errno == errno.EFBIG:
+                problems.append(Problem("unreadable", path.removeprefix(prefix + "/"), error.strerror or "unreadable"))
             return None
 
     for site in layout.site:

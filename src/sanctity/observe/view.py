@@ -6,13 +6,40 @@ image's place.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["View"]
+__all__ = ["View", "is_blind"]
 
 _MOST_LINKS: Final = 40
+_SMALL: Final = 1 << 14
+_CHUNK: Final = 1 << 24
+#: What an error says of the file itself: it is not there, no regular file, a loop, too large. Any other hides what is there.
+_TELLING: Final = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EINVAL,
+        errno.ELOOP,
+        errno.EFBIG,
+        errno.ENXIO,
+        errno.ENODEV,
+    }
+)
+
+
+def is_blind(error: OSError) -> bool:
+    """Whether *error* keeps us from knowing what is there, so that it leaves a verdict undecided; else it is a finding itself."""
+    return error.errno not in _TELLING
+
+
+def _need_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +63,8 @@ class View:
 
     def real(self, path: str) -> str:
         """*path* with every link resolved, as the environment would. Loops and absent parts are kept as they are."""
+        if "\0" in path:
+            return path
         if not self.root:
             return os.path.realpath(path)
         done = ""
@@ -63,10 +92,35 @@ class View:
         return done or "/"
 
     def read(self, path: str, limit: int) -> bytes:
-        """At most *limit* bytes of the regular file at *path*, links followed. Raises OSError."""
-        fd = os.open(self.host(self.real(path)) if self.root else path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(fd, "rb") as file:
-            return file.read(limit)
+        """The regular file at *path*, links followed, whole. Raises OSError; EFBIG where it has more than *limit* bytes."""
+        data = self.read_head(path, limit + 1)
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes")
+        return data
+
+    def read_head(self, path: str, limit: int) -> bytes:
+        """At most the first *limit* bytes of the regular file at *path*, links followed. Raises OSError."""
+        place = self._place(path)
+        # Opening some devices does something, and opening a FIFO waits: so look first, and look again at what was opened.
+        _need_regular(os.stat(place).st_mode)
+        fd = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        try:
+            state = os.fstat(fd)
+            _need_regular(state.st_mode)
+            step = min(max(state.st_size + 1, _SMALL), _CHUNK)
+            parts: list[bytes] = []
+            while limit > 0 and (part := os.read(fd, min(limit, step))):
+                parts.append(part)
+                limit -= len(part)
+            return b"".join(parts)
+        finally:
+            os.close(fd)
+
+    def _place(self, path: str) -> str:
+        """The path to open for *path*, with every link resolved below the root. Raises OSError."""
+        if "\0" in path:
+            raise OSError(errno.ENOENT, "its name holds a NUL")
+        return self.host(self.real(path)) if self.root else path
 
     def exists(self, path: str) -> bool:
         """Whether *path* leads anywhere."""
@@ -79,6 +133,6 @@ class View:
     def listing(self, path: str) -> list[str]:
         """The sorted names in the folder *path*, empty where there is none."""
         try:
-            return sorted(os.listdir(self.host(self.real(path)) if self.root else path))
+            return sorted(os.listdir(self._place(path)))
         except OSError:
             return []

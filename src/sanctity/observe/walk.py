@@ -23,7 +23,7 @@ from sanctity.observe import hasher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Tree", "default_workers", "read_each", "walk"]
+__all__ = ["STALL", "Tree", "default_workers", "read_each", "walk"]
 
 _BATCH_FILES: Final = 192
 _BATCH_BYTES: Final = 24_000
@@ -31,8 +31,10 @@ _BATCH_BYTES: Final = 24_000
 _IN_FLIGHT: Final = 2
 #: Trees with fewer files than this are read in place.
 _SMALL: Final = 700
-#: A child that answers nothing for this long is given up, and what it was asked is unread. Seconds.
-_STALL: Final = 60.0
+#: A child that gives no sign of life for this long is given up, and what it was asked is unread. Seconds.
+STALL: Final = 60.0
+#: How long to wait for answers before looking again at what is still to be sent, and at who has stalled. Seconds.
+_PATIENCE: Final = 1.0
 
 _FILE, _LINK = FileKind.FILE, FileKind.LINK
 _ERRNO: Final = errno.errorcode
@@ -57,7 +59,7 @@ def default_workers() -> int:
 
 
 class _Child:
-    __slots__ = ("pending", "process", "received", "since")
+    __slots__ = ("outgoing", "pending", "process", "received", "since")
 
     def __init__(self, folder: str) -> None:
         script = os.path.abspath(hasher.__file__)
@@ -69,20 +71,44 @@ class _Child:
             bufsize=0,
             env={},
         )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        os.set_blocking(self.process.stdin.fileno(), False)
+        os.set_blocking(self.process.stdout.fileno(), False)
         self.pending: list[list[tuple[str, FileKind, str]]] = []
+        self.outgoing = bytearray()
         self.received = bytearray()
         self.since = 0.0
+
+    def send(self) -> None:
+        """Send what the pipe takes now: a child that does not read must not hold us up. Raises OSError where it is dead."""
+        assert self.process.stdin is not None
+        try:
+            while self.outgoing:
+                del self.outgoing[: os.write(self.process.stdin.fileno(), self.outgoing)]
+        except BlockingIOError:
+            return
 
 
 class _Readers:
     """The children and the batches on their way; `take` is called with each answered file."""
 
-    def __init__(self, folder: str, tree: Tree, workers: int, clock: Callable[[], float], tick: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        tree: Tree,
+        workers: int,
+        clock: Callable[[], float],
+        tick: Callable[[int, int], None],
+        stall: float = STALL,
+    ) -> None:
         self.folder = folder
         self.tree = tree
         self.workers = workers
         self.clock = clock
         self.tick = tick
+        self.stall = stall
+        self.looked = 0.0
         self.queue: list[list[tuple[str, FileKind, str]]] = []
         self.large: list[tuple[int, str, FileKind, str]] = []
         self.children: list[_Child] = []
@@ -107,7 +133,6 @@ class _Readers:
         except OSError as error:
             raise ObservationError("worker-failed", f"can not start a reading process: {error}", where=self.folder) from error
         assert child.process.stdout is not None
-        os.set_blocking(child.process.stdout.fileno(), False)
         self.selector.register(child.process.stdout, selectors.EVENT_READ, child)
         self.children.append(child)
 
@@ -128,9 +153,9 @@ class _Readers:
                     child.since = self.clock()
                 child.pending.append(batch)
                 self.waiting += 1
+                child.outgoing += hasher.LENGTH.pack(len(request)) + request
                 try:
-                    assert child.process.stdin is not None
-                    _write_all(child.process.stdin.fileno(), hasher.LENGTH.pack(len(request)) + request)
+                    child.send()
                 except OSError:
                     self._bury(child, "the reading process died")
                     break
@@ -149,18 +174,31 @@ class _Readers:
             child.received += data
             child.since = self.clock()
             size = hasher.ANSWER.size
-            while child.pending and len(child.received) >= len(child.pending[0]) * size:
+            while child.pending:
+                while len(child.received) >= size and child.received[0] == hasher.READING:
+                    del child.received[:size]
+                if len(child.received) < len(child.pending[0]) * size:
+                    break
                 batch = child.pending.pop(0)
                 self.waiting -= 1
                 answers = hasher.ANSWER.iter_unpack(bytes(child.received[: len(batch) * size]))
                 del child.received[: len(batch) * size]
                 for (path, kind, mode), answer in zip(batch, answers, strict=True):
-                    self._take(path, kind, mode, answer)
+                    self.take(path, kind, mode, answer)
             self.tick(self.tree.read, self.queued)
         now = self.clock()
+        held = now - self.looked > timeout + self.stall / 2
+        self.looked = now
         for child in list(self.children):
-            if child.pending and now - child.since > _STALL:
-                self._bury(child, f"no answer for {_STALL:.0f} s")
+            if held:
+                child.since = now  # it was we who were stopped, and most likely the children with us
+            elif child.pending and now - child.since > self.stall:
+                self._bury(child, f"no answer for {self.stall:.0f} s")
+                continue
+            try:
+                child.send()
+            except OSError:
+                self._bury(child, "the reading process died")
 
     def _bury(self, child: _Child, reason: str) -> None:
         """Give a child up: what it was asked is unread, and so undecided. The others go on, or a new one does."""
@@ -177,7 +215,7 @@ class _Readers:
         if not self.children:
             self._start()
 
-    def _take(self, path: str, kind: FileKind, mode: str, answer: tuple[int, int, int, int, int, int, bytes]) -> None:
+    def take(self, path: str, kind: FileKind, mode: str, answer: tuple[int, int, int, int, int, int, bytes]) -> None:
         status, _elf, code, links, size, mtime, digest = answer
         tree = self.tree
         if status == hasher.OK:
@@ -219,13 +257,13 @@ class _Readers:
             for batch in self.queue:
                 for path, kind, mode in batch:
                     forced = "F" if mode == "f" else mode
-                    self._take(path, kind, forced, hasher.look(forced, cwd + os.fsencode(path), self.buffer))
+                    self.take(path, kind, forced, hasher.look(forced, cwd + os.fsencode(path), self.buffer))
             self.queue.clear()
             return
         while self.queue or self.large or self.waiting:
             self._feed()
             if self.waiting:
-                self._collect(1.0)
+                self._collect(min(_PATIENCE, self.stall / 4, 0.02 if any(child.outgoing for child in self.children) else 60.0))
 
     def close(self) -> None:
         if self.selector is not None:
@@ -239,13 +277,10 @@ def _end(child: _Child) -> None:
     for pipe in (child.process.stdin, child.process.stdout):
         if pipe is not None:
             pipe.close()
-    child.process.wait()
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    sent = 0
-    while sent < len(data):
-        sent += os.write(fd, data[sent:])
+    try:
+        child.process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:  # pragma: no cover - it hangs in the kernel, on a file system that does not answer
+        return
 
 
 def _never_tick(_done: int, _found: int) -> None:
@@ -273,28 +308,48 @@ def _classify(path: str, tree: Tree, relative: str) -> tuple[FileKind, str] | No
                 return kind, os.readlink(path)
             except OSError:
                 return kind, ""
-        if stat.S_ISREG(to):
-            return _LINK, target
-        if stat.S_ISDIR(to):
-            return FileKind.DIRLINK, target
-        mode = to
-    if stat.S_ISFIFO(mode):
-        return FileKind.FIFO, ""
-    if stat.S_ISSOCK(mode):
-        return FileKind.SOCKET, ""
-    if stat.S_ISREG(mode):
-        return _FILE, ""
-    return FileKind.DEVICE, ""
+        kind = _kind_of(to)
+        return (_LINK if kind is _FILE else kind), target
+    if stat.S_ISDIR(mode):
+        tree.problems.append(Problem("changed-while-looking", relative, "it became a folder while being looked at"))
+        return None
+    return _kind_of(mode), ""
 
 
-def _read_resolved(path: str, target: str, real: str, buffer: memoryview) -> FileEntry:
-    """The entry of a symbolic link whose end is *real*, below another root."""
-    if os.path.isdir(real):
-        return FileEntry(path, FileKind.DIRLINK, 0, b"", 0, 0, target=target)
-    status, _, _, links, size, mtime, digest = hasher.look("F", real, buffer)
+def _read_resolved(path: str, link: str, real: str, tree: Tree, buffer: memoryview) -> FileEntry:
+    """The entry of the symbolic *link* whose end is *real*, below another root."""
+    try:
+        target = os.readlink(link)
+        mode = os.lstat(real).st_mode
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENOENT, errno.ENOTDIR}:
+            tree.problems.append(Problem("unreadable", path, error.strerror or "unreadable"))
+        return FileEntry(path, FileKind.DANGLING, 0, b"", 0, 0, target="")
+    kind = _kind_of(mode)
+    if kind is not _FILE:
+        # What is still a link here leads round in circles.
+        return FileEntry(path, FileKind.LOOP if kind is _LINK else kind, 0, b"", 0, 0, target=target)
+    status, _, code, links, size, mtime, digest = hasher.look("F", real, buffer)
     if status != hasher.OK:
-        return FileEntry(path, FileKind.DANGLING, 0, b"", 0, 0, target=target)
+        reason = os.strerror(code) if code else "it changed while it was read"
+        tree.problems.append(Problem("unreadable" if code else "changed-while-looking", path, reason))
+        return FileEntry(path, _LINK, 0, b"", 0, 0, problem=_ERRNO.get(code, "changed"), target=target)
+    tree.bytes += size
+    tree.read += 1
     return FileEntry(path, _LINK, size, digest, mtime, links, target=target)
+
+
+def _kind_of(mode: int) -> FileKind:
+    """What a file of *mode* is; a folder as the end of a link."""
+    if stat.S_ISREG(mode):
+        return _FILE
+    if stat.S_ISDIR(mode):
+        return FileKind.DIRLINK
+    if stat.S_ISLNK(mode):
+        return _LINK
+    if stat.S_ISFIFO(mode):
+        return FileKind.FIFO
+    return FileKind.SOCKET if stat.S_ISSOCK(mode) else FileKind.DEVICE
 
 
 def walk(
@@ -306,18 +361,19 @@ def walk(
     tick: Callable[[int, int], None] = _never_tick,
     meanwhile: Iterable[object] = (),
     resolve: Callable[[str], str] | None = None,
+    stall: float = STALL,
 ) -> Tree:
     """Find and hash every file below *starts* (paths relative to *folder*, "" for all of it), without following links.
 
     *meanwhile* is other work in small steps, drained while the children still read. *tick* is told (files read, files found) as
-    answers come in. *clock* counts seconds. *resolve* says where a symbolic link leads below another root; such a link is read
-    in place.
+    answers come in. *clock* counts seconds; a reading process that gives no sign of life for *stall* of them is given up. *resolve*
+    says where a symbolic link leads below another root; such a link is read in place.
 
     Folders that change while they are walked are told as problems. Raises ObservationError where no child can be started, or
     *folder* itself can not be read.
     """
     tree = Tree()
-    readers = _Readers(folder, tree, workers, clock, tick)
+    readers = _Readers(folder, tree, workers, clock, tick, stall)
     base = folder.rstrip("/") + "/"
     batch: list[tuple[str, FileKind, str]] = []
     weight = 0
@@ -328,7 +384,7 @@ def walk(
         while stack:
             relative = stack.pop()
             inside = relative + "/" if relative else ""
-            cached = relative.endswith("__pycache__")
+            cached = relative.rpartition("/")[2] == "__pycache__"
             try:
                 before = os.stat(base + relative).st_mtime_ns
                 with os.scandir(base + relative) as entries:
@@ -351,7 +407,7 @@ def walk(
                 mode = "f"
                 if not entry.is_file(follow_symlinks=False):
                     if resolve is not None and entry.is_symlink():
-                        tree.files.append(_read_resolved(path, os.readlink(entry.path), resolve(path), readers.buffer))
+                        tree.files.append(_read_resolved(path, entry.path, resolve(path), tree, readers.buffer))
                         continue
                     classified = _classify(base + path, tree, path)
                     if classified is None:
@@ -390,19 +446,22 @@ def walk(
     return tree
 
 
-def read_each(folder: str, paths: Iterable[str]) -> Tree:
-    """Read the regular files among *paths* (relative to *folder*), through links; what is absent is left out."""
+def read_each(folder: str, paths: Iterable[str], *, resolve: Callable[[str], str] | None = None) -> Tree:
+    """Read the regular files among *paths* (relative to *folder*), through links; what is absent is left out.
+
+    *resolve* says where a path really is, below another root.
+    """
     tree = Tree()
     readers = _Readers(folder, tree, 0, lambda: 0.0, _never_tick)
     base = folder.rstrip("/") + "/"
     for path in paths:
+        place = resolve(path) if resolve is not None else base + path
         try:
-            regular = stat.S_ISREG(os.stat(base + path).st_mode)
+            regular = stat.S_ISREG(os.stat(place).st_mode)
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                 tree.problems.append(Problem("unreadable", path, error.strerror or "unreadable"))
             continue
         if regular:
-            readers.put([(path, _FILE, "l")])
-    readers.finish()
+            readers.take(path, _FILE, "l", hasher.look("l", place, readers.buffer))
     return tree
