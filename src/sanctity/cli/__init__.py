@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -24,6 +25,8 @@ __all__ = ["main"]
 
 _EXIT: Final = {Verdict.CLEAN: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
 _PROGRESS_AFTER: Final = 1.0
+#: What a shell reports of a program that SIGINT ended.
+_INTERRUPTED: Final = 130
 
 
 class _Progress:
@@ -57,7 +60,15 @@ class _Progress:
 def _world(progress: _Progress) -> World:
     from sanctity.verbs import World
 
-    return World(cwd=os.getcwd(), environ=os.environ, clock=time.monotonic, tick=progress)
+    try:
+        cwd = os.getcwd()
+    except OSError as error:
+        from sanctity.errors import UsageError
+
+        raise UsageError(
+            "no-working-folder", f"the working folder is gone: {error.strerror}", hint="change to one that is there"
+        ) from error
+    return World(cwd=cwd, environ=os.environ, clock=time.monotonic, tick=progress)
 
 
 def _paint(stream: IO[str]) -> Paint:
@@ -68,35 +79,59 @@ def _paint(stream: IO[str]) -> Paint:
 
 
 def _write(text: str, output: str) -> None:
-    """Print *text*, or put it in the file *output* by way of a temporary one beside it."""
+    """Print *text*, or put it in the file *output* by way of a temporary one beside it, so that it is never half written."""
     if not output or output == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as error:
+            # What is still buffered must not be tried again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(3) from None  # the reader has gone: there is nobody left to tell
+            raise SanctityError("output-failed", error.strerror or "it can not be written", where="standard output") from error
         return
-    temporary = f"{output}.{os.getpid()}.tmp"
+    target = os.path.realpath(output)
+    temporary = ""
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        if not os.path.exists(target) or os.path.isfile(target):
+            temporary = f"{target}.{os.getpid()}.tmp"
+        # What is no regular file, such as a device or a FIFO, is written to and never replaced.
+        flags = os.O_WRONLY | ((os.O_CREAT | os.O_EXCL) if temporary else 0)
+        with os.fdopen(os.open(temporary or target, flags, 0o666), "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, output)
+            if temporary:
+                os.fsync(file.fileno())
+        if temporary:
+            os.replace(temporary, target)
     except OSError as error:
-        if os.path.exists(temporary):
+        if temporary and os.path.exists(temporary):
             os.unlink(temporary)
         raise SanctityError(
             "output-failed", error.strerror or "it can not be written", where=output, hint="name another file with -o"
         ) from error
 
 
+def _tell(text: str) -> None:
+    """Write *text* to standard error, as far as anybody reads it."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def _fail(error: SanctityError, verb: str, format_: str) -> NoReturn:
-    if format_ == "json":
+    if format_ == "json" and error.code != "output-failed":
         from sanctity.report.json import error_json
 
-        _write(error_json(error, verb), "")
+        try:
+            _write(error_json(error, verb), "")
+        except SanctityError as worse:
+            _fail(worse, verb, format_)
     else:
         from sanctity.report.text import error_text
 
-        sys.stderr.write(error_text(error, _paint(sys.stderr)))
+        _tell(error_text(error, _paint(sys.stderr)))
     raise SystemExit(error.exit_code)
 
 
@@ -104,6 +139,7 @@ def _report(outcome: Outcome, verb: str, *, format_: str, output: str, strict: b
     from dataclasses import replace
 
     from sanctity.model.drift import ReferenceKind, Unchecked
+    from sanctity.report.text import plain
 
     comparison = outcome.comparison
     if strict:
@@ -123,10 +159,10 @@ def _report(outcome: Outcome, verb: str, *, format_: str, output: str, strict: b
 
         text = comparison_text(comparison, verb, _paint(sys.stdout) if not output else None)
     for notice in outcome.notices:
-        sys.stderr.write(f"note: {notice}\n")
+        _tell(f"note: {plain(notice)}\n")
     _write(text, output)
     if verb == "check" and format_ == "text" and not output:
-        sys.stderr.write(_next_step(outcome))
+        _tell(_next_step(outcome))
     raise SystemExit(_EXIT[comparison.verdict])
 
 
@@ -350,13 +386,46 @@ def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line on *argv*, by default the process's own arguments. Always ends in SystemExit."""
     # A run makes hundreds of thousands of small values and then ends: collecting cycles among them would only cost time.
     gc.disable()
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(args=argv, prog_name="sanctity", standalone_mode=True)
-    except BrokenPipeError:
-        # The reader has gone: there is nobody left to tell, and the interpreter must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise SystemExit(3) from None
-    raise SystemExit(0)
+        # Not click's own standalone mode: it ends an interrupted run with 1, which here means drifted.
+        code = cli.main(args=argv, prog_name="sanctity", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        _tell("interrupted\n")
+        raise SystemExit(_INTERRUPTED) from None
+    except Exception as error:  # noqa: BLE001 - a fault of ours is no verdict, least of all "drifted"
+        _fail(_internal(error), "", "text")
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _internal(error: Exception) -> SanctityError:
+    """A fault of this program as an error like any other, with the place it happened at."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace is not None else ""
+    return SanctityError(
+        "internal-error",
+        f"{type(error).__name__}: {error}"[:500],
+        where=place,
+        hint="this is a fault of sanctity: please report it",
+    )
+
+
+def _open_closed_streams() -> None:
+    """Open the null device for standard streams that are closed, before another file takes their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)

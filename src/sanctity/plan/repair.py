@@ -18,6 +18,7 @@ from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from sanctity.model.environment import Distribution, Environment
 
@@ -168,19 +169,25 @@ def plan_repair(
     left: list[tuple[Drift, str]] = []
     removals = sorted({drift.path for drift in gating if drift.code in _REMOVE and drift.path})
     if removals:
+        files = {entry.path for entry in environment.files}
         steps.append(
             Step(
-                command=("rm", "-r", *(_on_disk(environment, env, path) for path in removals)), reason="no installer knows of these"
+                command=("rm", "-r", *(_on_disk(environment, env, path, files) for path in removals)),
+                reason="no installer knows of these",
             )
         )
     for drift in gating:
         if drift.code is Code.SYSTEM_SITE:
             edit = "s/^include-system-site-packages.*/include-system-site-packages = false/"
             steps.append(Step(command=("sed", "-i", edit, f"{env}/pyvenv.cfg"), reason="see the environment's own packages only"))
+    packages = {file.package for file in environment.system}
+    altered = sorted({drift.distribution for drift in gating if drift.code in _REINSTALL and drift.distribution in packages})
+    if altered:
+        steps.append(Step(command=("apt-get", "install", "--reinstall", *altered), reason="the system's own packages again"))
     if any(drift.code in {Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH} for drift in gating):
         steps.extend(_remake(context, environment, comparison))
     else:
-        steps.extend(_reinstall(context, environment, gating))
+        steps.extend(_reinstall(context, environment, [drift for drift in gating if drift.distribution not in packages]))
     handled = _REINSTALL | _SYNC | _REMOVE | {Code.SYSTEM_SITE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
     left.extend(
         (drift, "no command undoes this; `sanctity explain` says what to do") for drift in gating if drift.code not in handled
@@ -188,10 +195,9 @@ def plan_repair(
     return RepairPlan(tool=tool, folder=folder, steps=tuple(steps), left=tuple(left))
 
 
-def _on_disk(environment: Environment, env: str, path: str) -> str:
+def _on_disk(environment: Environment, env: str, path: str, files: AbstractSet[str]) -> str:
     """Where a path of a report lies, as seen from where the commands run."""
     site = environment.layout.site[0]
-    files = {entry.path for entry in environment.files}
     for candidate in (*(f"{folder}/{path}" for folder in environment.layout.site), path):
         if candidate in files:
             return f"{env}/{candidate}"

@@ -25,7 +25,10 @@ def schema() -> dict[str, Any]:
 
 def _text(value: str) -> str:
     """*value* with bytes that are not UTF-8 written out, so that the document is always valid."""
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _dump(document: dict[str, Any]) -> str:

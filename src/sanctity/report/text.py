@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sanctity.model.environment import Fingerprint
     from sanctity.plan.repair import RepairPlan
 
-__all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "repair_text"]
+__all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "plain", "repair_text"]
 
 #: How many lines a distribution gets before the rest is counted.
 _MOST_LINES: Final = 5
@@ -39,9 +39,14 @@ class Paint:
         return f"\x1b[{code}m{text}\x1b[0m"
 
 
-def _plain(text: str) -> str:
+def _is_bytes(text: str) -> bool:
+    """Whether every surrogate of *text* stands for an undecodable byte."""
+    return not any("\ud800" <= c < "\udc80" or "\udcff" < c <= "\udfff" for c in text)
+
+
+def plain(text: str) -> str:
     """*text* with control characters and undecodable bytes written out: a file name must not drive a terminal."""
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    text = text.encode("utf-8", "surrogateescape" if _is_bytes(text) else "backslashreplace").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -50,7 +55,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _headline(comparison: Comparison, paint: Paint) -> str:
-    env = _plain(comparison.prefix)
+    env = plain(comparison.prefix)
     reference = comparison.reference
     checked = comparison.checked
     words = {
@@ -72,9 +77,9 @@ def _headline(comparison: Comparison, paint: Paint) -> str:
         verb = {Verdict.CLEAN: "has", Verdict.DRIFTED: "does not have", Verdict.UNDECIDED: "may not have"}[comparison.verdict]
         head = f"{paint(style, word)}  {env} {verb} the fingerprint {reference.digest[:26]}…"
     elif comparison.depth is Depth.VERSION and comparison.verdict is Verdict.CLEAN:
-        head = f"{paint(style, word)}  {env} has the names and versions of {_plain(reference.path)}; no byte was compared"
+        head = f"{paint(style, word)}  {env} has the names and versions of {plain(reference.path)}; no byte was compared"
     else:
-        head = f"{paint(style, word)}  {env} {middle} {_plain(reference.path)} says"
+        head = f"{paint(style, word)}  {env} {middle} {plain(reference.path)} says"
     size = f", {_count(checked.files, 'file')}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
     facts = f"{_count(checked.distributions, 'package')}{size}, depth {comparison.depth}, {comparison.seconds:.1f} s"
     visible = len(head) - (len(paint(style, "")) if paint.on else 0)
@@ -84,15 +89,15 @@ def _headline(comparison: Comparison, paint: Paint) -> str:
 
 def _place(drift: Drift) -> str:
     what = f"{drift.distribution} {drift.version}".strip()
-    return "   ".join(part for part in (_plain(what), _plain(drift.path)) if part)
+    return "   ".join(part for part in (plain(what), plain(drift.path)) if part)
 
 
 def _detail(drift: Drift) -> str:
     parts = []
     if drift.code is Code.VERSION_MISMATCH and drift.expected and drift.actual:
-        parts.append(f"locked {drift.expected}, installed {drift.actual}")
+        parts.append(f"locked {plain(drift.expected)}, installed {plain(drift.actual)}")
     elif drift.message:
-        parts.append(_plain(drift.message))
+        parts.append(plain(drift.message))
     if drift.shared:
         parts.append("a link: shared with other environments")
     return "; ".join(parts)
@@ -111,7 +116,7 @@ def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
         group.sort(key=lambda drift: not drift.shared)
         hint = group[0].hint
         if pending and hint != pending and pending not in told:
-            lines.append(f"  {paint('bold', 'fix:')} {_plain(pending)}")
+            lines.append(f"  {paint('bold', 'fix:')} {plain(pending)}")
             told.add(pending)
         for drift in group[:_MOST_LINES]:
             style = "bad" if drift.gating else "doubt" if drift.severity is Severity.WARNING else "dim"
@@ -122,10 +127,10 @@ def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
             lines.append(f"  {code}   {place}" + (f"{glue}({detail})" if detail else ""))
         if len(group) > _MOST_LINES:
             name = group[0].distribution
-            lines.append(paint("dim", f"  and {len(group) - _MOST_LINES:,} more" + (f" in {_plain(name)}" if name else "")))
+            lines.append(paint("dim", f"  and {len(group) - _MOST_LINES:,} more" + (f" in {plain(name)}" if name else "")))
         pending = hint
     if pending and pending not in told:
-        lines.append(f"  {paint('bold', 'fix:')} {_plain(pending)}")
+        lines.append(f"  {paint('bold', 'fix:')} {plain(pending)}")
     return lines
 
 
@@ -143,7 +148,7 @@ def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = Non
     blind = [item for item in comparison.unchecked if item.in_scope]
     for item in blind[:_MOST_UNCHECKED]:
         times = f" ({item.count:,})" if item.count > 1 else ""
-        lines.append(f"  {paint('doubt', item.code)}   {_plain(item.what)}{times}   ({_plain(item.reason)})")
+        lines.append(f"  {paint('doubt', item.code)}   {plain(item.what)}{times}   ({plain(item.reason)})")
     if len(blind) > _MOST_UNCHECKED:
         lines.append(paint("dim", f"  and {len(blind) - _MOST_UNCHECKED:,} more that could not be looked at"))
     for drift in others:
@@ -169,7 +174,7 @@ def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = Non
     aside = [item for item in comparison.unchecked if not item.in_scope]
     if aside:
         words = [
-            f"{_plain(item.what)}" + (f" ({item.count:,})" if item.count > 1 else "") + f": {_plain(item.reason)}" for item in aside
+            f"{plain(item.what)}" + (f" ({item.count:,})" if item.count > 1 else "") + f": {plain(item.reason)}" for item in aside
         ]
         lines.append(
             paint("dim", "  not checked: " + "; ".join(words[:_MOST_UNCHECKED]) + (" …" if len(words) > _MOST_UNCHECKED else ""))
@@ -193,10 +198,10 @@ def repair_text(plan: RepairPlan, comparison: Comparison, paint: Paint | None = 
     paint = paint or Paint()
     if comparison.verdict is Verdict.CLEAN:
         return "nothing to repair\n"
-    lines = [f"cd {_plain(plan.folder)}"] if plan.steps and plan.folder not in {"", "."} else []
+    lines = [f"cd {plain(plan.folder)}"] if plan.steps and plan.folder not in {"", "."} else []
     for step in plan.steps:
-        lines += [paint("dim", f"# {step.reason}"), _plain(str(step))]
-    lines += [f"# not undone: {drift.code} {_place(drift)}: {reason}" for drift, reason in plan.left]
+        lines += [paint("dim", f"# {plain(step.reason)}"), plain(str(step))]
+    lines += [f"# not undone: {drift.code} {_place(drift)}: {plain(reason)}" for drift, reason in plan.left]
     if not lines:
         lines = ["# nothing that a command could undo: see what could not be looked at"]
     return "\n".join(lines) + "\n"
@@ -211,11 +216,11 @@ def error_text(error: SanctityError, paint: Paint | None = None) -> str:
         document = error.where.partition(": ")[0]
         for issue in issues[:12]:
             place = f"{document}: {issue.where}" if issue.where else document
-            lines.append(f"  {_plain(place)}: {_plain(issue.message)}")
+            lines.append(f"  {plain(place)}: {plain(issue.message)}")
         if len(issues) > 12:
             lines.append(f"  and {len(issues) - 12:,} more")
     else:
-        lines.append("  " + (f"{_plain(error.where)}: " if error.where else "") + _plain(error.message))
+        lines.append("  " + (f"{plain(error.where)}: " if error.where else "") + plain(error.message))
     if error.hint:
-        lines.append(f"{paint('bold', 'hint:')} {_plain(error.hint)}")
+        lines.append(f"{paint('bold', 'hint:')} {plain(error.hint)}")
     return "\n".join(lines) + "\n"
