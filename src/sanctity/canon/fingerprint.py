@@ -39,8 +39,8 @@ def fingerprint(
 ) -> Fingerprint | None:
     """The fingerprint of *environment*, or None where a part of it could not be read.
 
-    *seeds* are the normalised names left out; *unclaimed* are (path, raw digest) of code that no RECORD claims. A hook that a
-    seed claims belongs to the seed.
+    What the system's package manager installed counts by its package. *seeds* are the normalised names left out; *unclaimed* are
+    (path, raw digest) of code that no RECORD claims. A hook that a seed claims belongs to the seed.
     """
     lines: list[list[str]] = []
     seeded: list[list[str]] = []
@@ -51,10 +51,17 @@ def fingerprint(
             seed_paths.update(row.path for row in item.record or ())
         elif item.origin is not None and item.origin.editable:
             lines.append([item.key, "editable"])
+        elif item.keeper:
+            continue  # its files are the package's, below
         elif item.content is None:
             return None
         else:
             lines.append([item.key, item.version, str(item.content)])
+    packages: dict[str, list[list[str]]] = {}
+    digests = {entry.path: entry.digest for entry in environment.files} if environment.system else {}
+    for file in environment.system:
+        packages.setdefault(file.package, []).append([_text(file.path), digests.get(file.path, b"").hex()])
+    lines.extend([f"system:{package}", str(_digest(sorted(files)))] for package, files in packages.items())
     interpreter = environment.interpreter
     if not interpreter.version:
         return None

@@ -36,6 +36,16 @@ def _shown(copy: Distribution) -> str:
     return copy.home.rpartition("/")[2]
 
 
+def _is_systems_own(copies: list[Distribution]) -> bool:
+    """Whether the system's package manager put the *copies* of one name there, but for one at most in another folder of its own.
+
+    Debian ships some metadata twice, and what pip installs into ``/usr/local`` goes before Debian's by design.
+    """
+    kept = {posixpath.dirname(copy.home) for copy in copies if copy.keeper}
+    others = [posixpath.dirname(copy.home) for copy in copies if not copy.keeper]
+    return not others or (len(others) == 1 and bool(kept) and others[0] not in kept)
+
+
 def installed_in(environment: Environment) -> dict[str, frozenset[str]]:
     """The versions that are installed of each normalised name."""
     found: dict[str, set[str]] = {}
@@ -54,7 +64,7 @@ def compare_distributions_alone(environment: Environment) -> tuple[Drift, ...]:
     """What can be said of distributions where there is no lock: two of one name."""
     drifts: list[Drift] = []
     for _, copies in sorted(_by_key(environment).items()):
-        if len(copies) > 1:
+        if len(copies) > 1 and not _is_systems_own(copies):
             first = copies[0]
             places = _and(f"{copy.version} in {copy.home}" for copy in copies)
             drifts.append(

@@ -16,12 +16,14 @@ class Ownership:
     """Files and their owners.
 
     *files* are by path; *owners* maps a claimed path to its first owner; *rivals* maps a path with several owners to every
-    (distribution, row) that claims it; *unclaimed* are the files in no RECORD, sorted by path; *shown* strips site-packages.
+    (distribution, row) that claims it; *kept* maps a path to the system's package that owns it; *unclaimed* are the files in no
+    RECORD and in no such package, sorted by path; *shown* strips site-packages.
     """
 
     files: dict[str, FileEntry]
     owners: dict[str, Distribution]
     rivals: dict[str, tuple[tuple[Distribution, RecordRow], ...]]
+    kept: dict[str, str]
     unclaimed: tuple[FileEntry, ...]
     site: tuple[str, ...]
 
@@ -50,10 +52,12 @@ def own(environment: Environment) -> Ownership:
                 first_rows[path] = row
             else:
                 rivals.setdefault(path, [(known, first_rows[path])]).append((item, row))
+    kept = {file.path: file.package for file in environment.system}
     return Ownership(
         files={entry.path: entry for entry in environment.files},
         owners=owners,
         rivals={path: tuple(claims) for path, claims in rivals.items()},
-        unclaimed=tuple(entry for entry in environment.files if entry.path not in owners),
+        kept=kept,
+        unclaimed=tuple(entry for entry in environment.files if entry.path not in owners and entry.path not in kept),
         site=environment.layout.site,
     )

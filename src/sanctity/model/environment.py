@@ -30,6 +30,7 @@ __all__ = [
     "RecordFault",
     "RecordRow",
     "Script",
+    "SystemFile",
 ]
 
 
@@ -72,6 +73,20 @@ class RecordRow(NamedTuple):
     algorithm: str
     digest: bytes
     size: int
+
+
+class SystemFile(NamedTuple):
+    """A file that the system's package manager installed: its *path*, the *package* that owns it, and its raw MD5s.
+
+    *expected* is empty where the package manager states none, *actual* where the file is not there (*present* is false) or could
+    not be read.
+    """
+
+    path: str
+    package: str
+    expected: bytes
+    actual: bytes
+    present: bool
 
 
 class RecordFault(NamedTuple):
@@ -121,7 +136,8 @@ class Distribution:
 
     *name* is as METADATA writes it and *key* its normalised form (PEP 503); *home* is the path of its dist-info or
     egg-info; *record* is None where there is none. *record* is the claim, `Environment.files` is what was found.
-    *content* is None where something it needs could not be read, and at depth ``version``.
+    *content* is None where something it needs could not be read, and at depth ``version``. *keeper* is the system's package that
+    owns it (``python3-six``), whose own list then stands in RECORD's place; else empty.
     """
 
     key: str
@@ -137,6 +153,7 @@ class Distribution:
     faults: tuple[RecordFault, ...] = ()
     scripts: tuple[Script, ...] = ()
     content: ContentDigest | None = None
+    keeper: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +235,8 @@ class Environment:
 
     *regenerated* are claimed data files that were rewritten, and proven to be just what their program writes (a Jupyter kernel's
     kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
-    *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256.
+    *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256. *system* are
+    the files that the system's package manager installed into the site-packages folders.
     """
 
     prefix: str
@@ -231,6 +249,7 @@ class Environment:
     regenerated: tuple[str, ...] = ()
     other_digests: tuple[tuple[str, str, bytes], ...] = ()
     folders: frozenset[str] = frozenset()
+    system: tuple[SystemFile, ...] = ()
     looked_at_from: LookedAtFrom = LookedAtFrom.OUTSIDE
 
 
