@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Final
 from sanctity.model.digest import ContentDigest, Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 __all__ = [
+    "LARGEST_SCRIPT",
     "LEFT_OUT",
     "content_digest",
     "installed_key",
+    "is_about_installing",
     "is_cached_bytecode",
+    "is_shadowed",
     "normalise_wheel_metadata",
     "normalised_script",
     "wheel_key",
@@ -45,22 +48,47 @@ LEFT_OUT: Final = frozenset(
     }
 )
 
+#: A script of which more bytes than this follow its first line is hashed as it is.
+LARGEST_SCRIPT: Final = 64 << 20
+
 _HEADERS: Final = re.compile(r"include/(?:site/)?python\d+\.\d+t?/[^/]+/(.+)")
 _SITE_IN_DATA: Final = re.compile(r"lib(?:64)?/python\d+\.\d+t?/site-packages/(.+)")
 
 
+def is_about_installing(path: str, home: str) -> bool:
+    """Whether *path* states who installed the distribution whose dist-info is *home*: `LEFT_OUT`, or virtualenv's marker."""
+    stem = home.removesuffix(".dist-info")
+    return path.startswith(stem) and (
+        path == f"{stem}.virtualenv" or (path.startswith(f"{home}/") and path[len(home) + 1 :] in LEFT_OUT)
+    )
+
+
 def is_cached_bytecode(path: str) -> bool:
-    """Whether *path* is bytecode under ``__pycache__``; a sourceless module elsewhere is code like any other."""
-    return path.endswith((".pyc", ".pyo")) and (path.startswith("__pycache__/") or "/__pycache__/" in path)
+    """Whether *path* is bytecode right in a ``__pycache__``; a sourceless module elsewhere is code like any other."""
+    if not path.endswith((".pyc", ".pyo")):
+        return False
+    folder = path.rpartition("/")[0]
+    return folder == "__pycache__" or folder.endswith("/__pycache__")
+
+
+def is_shadowed(name: str, declared: Container[str]) -> bool:
+    """Whether the script file *name* of a wheel gives way to one of its *declared* entry points.
+
+    setuptools once generated ``NAME``, ``NAME.exe``, ``NAME-script.py`` and ``NAME.pya`` into wheels; pip and uv skip them.
+    """
+    stem = name.rpartition("/")[2]
+    for ending in (".exe", "-script.py", ".pya"):
+        if stem.lower().endswith(ending):
+            return stem[: -len(ending)] in declared
+    return stem in declared
 
 
 def installed_key(path: str, *, site: str, scripts: str) -> str:
     """The key of an installed file whose *path* is relative to the prefix."""
     if path.startswith(site) and path[len(site) : len(site) + 1] == "/":
         return "lib" + path[len(site) :]
-    head, _, name = path.rpartition("/")
-    if head == scripts:
-        return f"scripts/{name}"
+    if path.startswith(scripts) and path[len(scripts) : len(scripts) + 1] == "/":
+        return "scripts" + path[len(scripts) :]
     headers = _HEADERS.fullmatch(path)
     if headers is not None:
         return f"headers/{headers[1]}"
@@ -80,9 +108,9 @@ def wheel_key(member: str, *, data: str) -> str:
     return installed_key(rest, site="\0", scripts="bin")
 
 
-def normalised_script(interpreter: str, rest: bytes, data: bytes, *, ours: bool) -> bytes:
-    """A script's bytes with its interpreter line normalised to ``#!python`` where the interpreter is *ours*."""
-    return b"#!python\n" + rest if ours and interpreter else data
+def normalised_script(rest: bytes) -> bytes:
+    """A script that starts the environment's own interpreter, with ``#!python`` for its first line; *rest* is what follows it."""
+    return b"#!python\n" + rest
 
 
 def normalise_wheel_metadata(data: bytes) -> bytes:

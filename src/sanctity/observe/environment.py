@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.canon.content import (
-    LEFT_OUT,
+    LARGEST_SCRIPT,
     content_digest,
     installed_key,
+    is_about_installing,
     is_cached_bytecode,
     normalise_wheel_metadata,
     normalised_script,
@@ -34,9 +35,10 @@ from sanctity.model.environment import (
     Script,
 )
 from sanctity.observe.distributions import metadata_homes, observe_distribution
+from sanctity.observe.dpkg import dist_packages, observe_system, read_manifest
 from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
 from sanctity.observe.startup import observe_hooks
-from sanctity.observe.view import View
+from sanctity.observe.view import View, is_blind
 from sanctity.observe.walk import Tree, default_workers, read_each, walk
 
 if TYPE_CHECKING:
@@ -44,7 +46,10 @@ if TYPE_CHECKING:
 
 __all__ = ["observe_environment"]
 
-_LARGEST_SCRIPT: Final = 1 << 20
+#: Larger scripts are looked into only where they start this environment's interpreter.
+_LARGEST_READ: Final = 1 << 20
+#: A first line, and a three-line start, are shorter than this.
+_LONGEST_START: Final = 1 << 14
 _PYTHON_FOLDER: Final = re.compile(r"(?:python|pypy)(\d+\.\d+)t?")
 _READ: Final = (FileKind.FILE, FileKind.LINK)
 
@@ -73,13 +78,17 @@ def observe_environment(
     """
     view = View(root)
     prefix = prefix.rstrip("/") or "/"
+    problems: list[Problem] = []
     try:
         configuration: Configuration | None = parse_pyvenv(view.read(f"{prefix}/pyvenv.cfg", 1 << 16))
     except FileNotFoundError:
         configuration = None
     except OSError as error:
-        fault = RecordFault("interpreter-changed", "pyvenv.cfg", f"it can not be read: {error.strerror}")
-        configuration = Configuration(faults=(fault,))
+        reason = error.strerror or "unreadable"
+        fault = RecordFault("interpreter-changed", "pyvenv.cfg", f"it can not be read: {reason}")
+        configuration = Configuration(faults=() if is_blind(error) else (fault,))
+        if is_blind(error):
+            problems.append(Problem("unreadable", "pyvenv.cfg", reason))
     scripts = "Scripts" if view.is_folder(f"{prefix}/Scripts") and not view.is_folder(f"{prefix}/bin") else "bin"
     interpreter = observe_interpreter(view, prefix, scripts, configuration)
     layout = _find_layout(view, prefix, scripts, interpreter, virtual=configuration is not None)
@@ -92,45 +101,65 @@ def observe_environment(
     itself = not root and os.path.realpath(sys.prefix) == os.path.realpath(prefix)
     looked_at_from = LookedAtFrom.ITSELF if itself else LookedAtFrom.OUTSIDE
     homes = [(site, entry) for site in layout.site for entry in metadata_homes(view, f"{prefix}/{site}")]
+    debian = layout.site == dist_packages(view, prefix, layout.version)
+    manifest = read_manifest(view, prefix, layout.site) if debian else {}
+
+    def look(site: str, entry: str) -> Distribution:
+        keeper = manifest.get(f"{site}/{entry}", ("", b""))[0]
+        records = depth is not Depth.VERSION and not keeper
+        item = observe_distribution(view, prefix, site, entry, problems, records=records)
+        return replace(item, keeper=keeper) if keeper else item
+
     if depth is Depth.VERSION:
-        distributions = [observe_distribution(view, prefix, site, entry, records=False) for site, entry in homes]
+        distributions = [look(site, entry) for site, entry in homes]
         return Environment(
             prefix=prefix,
             layout=layout,
             interpreter=interpreter,
             distributions=_sorted(distributions),
+            problems=tuple(sorted(set(problems))),
             looked_at_from=looked_at_from,
         )
     distributions = []
 
     def read_records() -> Iterator[None]:
         for site, entry in homes:
-            distributions.append(observe_distribution(view, prefix, site, entry, records=True))
+            distributions.append(look(site, entry))
             yield
 
-    starts = [""] if layout.virtual else [folder for folder in (*layout.site, scripts) if view.is_folder(f"{prefix}/{folder}")]
+    home = view.real(prefix)
+    parts = [folder for folder in (*layout.site, *(() if debian else (scripts,))) if view.is_folder(f"{prefix}/{folder}")]
+    if layout.virtual:
+        # The walk follows no link, so a part that lies behind one is a start of its own.
+        parts = ["", *(folder for folder in parts if view.real(f"{prefix}/{folder}") != f"{home.rstrip('/')}/{folder}")]
+
+    def resolve(path: str) -> str:
+        return view.host(view.real(f"{prefix}/{path}"))
+
     tree = walk(
-        view.host(prefix),
-        starts,
+        view.host(home),
+        parts,
         workers=workers or default_workers(),
         clock=clock,
         tick=tick,
         meanwhile=read_records(),
-        resolve=(lambda path: view.host(view.real(f"{prefix}/{path}"))) if root else None,
+        resolve=resolve if root else None,
     )
+    tree.problems.extend(problems)
     files = {entry.path: entry for entry in tree.files}
     absent = [row.path for item in distributions for row in item.record or () if row.path not in files and row.digest]
     folders: frozenset[str] = frozenset()
     if absent:
-        late = read_each(view.host(prefix), absent)
+        late = read_each(view.host(home), absent, resolve=resolve if root else None)
         tree.problems.extend(late.problems)
         tree.bytes += late.bytes
         files.update((entry.path, entry) for entry in late.files)
         folders = frozenset(path for path in absent if path not in files and view.is_folder(f"{prefix}/{path}"))
-    hooks, problems = observe_hooks(view, prefix, layout, interpreter, configuration, distributions)
-    tree.problems.extend(problems)
+    hooks, unread = observe_hooks(view, prefix, layout, interpreter, configuration, distributions)
+    tree.problems.extend(unread)
     whole = _Whole(view, prefix, layout, files, tree)
     found = _sorted([whole.complete(item) for item in distributions])
+    system = tuple(observe_system(manifest, files, read=whole.read, is_folder=lambda path: view.is_folder(f"{prefix}/{path}")))
     return Environment(
         prefix=prefix,
         layout=layout,
@@ -142,6 +171,7 @@ def observe_environment(
         regenerated=tuple(sorted(whole.regenerated(found))),
         other_digests=tuple(whole.other_digests(found)),
         folders=folders,
+        system=system,
         looked_at_from=looked_at_from,
     )
 
@@ -161,6 +191,10 @@ def _find_layout(view: View, prefix: str, scripts: str, interpreter: Interpreter
         if not view.is_folder(f"{prefix}/Lib/site-packages"):
             raise _no_site(prefix)
         return Layout(site=("Lib/site-packages",), scripts=scripts, stdlib="Lib", version=minor, virtual=virtual)
+    version = minor or _newest_library(view, prefix)
+    debian = dist_packages(view, prefix, version)
+    if debian:
+        return Layout(site=debian, scripts=scripts, stdlib=f"lib/python{version}", version=version, virtual=virtual)
     known: dict[str, str] = {}
     for library in ("lib", "lib64"):
         if library == "lib64" and view.real(f"{prefix}/lib64") == view.real(f"{prefix}/lib"):
@@ -174,6 +208,12 @@ def _find_layout(view: View, prefix: str, scripts: str, interpreter: Interpreter
     version = minor if minor in known.values() else max(known.values(), key=lambda text: int(text.split(".")[1]))
     site = tuple(folder for folder, of in known.items() if of == version)
     return Layout(site=site, scripts=scripts, stdlib=os.path.dirname(site[0]), version=version, virtual=virtual)
+
+
+def _newest_library(view: View, prefix: str) -> str:
+    """The ``3.11`` of the newest ``lib/python3.11``, or an empty text."""
+    found = [match[1] for name in view.listing(f"{prefix}/lib") if (match := _PYTHON_FOLDER.fullmatch(name))]
+    return max(found, key=lambda text: int(text.partition(".")[2]), default="")
 
 
 def _no_site(prefix: str) -> NoEnvironmentError:
@@ -202,8 +242,11 @@ class _Whole:
         known = self.starts.get(interpreter)
         if known is None:
             folder, _, name = interpreter.rpartition("/")
-            plain = re.fullmatch(r"(?:python|pypy)[0-9.]*t?", name) is not None
-            known = plain and (folder == "$ORIGIN" or (folder.startswith("/") and self.view.real(folder) == self.scripts_folder))
+            # These are the names that the interpreter was looked for under, and that must all lead to the same one.
+            known = re.fullmatch(r"(?:python|pypy)(?:\d+(?:\.\d+)?t?d?)?", name) is not None and (
+                folder == "$ORIGIN"
+                or (folder.startswith("/") and os.path.normpath(folder) == folder and self.view.real(folder) == self.scripts_folder)
+            )
             self.starts[interpreter] = known
         return known
 
@@ -240,14 +283,16 @@ class _Whole:
         site = os.path.dirname(item.home)
         lib = site + "/"
         start = len(lib)
-        left_out = {f"{item.home}/{name}" for name in LEFT_OUT}
+        stem = item.home.removesuffix(".dist-info")
         own_wheel = f"{item.home}/WHEEL" if item.built_here else ""
         rows: list[tuple[str, str]] = []
         complete = True
         files = self.files
         for path, _, _, _ in item.record or ():
             entry = files.get(path)
-            if entry is None or path in left_out or (path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path)):
+            if entry is None or (path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path)):
+                continue
+            if path.startswith(stem) and is_about_installing(path, item.home):
                 continue
             digest = entry.digest
             if not digest:
@@ -287,14 +332,14 @@ class _Whole:
         folder = self.layout.scripts + "/"
         found: list[Script] = []
         for row in item.record or ():
-            if not row.path.startswith(folder) or "/" in row.path[len(folder) :]:
+            if not row.path.startswith(folder):
                 continue
             entry = self.files.get(row.path)
             if entry is None or not entry.digest:
                 continue
             name = row.path[len(folder) :]
             wanted = declared.get(name, "")
-            if entry.size > _LARGEST_SCRIPT:
+            if entry.size > _LARGEST_READ and not self._starts_ours(entry):
                 fault = f"it is {entry.size:,} bytes long, no wrapper" if wanted else ""
                 found.append(Script(path=row.path, name=name, declared=wanted, canonical=entry.digest, fault=fault))
                 continue
@@ -304,8 +349,6 @@ class _Whole:
             interpreter, rest = split_interpreter(data)
             ours = self.is_ours(interpreter)
             target = wrapper_target(data) if ours else ""
-            if not target and ours and interpreter and rest is not data:
-                target = wrapper_target(b"#!python\n" + rest)
             fault = ""
             if wanted and target != wanted:
                 if not ours:
@@ -314,10 +357,19 @@ class _Whole:
                     fault = f"it calls {target}, not {wanted}" if target else "it is not the wrapper that its entry point generates"
             if not wanted and target not in declared.values():
                 target = ""
-            canonical = hashlib.sha256(normalised_script(interpreter, rest, data, ours=ours)).digest()
+            canonical = hashlib.sha256(normalised_script(rest)).digest() if ours else entry.digest
             kept = "" if fault else target
             found.append(Script(path=row.path, name=name, declared=wanted, target=kept, canonical=canonical, fault=fault))
         return tuple(found)
+
+    def _starts_ours(self, entry: FileEntry) -> bool:
+        """Whether a large file is still a script of this environment's interpreter, of a size that its digest is defined for."""
+        try:
+            head = self.view.read_head(f"{self.prefix}/{entry.path}", _LONGEST_START)
+        except OSError:
+            return False
+        interpreter, rest = split_interpreter(head)
+        return entry.size - len(head) + len(rest) <= LARGEST_SCRIPT and self.is_ours(interpreter)
 
     def other_digests(self, distributions: tuple[Distribution, ...]) -> Iterator[tuple[str, str, bytes]]:
         """The digests of files whose RECORD row uses SHA-384, SHA-512 or the like."""
@@ -336,7 +388,7 @@ class _Whole:
                 if not row.path.endswith("/kernel.json") or "/jupyter/kernels/" not in row.path:
                     continue
                 entry = self.files.get(row.path)
-                if entry is None or entry.digest == row.digest or entry.kind not in _READ or entry.size > _LARGEST_SCRIPT:
+                if entry is None or entry.digest == row.digest or entry.kind not in _READ or entry.size > _LARGEST_READ:
                     continue
                 data = self.read(entry)
                 if data is not None and self._is_own_kernel(data):
