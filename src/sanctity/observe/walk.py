@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sanctity.errors import ObservationError
 from sanctity.model.environment import FileEntry, FileKind, Problem
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["STALL", "Tree", "default_workers", "read_each", "walk"]
 
-_BATCH_FILES: Final = 192
-_BATCH_BYTES: Final = 24_000
-#: Two batches and their answers fit the pipes' buffers, so neither side ever waits for the other to read.
+_BATCH: Final = 192
+#: So many batches are with a child at a time: one it works on, and one so that it never waits for us.
 _IN_FLIGHT: Final = 2
 #: Trees with fewer files than this are read in place.
 _SMALL: Final = 700
@@ -38,6 +37,10 @@ _PATIENCE: Final = 1.0
 
 _FILE, _LINK = FileKind.FILE, FileKind.LINK
 _ERRNO: Final = errno.errorcode
+_make: Final = tuple.__new__
+
+#: Files to be read in one way: a mode of `hasher`, and their paths.
+_Batch = tuple[str, list[str]]
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class _Child:
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdin.fileno(), False)
         os.set_blocking(self.process.stdout.fileno(), False)
-        self.pending: list[list[tuple[str, FileKind, str]]] = []
+        self.pending: list[_Batch] = []
         self.outgoing = bytearray()
         self.received = bytearray()
         self.since = 0.0
@@ -109,17 +112,17 @@ class _Readers:
         self.tick = tick
         self.stall = stall
         self.looked = 0.0
-        self.queue: list[list[tuple[str, FileKind, str]]] = []
-        self.large: list[tuple[int, str, FileKind, str]] = []
+        self.queue: list[_Batch] = []
+        self.large: list[tuple[int, str]] = []
         self.children: list[_Child] = []
         self.selector: selectors.BaseSelector | None = None
         self.buffer = memoryview(bytearray(1 << 18))
         self.waiting = 0
         self.queued = 0
 
-    def put(self, batch: list[tuple[str, FileKind, str]]) -> None:
-        self.queue.append(batch)
-        self.queued += len(batch)
+    def put(self, mode: str, paths: list[str]) -> None:
+        self.queue.append((mode, paths))
+        self.queued += len(paths)
         if self.selector is None and self.queued >= _SMALL and self.workers and sys.executable and os.path.isfile(hasher.__file__):
             self.selector = selectors.DefaultSelector()
             for _ in range(self.workers):
@@ -136,10 +139,9 @@ class _Readers:
         self.selector.register(child.process.stdout, selectors.EVENT_READ, child)
         self.children.append(child)
 
-    def _next(self) -> list[tuple[str, FileKind, str]] | None:
+    def _next(self) -> _Batch | None:
         if self.large:
-            _, path, kind, mode = self.large.pop()
-            return [(path, kind, "F" if mode == "f" else mode)]
+            return "F", [self.large.pop()[1]]
         return self.queue.pop() if self.queue else None
 
     def _feed(self) -> None:
@@ -148,7 +150,8 @@ class _Readers:
                 batch = self._next()
                 if batch is None:
                     return
-                request = b"\0".join([mode.encode() + os.fsencode(path) for path, _, mode in batch])
+                mode, paths = batch
+                request = os.fsencode(mode + "\0".join(paths))
                 if not child.pending:
                     child.since = self.clock()
                 child.pending.append(batch)
@@ -177,14 +180,14 @@ class _Readers:
             while child.pending:
                 while len(child.received) >= size and child.received[0] == hasher.READING:
                     del child.received[:size]
-                if len(child.received) < len(child.pending[0]) * size:
+                mode, paths = child.pending[0]
+                if len(child.received) < len(paths) * size:
                     break
-                batch = child.pending.pop(0)
+                del child.pending[0]
                 self.waiting -= 1
-                answers = hasher.ANSWER.iter_unpack(bytes(child.received[: len(batch) * size]))
-                del child.received[: len(batch) * size]
-                for (path, kind, mode), answer in zip(batch, answers, strict=True):
-                    self.take(path, kind, mode, answer)
+                answers = hasher.ANSWER.iter_unpack(bytes(child.received[: len(paths) * size]))
+                del child.received[: len(paths) * size]
+                self._take_all(mode, paths, answers)
             self.tick(self.tree.read, self.queued)
         now = self.clock()
         held = now - self.looked > timeout + self.stall / 2
@@ -207,13 +210,30 @@ class _Readers:
         self.selector.unregister(child.process.stdout)
         self.children.remove(child)
         _end(child)
-        for batch in child.pending:
+        for mode, paths in child.pending:
             self.waiting -= 1
-            for path, kind, _ in batch:
+            kind = _LINK if mode == "l" else _FILE
+            for path in paths:
                 self.tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, problem="unread"))
                 self.tree.problems.append(Problem("unreadable", path, reason))
         if not self.children:
             self._start()
+
+    def _take_all(self, mode: str, paths: list[str], answers: Iterable[Any]) -> None:
+        """Take the answers to one batch; nearly all are plain files that were read, which are taken here and now."""
+        kind = _LINK if mode == "l" else _FILE
+        tree = self.tree
+        append = tree.files.append
+        read = 0
+        for path, answer in zip(paths, answers, strict=True):
+            status, _, _, links, size, mtime, digest = answer
+            if status or mode == "b":
+                self.take(path, kind, mode, answer)
+                continue
+            append(_make(FileEntry, (path, kind, size, digest, mtime, links, b"", "", "")))
+            tree.bytes += size
+            read += 1
+        tree.read += read
 
     def take(self, path: str, kind: FileKind, mode: str, answer: tuple[int, int, int, int, int, int, bytes]) -> None:
         status, _elf, code, links, size, mtime, digest = answer
@@ -228,7 +248,7 @@ class _Readers:
                 tree.files.append(FileEntry(path, kind, size, digest, mtime, links))
                 tree.bytes += size
         elif status == hasher.BIG:
-            self.large.append((size, path, kind, mode))
+            self.large.append((size, path))
             self.large.sort()
         elif status == hasher.CHANGED:
             tree.files.append(FileEntry(path, kind, size, b"", mtime, links, problem="changed"))
@@ -254,9 +274,10 @@ class _Readers:
     def finish(self) -> None:
         if self.selector is None:
             cwd = os.fsencode(self.folder) + b"/"
-            for batch in self.queue:
-                for path, kind, mode in batch:
-                    forced = "F" if mode == "f" else mode
+            for mode, paths in self.queue:
+                kind = _LINK if mode == "l" else _FILE
+                forced = "F" if mode == "f" else mode
+                for path in paths:
                     self.take(path, kind, forced, hasher.look(forced, cwd + os.fsencode(path), self.buffer))
             self.queue.clear()
             return
@@ -375,8 +396,7 @@ def walk(
     tree = Tree()
     readers = _Readers(folder, tree, workers, clock, tick, stall)
     base = folder.rstrip("/") + "/"
-    batch: list[tuple[str, FileKind, str]] = []
-    weight = 0
+    batches: dict[str, list[str]] = {"f": [], "b": [], "l": []}
     links: dict[str, str] = {}
     times: list[tuple[str, int]] = []
     try:
@@ -403,7 +423,6 @@ def walk(
                 if entry.is_dir(follow_symlinks=False):
                     stack.append(path)
                     continue
-                kind = _FILE
                 mode = "f"
                 if not entry.is_file(follow_symlinks=False):
                     if resolve is not None and entry.is_symlink():
@@ -421,14 +440,14 @@ def walk(
                         continue
                 if cached and name.endswith(".pyc"):
                     mode = "b"
-                batch.append((path, kind, mode))
-                weight += len(path) + 2
-                if len(batch) >= _BATCH_FILES or weight >= _BATCH_BYTES:
-                    readers.put(batch)
-                    batch = []
-                    weight = 0
-        if batch:
-            readers.put(batch)
+                batch = batches[mode]
+                batch.append(path)
+                if len(batch) >= _BATCH:
+                    readers.put(mode, batch)
+                    batches[mode] = []
+        for mode, batch in batches.items():
+            if batch:
+                readers.put(mode, batch)
         for _ in meanwhile:
             readers.pump()
         readers.finish()
