@@ -142,7 +142,7 @@ def verify(
             environment,
             lock,
             depth=depth,
-            lock_folder=folder,
+            lock_folder=_as_seen(folder, target, world),
             project_name=read_project_name(folder),
             groups=groups or None,
             extras=extras or None,
@@ -163,6 +163,13 @@ def verify(
     comparison = replace(with_hints(comparison, plan), prefix=place.shown, seconds=world.clock() - started)
     notices = tuple(text for text in (place.notice, notice, *(note.message for note in (lock.notes if lock else ()))) if text)
     return Outcome(comparison=comparison, plan=plan, notices=notices)
+
+
+def _as_seen(folder: str, target: Target, world: World) -> str:
+    """*folder* as the environment sees it, every link resolved: below an image's root, where it lies there."""
+    real = os.path.realpath(folder)
+    root = os.path.realpath(os.path.join(world.cwd, target.root)) if target.root else ""
+    return real[len(root) :] or "/" if root and f"{real}/".startswith(root.rstrip("/") + "/") else real
 
 
 def _from(folder: str, path: str) -> str:

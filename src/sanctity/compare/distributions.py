@@ -86,8 +86,8 @@ def compare_distributions(
 ) -> tuple[tuple[Drift, ...], tuple[Unchecked, ...]]:
     """The drifts between what *selected* says of *lock* and what is in *environment*, and what could not be compared.
 
-    *lock_folder* is the absolute path of the lock's own folder, where its relative paths begin. *project_name* is the
-    project beside the lock, which Poetry, requirements and pylock.toml do not name: it may be installed, and need not be.
+    *lock_folder* is the absolute path of the lock's own folder, links resolved, where its relative paths begin. *project_name* is
+    the project beside the lock, which Poetry, requirements and pylock.toml do not name: it may be installed, and need not be.
     """
     comparison = _Comparison(lock, environment, selected, lock_folder, canonicalize_name(project_name) if project_name else "")
     comparison.interpreter()
@@ -257,11 +257,11 @@ class _Comparison:
         """Whether *copy* is the project beside the lock, by its name or, where that is not known, by its folder."""
         if self._project:
             return copy.key == self._project
-        return copy.origin is not None and copy.origin.kind == "directory" and self._is_at(copy.origin.url, ".")
+        return copy.origin is not None and copy.origin.kind == "directory" and self._is_at(copy.origin, ".")
 
     def _compare_project(self, copy: Distribution) -> None:
         origin = copy.origin
-        if origin is not None and origin.kind == "directory" and self._is_at(origin.url, "."):
+        if origin is not None and origin.kind == "directory" and self._is_at(origin, "."):
             if origin.editable:
                 self._editable(copy)
             else:
@@ -311,7 +311,7 @@ class _Comparison:
                 if origin is not None and origin.kind == "archive" and self._is_locked_archive(pin, origin):
                     return ""
                 return f"{came}, and the lock takes it from {_source_words(pin)}"
-        if origin is None or origin.kind != "directory" or not self._is_at(origin.url, source.location):
+        if origin is None or origin.kind != "directory" or not self._is_at(origin, source.location):
             return f"{came}, and the lock takes it from {_source_words(pin)}"
         if origin.editable and source.kind is SourceKind.DIRECTORY:
             return f"it is editable, and the lock has a copy of {source.location}"
@@ -338,13 +338,13 @@ class _Comparison:
         places = {artifact.location for artifact in pin.artifacts} | {pin.source.location}
         if pin.source.kind is SourceKind.REGISTRY:
             places.discard(pin.source.location)
-        return any(self._is_at(origin.url, place) for place in places if place)
+        return any(self._is_at(origin, place) for place in places if place)
 
-    def _is_at(self, url: str, location: str) -> bool:
-        """Whether *url* of an origin and *location* of a lock are one place."""
-        if _is_path(url) and _is_path(location):
-            return _path(url, self._folder) == _path(location, self._folder)
-        return _place(url) == _place(location)
+    def _is_at(self, origin: Origin, location: str) -> bool:
+        """Whether an *origin* and *location* of a lock are one place."""
+        if _is_path(origin.url) and _is_path(location):
+            return _path(location, self._folder) in {_path(origin.url, self._folder), origin.resolved}
+        return _place(origin.url) == _place(location)
 
 
 def _by_key(environment: Environment) -> dict[str, list[Distribution]]:

@@ -102,7 +102,7 @@ class Origin:
     """What ``direct_url.json`` says (PEP 610): a claim, since anyone may write it.
 
     *kind* is ``vcs``, ``archive`` or ``directory``; *url* carries no credentials; *commit* is a VCS revision, *digests* an
-    archive's hashes.
+    archive's hashes. *resolved* is where the path of a ``file:`` URL leads, with every link followed; else empty.
     """
 
     kind: str
@@ -111,6 +111,7 @@ class Origin:
     commit: str = ""
     subdirectory: str = ""
     digests: tuple[Digest, ...] = ()
+    resolved: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

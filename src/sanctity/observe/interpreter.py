@@ -289,6 +289,9 @@ def _compare_home(view: View, started: str, executable: str, home: str) -> tuple
     if not home.startswith("/"):
         return f"its home {home!r} is no absolute path", os.path.dirname(os.path.dirname(executable))
     candidates = [entry for entry in view.listing(home) if _PYTHON_NAME.fullmatch(entry)]
+    if not candidates and (inner := [entry for entry in view.listing(f"{home}/bin") if _PYTHON_NAME.fullmatch(entry)]):
+        # Old virtualenv names the base prefix itself, which CPython takes as well: it looks there first, and then above it.
+        base, home, candidates = view.real(home), f"{home}/bin", inner
     if not candidates:
         return f"its home {home!r} holds no interpreter", os.path.dirname(os.path.dirname(executable))
     resolved = {view.real(f"{home}/{entry}") for entry in candidates}
