@@ -11,11 +11,14 @@ import csv
 import io
 import posixpath
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sanctity.canon.content import is_cached_bytecode
 from sanctity.model.digest import DIGEST_SIZES, STRONG
 from sanctity.model.environment import RecordFault, RecordRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["parse_record", "row_path"]
 
@@ -26,23 +29,29 @@ _PLAIN: Final = re.compile(r"^([^\s\"',./][^\",\r\n\0]{0,4095}),sha256=([A-Za-z0
 _NOT_NORMAL: Final = re.compile(r"//|/\.{0,2}$|/\.\.?/", re.MULTILINE)
 
 
-def row_path(text: str, *, site: str, prefix: str) -> str | None:
+def row_path(text: str, *, site: str, prefix: str, resolve: Callable[[str], str] | None = None) -> str | None:
     """The path of a RECORD row relative to *prefix*, or None where it leaves the prefix or can be no path.
 
-    *site* is the folder that holds the dist-info, relative to the absolute *prefix*.
+    *site* is the folder that holds the dist-info, relative to the absolute *prefix*. *resolve* says where an absolute folder leads:
+    Poetry writes absolute rows for a project, by whatever name its folder then had.
     """
     if "\0" in text:
         return None
     if text.startswith("/"):
         path = posixpath.normpath(text)
         home = prefix.rstrip("/") + "/"
+        if resolve is not None and not path.startswith(home):
+            folder, _, name = path.rpartition("/")
+            path, home = f"{resolve(folder or '/').rstrip('/')}/{name}", resolve(prefix).rstrip("/") + "/"
         return path[len(home) :] if path.startswith(home) else None
     path = posixpath.normpath(f"{site}/{text}" if site else text)
     return None if path == ".." or path.startswith(("../", "/")) else path
 
 
-def parse_record(text: str, *, where: str, site: str, prefix: str) -> tuple[tuple[RecordRow, ...], tuple[RecordFault, ...]]:
-    """Read a RECORD into rows whose paths are relative to *prefix*.
+def parse_record(
+    text: str, *, where: str, site: str, prefix: str, resolve: Callable[[str], str] | None = None
+) -> tuple[tuple[RecordRow, ...], tuple[RecordFault, ...]]:
+    """Read a RECORD into rows whose paths are relative to *prefix*; *resolve* is as in `row_path`.
 
     Rows that name one path twice and say different things of it, hashes that are malformed or weaker than SHA-256, rows without
     three fields and paths that leave *prefix* are faults; the row is then left out, so that its file is unclaimed.
@@ -51,20 +60,26 @@ def parse_record(text: str, *, where: str, site: str, prefix: str) -> tuple[tupl
     """
     rows, rest = _read_plain(text, site)
     try:
-        return _read_rest(rest, rows, where=where, site=site, prefix=prefix)
+        return _read_rest(rest, rows, where=where, site=site, prefix=prefix, resolve=resolve)
     except csv.Error:
         pass
     # The reader stops at what it can not read; so what it read before that is what counts, in the order of the text.
     rows = {}
     try:
-        found, faults = _read_rest(text, rows, where=where, site=site, prefix=prefix)
+        found, faults = _read_rest(text, rows, where=where, site=site, prefix=prefix, resolve=resolve)
     except csv.Error as error:
         found, faults = tuple(rows.values()), (RecordFault("record-invalid", where, f"not a CSV file: {error}"),)
     return found, faults
 
 
 def _read_rest(
-    text: str, rows: dict[str, RecordRow], *, where: str, site: str, prefix: str
+    text: str,
+    rows: dict[str, RecordRow],
+    *,
+    where: str,
+    site: str,
+    prefix: str,
+    resolve: Callable[[str], str] | None,
 ) -> tuple[tuple[RecordRow, ...], tuple[RecordFault, ...]]:
     """Add the rows of *text* to *rows*. Raises csv.Error, with what was read until then in *rows*."""
     faults: list[RecordFault] = []
@@ -72,7 +87,7 @@ def _read_rest(
     for fields in csv.reader(io.StringIO(text, newline="")):
         if not fields:
             continue
-        read = _read_fields(fields, where=where, site=site, prefix=prefix)
+        read = _read_fields(fields, where=where, site=site, prefix=prefix, resolve=resolve)
         if isinstance(read, RecordFault):
             faults.append(read)
             continue
@@ -117,12 +132,14 @@ def _read_plain(text: str, site: str) -> tuple[dict[str, RecordRow], str]:
     return (rows, _PLAIN.sub("", text)) if len(rows) == len(paths) else ({}, text)
 
 
-def _read_fields(fields: list[str], *, where: str, site: str, prefix: str) -> RecordRow | RecordFault:
+def _read_fields(
+    fields: list[str], *, where: str, site: str, prefix: str, resolve: Callable[[str], str] | None
+) -> RecordRow | RecordFault:
     """One row of the CSV file, or what is wrong with it."""
     if len(fields) != 3:
         return RecordFault("record-invalid", where, f"a row has {len(fields)} fields, not 3: {','.join(fields)[:80]!r}")
     name, hashed, length = fields
-    path = row_path(name, site=site, prefix=prefix) if name else None
+    path = row_path(name, site=site, prefix=prefix, resolve=resolve) if name else None
     if path is None:
         return RecordFault("path-invalid", where, f"the row {name[:120]!r} leaves the environment")
     algorithm = ""

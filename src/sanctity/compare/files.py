@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from sanctity.compare.ownership import Ownership
-    from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow, Script
+    from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow
 
 __all__ = [
     "compare_claimed",
@@ -104,8 +104,6 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
                     continue
                 if (path in scripts and scripts[path].target) or path == item.home.removesuffix(".dist-info") + ".virtualenv":
                     continue  # virtualenv hashes neither, but the script is proven, and its marker says nothing
-                if is_seed and _is_virtualenvs_own(row, entry, scripts.get(path)):
-                    continue
                 words = "its RECORD row has no hash, so it can not be compared"
                 drifts.append(_drift(Code.RECORD_INVALID, item, ownership.shown(path), is_seed=is_seed, message=words))
             elif others.get((path, row.algorithm)) == row.digest:
@@ -127,11 +125,6 @@ def _may_be_absent(environment: Environment, row: RecordRow, *, is_seed: bool) -
     if row.path.endswith((".pyc", ".pyo", "/__pycache__")) and not row.digest:
         return True
     return is_seed and (not row.digest or row.path in environment.folders)
-
-
-def _is_virtualenvs_own(row: RecordRow, entry: FileEntry, script: Script | None) -> bool:
-    """Whether a row without a hash is one that virtualenv writes for its seeds: a proven script, or the empty marker of its cache."""
-    return (script is not None and bool(script.target)) or (entry.size == 0 and row.path.endswith(".virtualenv"))
 
 
 def _altered(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -172,6 +173,7 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, problem
         except (OSError, ValueError, RecursionError) as error:
             blame(f"{home}/direct_url.json", error)
         else:
+            origin = replace(origin, resolved=_resolved(view, origin.url))
             built = built or origin.kind != "archive" or bool(_SDIST.search(origin.url))
     rows: tuple[RecordRow, ...] | None = None
     if records and not flat:
@@ -210,8 +212,14 @@ def _observe_record(
     except UnicodeDecodeError as error:
         text = data.decode("utf-8", "surrogateescape")
         faults = (RecordFault("path-invalid", where, f"it is not UTF-8 text at byte {error.start}"),)
-    rows, found = parse_record(text, where=where, site=site, prefix=prefix)
+    rows, found = parse_record(text, where=where, site=site, prefix=prefix, resolve=view.real)
     return rows, faults + found
+
+
+def _resolved(view: View, url: str) -> str:
+    """Where the path of a ``file:`` URL leads, every link followed; empty for any other."""
+    path = unquote(urlsplit(url).path) if url.startswith("file:") else ""
+    return view.real(path) if path.startswith("/") and "\0" not in path else ""
 
 
 def _first_line(view: View, path: str) -> str:
