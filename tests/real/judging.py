@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from real.environments import Built
 
-__all__ = ["Judged", "judge", "sanctity"]
+__all__ = ["Judged", "examine", "judge", "sanctity"]
 
 _VALIDATOR = jsonschema.Draft202012Validator(schema())
 _SOURCE = Path(__file__).parents[2] / "src"
@@ -54,8 +54,14 @@ def sanctity(*words: str | Path, cwd: Path, environ: Mapping[str, str] | None = 
 
 def judge(built: Built, *words: str | Path, environ: Mapping[str, str] | None = None) -> Judged:
     """The report of ``sanctity verify LOCK --env ENV``: it must be valid JSON of its schema, whatever was found."""
-    done = sanctity("verify", built.lock, "--env", built.env, "--format", "json", *words, cwd=built.project, environ=environ)
+    return examine(built.lock, "--env", built.env, *words, cwd=built.project, environ=environ)
+
+
+def examine(*words: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Judged:
+    """The report of ``sanctity verify`` with *words*, held against its schema and its exit code."""
+    done = sanctity("verify", *words, "--format", "json", cwd=cwd, environ=environ)
     assert "Traceback" not in done.stderr, done.stderr
+    assert done.stdout, done.stderr
     report = Judged(json.loads(done.stdout))
     report.code = done.returncode
     _VALIDATOR.validate(dict(report))
