@@ -5,6 +5,7 @@ What a verb may know of the world comes in as arguments: the working folder, the
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from sanctity.model.digest import Digest
 from sanctity.model.drift import Comparison, Depth, Drift, Reference, ReferenceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sanctity.model.environment import Environment, Fingerprint
     from sanctity.model.lock import Lock
@@ -68,14 +69,23 @@ def _locate(target: Target, world: World) -> tuple[str, Place]:
     return project, place
 
 
-def _read_reference(reference: str, project: str, world: World) -> tuple[Lock | None, Digest | None, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reference:
+    """What to compare with: a *lock*, a *literal* fingerprint, or neither; and a *notice* on what was passed over."""
+
+    lock: Lock | None = None
+    literal: Digest | None = None
+    notice: str = ""
+
+
+def _read_reference(reference: str, project: str, world: World) -> _Reference:
     """The lock, or the literal fingerprint, that *reference* names; with none named, the project's own lock if it has one."""
     from sanctity.observe.locks import read_lock
     from sanctity.observe.places import find_lock
 
     if reference.startswith("sha256:"):
         try:
-            return None, Digest.parse(reference), ""
+            return _Reference(literal=Digest.parse(reference))
         except ValueError as error:
             raise UsageError("usage", str(error), where=reference, hint="a fingerprint is sha256: and 64 hex digits") from error
     if reference:
@@ -85,13 +95,15 @@ def _read_reference(reference: str, project: str, world: World) -> tuple[Lock | 
         path, notice = find_lock(project)
         shown = os.path.relpath(path, world.cwd) if path.startswith(world.cwd.rstrip("/") + "/") else path
     if not path:
-        return None, None, notice
+        return _Reference(notice=notice)
     if os.path.isdir(path):
         raise UsageError("usage", "this is a folder, not a lock", where=reference, hint="name the lock file itself")
-    return read_lock(shown), None, notice
+    return _Reference(lock=read_lock(shown), notice=notice)
 
 
-def _observe(place: Place, target: Target, world: World, *, depth: Depth, workers: int) -> Environment:
+def _observe(
+    place: Place, target: Target, world: World, *, depth: Depth, workers: int, meanwhile: Iterable[object] = ()
+) -> Environment:
     from sanctity.observe.environment import observe_environment
 
     return observe_environment(
@@ -101,6 +113,7 @@ def _observe(place: Place, target: Target, world: World, *, depth: Depth, worker
         root=os.path.abspath(os.path.join(world.cwd, target.root)) if target.root else "",
         workers=workers,
         tick=world.tick,
+        meanwhile=meanwhile,
     )
 
 
@@ -124,18 +137,43 @@ def verify(
         DocumentError: the lock can not be read.
         ObservationError: the environment can not be looked at.
     """
+    started = world.clock()
+    project, place = _locate(target, world)
+    read: list[_Reference] = []
+
+    def prepare() -> Iterator[None]:
+        """What can be done while the files are read: the lock, and the modules that will compare."""
+        read.append(_read_reference(reference, project, world))
+        if (groups or extras) and read[0].lock is None:
+            raise UsageError("usage", "groups and extras need a lock that lists them", hint="name the lock, or leave them out")
+        if read[0].literal is not None and depth is Depth.VERSION:
+            raise UsageError("usage", "a fingerprint is over every byte", where="--depth version", hint="leave --depth out")
+        yield
+        importlib.import_module("sanctity.compare.comparison")
+        importlib.import_module("sanctity.plan.repair")
+
+    environment = _observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare())
+    return _judge(environment, read[0], place, target, world, started, project=project, depth=depth, groups=groups, extras=extras)
+
+
+def _judge(
+    environment: Environment,
+    read: _Reference,
+    place: Place,
+    target: Target,
+    world: World,
+    started: float,
+    *,
+    project: str,
+    depth: Depth,
+    groups: tuple[str, ...],
+    extras: tuple[str, ...],
+) -> Outcome:
     from sanctity.compare.comparison import compare_with_lock, compare_with_records
     from sanctity.observe.places import read_project_name
     from sanctity.plan.repair import plan_repair, with_hints
 
-    started = world.clock()
-    project, place = _locate(target, world)
-    lock, literal, notice = _read_reference(reference, project, world)
-    if (groups or extras) and lock is None:
-        raise UsageError("usage", "groups and extras need a lock that lists them", hint="name the lock, or leave them out")
-    if literal is not None and depth is Depth.VERSION:
-        raise UsageError("usage", "a fingerprint is over every byte", where="--depth version", hint="leave --depth out")
-    environment = _observe(place, target, world, depth=depth, workers=workers)
+    lock, literal = read.lock, read.literal
     if lock is not None:
         folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path)))
         comparison = compare_with_lock(
@@ -161,7 +199,11 @@ def verify(
         lock=os.path.basename(lock.path) if lock else "",
     )
     comparison = replace(with_hints(comparison, plan), prefix=place.shown, seconds=world.clock() - started)
-    notices = tuple(text for text in (place.notice, notice, *(note.message for note in (lock.notes if lock else ()))) if text)
+    told = tuple(
+        f"{note.code}: {note.where}: {note.message}" if note.where else f"{note.code}: {note.message}"
+        for note in (lock.notes if lock else ())
+    )
+    notices = tuple(text for text in (place.notice, read.notice, *told) if text)
     return Outcome(comparison=comparison, plan=plan, notices=notices)
 
 
@@ -222,12 +264,15 @@ def fingerprint(target: Target, world: World, *, reference: str = "", workers: i
     from sanctity.errors import ObservationError
 
     project, place = _locate(target, world)
-    lock, _, _ = _read_reference(reference, project, world)
+    lock = _read_reference(reference, project, world).lock
     environment = _observe(place, target, world, depth=Depth.RECORD, workers=workers)
     found = fingerprint_of(environment, seeds_of(lock))
     if found is None:
-        first = environment.problems[0] if environment.problems else None
-        why = f"{first.path}: {first.reason}" if first else "its interpreter is not known"
+        blind = next((f"{item.path}: {item.reason}" for item in environment.problems), "")
+        without = next(
+            (f"{item.name} has no content that could be read" for item in environment.distributions if not item.content), ""
+        )
+        why = blind or without or "its interpreter is not known"
         raise ObservationError(
             "no-fingerprint", f"a part of it could not be read: {why}", where=place.shown, hint="`sanctity verify` names every part"
         )

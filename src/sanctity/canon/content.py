@@ -128,5 +128,5 @@ def content_digest(rows: Iterable[tuple[str, str]]) -> ContentDigest:
     Raises:
         ValueError: a key is not UTF-8 text.
     """
-    text = json.dumps(sorted(set(rows)), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(sorted(dict.fromkeys(rows)), separators=(",", ":"), ensure_ascii=False)
     return ContentDigest(Digest("sha256", hashlib.sha256(text.encode()).hexdigest()))

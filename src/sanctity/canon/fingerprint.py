@@ -58,7 +58,7 @@ def fingerprint(
         else:
             lines.append([item.key, item.version, str(item.content)])
     packages: dict[str, list[list[str]]] = {}
-    digests = {entry.path: entry.digest for entry in environment.files} if environment.system else {}
+    digests = {entry.path: entry.digest for entry in environment.files.values()} if environment.system else {}
     for file in environment.system:
         packages.setdefault(file.package, []).append([_text(file.path), digests.get(file.path, b"").hex()])
     lines.extend([f"system:{package}", str(_digest(sorted(files)))] for package, files in packages.items())

@@ -64,9 +64,9 @@ def compare_bytecode(environment: Environment, ownership: Ownership) -> Iterator
         counts[code] += 1
         examples.setdefault(code, ownership.shown(path))
 
-    for entry in environment.files:
-        path = entry.path
-        if "/__pycache__/" not in path or not ownership.in_site(path) or entry.problem:
+    for path in sorted(path for path in environment.files if "/__pycache__/" in path):
+        entry = environment.files[path]
+        if not ownership.in_site(path) or entry.problem:
             continue
         folder, _, name = path.rpartition("/__pycache__/")
         match = _NAME.fullmatch(name)

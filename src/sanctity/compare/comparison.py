@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 
@@ -14,7 +15,8 @@ from sanctity.compare.markers import environment_of
 from sanctity.compare.ownership import own
 from sanctity.compare.selection import SEEDS, select
 from sanctity.compare.startup import compare_interpreter, compare_startup
-from sanctity.model.drift import Checked, Comparison, Depth, Drift, Reference, ReferenceKind, Unchecked
+from sanctity.compare.system import compare_system
+from sanctity.model.drift import Checked, Code, Comparison, Depth, Drift, Reference, ReferenceKind, Severity, Unchecked
 from sanctity.model.lock import SourceKind
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
     from sanctity.model.lock import Lock
 
 __all__ = ["compare_with_lock", "compare_with_records", "fingerprint_of", "seeds_of"]
+
+
+#: Drifts that are none where some RECORD claims the file.
+_BY_CLAIM: Final = frozenset(
+    {Code.FILE_UNCLAIMED, Code.PATH_SHADOW, Code.BYTECODE_ORPHAN, Code.PTH_HOOK, Code.CUSTOMIZE_HOOK, Code.PATH_INVALID}
+)
 
 
 def seeds_of(lock: Lock | None) -> frozenset[str]:
@@ -43,9 +51,22 @@ def fingerprint_of(environment: Environment, seeds: AbstractSet[str], ownership:
 def _look_at_files(environment: Environment, ownership: Ownership, seeds: AbstractSet[str]) -> tuple[list[Drift], list[Unchecked]]:
     drifts = compare_claimed(environment, ownership, seeds)
     unchecked = list(compare_problems(environment, ownership))
-    drifts.extend(compare_unclaimed(environment, ownership))
-    drifts.extend(compare_startup(environment, ownership, seeds))
-    for found in compare_bytecode(environment, ownership):
+    unclaimed = [*compare_unclaimed(environment, ownership), *compare_startup(environment, ownership, seeds)]
+    unread = {problem.path for problem in environment.problems}
+    if any(f"{item.home}/RECORD" in unread for item in environment.distributions):
+        # Who knows what the RECORD claims that could not be read: so nothing can be called unclaimed.
+        sure = [drift for drift in unclaimed if not drift.gating or drift.code not in _BY_CLAIM]
+        unsure = [
+            replace(drift, gating=False, severity=Severity.WARNING)
+            for drift in unclaimed
+            if drift.gating and drift.code in _BY_CLAIM
+        ]
+        if unsure:
+            reason = "no RECORD that could be read claims them"
+            unchecked.append(Unchecked(code="unreadable", what="files", reason=reason, count=len(unsure), in_scope=True))
+        unclaimed = sure + unsure
+    drifts.extend(unclaimed)
+    for found in (*compare_system(environment, ownership), *compare_bytecode(environment, ownership)):
         if isinstance(found, Drift):
             drifts.append(found)
         else:
@@ -64,7 +85,15 @@ def _compare(
     unchecked: list[Unchecked],
     read: int,
 ) -> Comparison:
-    drifts.extend(compare_interpreter(environment))
+    for each in compare_interpreter(environment):
+        if isinstance(each, Drift):
+            drifts.append(each)
+        else:
+            unchecked.append(each)
+    if depth is Depth.VERSION:
+        unchecked.extend(
+            Unchecked(code=each.code, what=each.path, reason=each.reason, in_scope=True) for each in environment.problems
+        )
     found = None
     if depth is Depth.RECORD:
         ownership = own(environment)
@@ -93,7 +122,7 @@ def compare_with_records(environment: Environment, *, depth: Depth) -> Compariso
         seeds=SEEDS,
         drifts=list(compare_distributions_alone(environment)),
         unchecked=[],
-        read=sum(entry.size for entry in environment.files if entry.digest),
+        read=sum(entry.size for entry in environment.files.values() if entry.digest),
     )
 
 
@@ -143,5 +172,5 @@ def compare_with_lock(
         seeds=seeds_of(lock),
         drifts=list(drifts),
         unchecked=list(unchecked),
-        read=sum(entry.size for entry in environment.files if entry.digest),
+        read=sum(entry.size for entry in environment.files.values() if entry.digest),
     )

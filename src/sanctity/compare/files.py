@@ -76,10 +76,10 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
         )
         files = ownership.files
         for row in item.record or ():
-            path = row.path
+            path, _, digest, size = row
             entry = files.get(path)
-            if entry is not None and row.digest and entry.digest == row.digest:
-                if row.size not in {-1, entry.size}:
+            if digest and entry is not None and entry.digest == digest:
+                if size not in (-1, entry.size):
                     words = f"its RECORD row has its hash, but says {row.size:,} bytes where it has {entry.size:,}"
                     drifts.append(_drift(Code.RECORD_INVALID, item, ownership.shown(path), is_seed=is_seed, message=words))
                 continue

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow
 
 __all__ = ["Ownership", "own"]
@@ -20,7 +22,7 @@ class Ownership:
     RECORD and in no such package, sorted by path; *shown* strips site-packages.
     """
 
-    files: dict[str, FileEntry]
+    files: Mapping[str, FileEntry]
     owners: dict[str, Distribution]
     rivals: dict[str, tuple[tuple[Distribution, RecordRow], ...]]
     kept: dict[str, str]
@@ -42,22 +44,26 @@ class Ownership:
 def own(environment: Environment) -> Ownership:
     """Index the files of *environment* by their owners."""
     owners: dict[str, Distribution] = {}
-    first_rows: dict[str, RecordRow] = {}
-    rivals: dict[str, list[tuple[Distribution, RecordRow]]] = {}
+    contested: set[str] = set()
     for item in environment.distributions:
-        for row in item.record or ():
-            path = row.path
-            known = owners.setdefault(path, item)
-            if known is item:
-                first_rows[path] = row
-            else:
-                rivals.setdefault(path, [(known, first_rows[path])]).append((item, row))
+        mine = dict.fromkeys([row[0] for row in item.record or ()], item)
+        both = owners.keys() & mine.keys()
+        for path in both:
+            del mine[path]
+        contested |= both
+        owners.update(mine)
+    rivals: dict[str, list[tuple[Distribution, RecordRow]]] = {path: [] for path in sorted(contested)}
+    if contested:
+        for item in environment.distributions:
+            for row in item.record or ():
+                if row.path in contested:
+                    rivals[row.path].append((item, row))
     kept = {file.path: file.package for file in environment.system}
     return Ownership(
-        files={entry.path: entry for entry in environment.files},
+        files=environment.files,
         owners=owners,
         rivals={path: tuple(claims) for path, claims in rivals.items()},
         kept=kept,
-        unclaimed=tuple(entry for entry in environment.files if entry.path not in owners and entry.path not in kept),
+        unclaimed=tuple(environment.files[path] for path in sorted(environment.files.keys() - owners.keys() - kept.keys())),
         site=environment.layout.site,
     )

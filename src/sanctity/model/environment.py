@@ -7,11 +7,13 @@ named tuples, which are built four times faster than frozen dataclasses and hold
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sanctity.model.digest import ContentDigest, Digest
 
 __all__ = [
@@ -232,7 +234,7 @@ class LookedAtFrom(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """An environment, whole. *prefix* is shown to people and never hashed; *files* is sorted by path.
+    """An environment, whole. *prefix* is shown to people and never hashed; *files* are by path, in no order.
 
     *regenerated* are claimed data files that were rewritten, and proven to be just what their program writes (a Jupyter kernel's
     kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
@@ -244,7 +246,7 @@ class Environment:
     layout: Layout
     interpreter: Interpreter
     distributions: tuple[Distribution, ...]
-    files: tuple[FileEntry, ...] = ()
+    files: Mapping[str, FileEntry] = field(default_factory=dict, hash=False)
     hooks: tuple[Hook, ...] = ()
     problems: tuple[Problem, ...] = ()
     regenerated: tuple[str, ...] = ()

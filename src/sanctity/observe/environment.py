@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from sanctity.canon.content import (
@@ -42,7 +43,7 @@ from sanctity.observe.view import View, is_blind
 from sanctity.observe.walk import Tree, default_workers, read_each, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["observe_environment"]
 
@@ -66,11 +67,13 @@ def observe_environment(
     root: str = "",
     workers: int = 0,
     tick: Callable[[int, int], None] = _never_tick,
+    meanwhile: Iterable[object] = (),
 ) -> Environment:
     """Look at the environment at *prefix*, an absolute path as the environment itself sees it, below *root* if one is given.
 
     At depth ``version`` only metadata is read; at ``record`` every file, by *workers* processes (0: as many as there are
-    processors). *tick* is told (files read, files found). Nothing of the environment is run or imported.
+    processors). *tick* is told (files read, files found). *meanwhile* is other work in steps, done while the files are read; what
+    it raises ends the look. Nothing of the environment is run or imported.
 
     Raises:
         NoEnvironmentError: *prefix* holds no site-packages folder.
@@ -111,6 +114,8 @@ def observe_environment(
         return replace(item, keeper=keeper) if keeper else item
 
     if depth is Depth.VERSION:
+        for _ in meanwhile:
+            pass
         distributions = [look(site, entry) for site, entry in homes]
         return Environment(
             prefix=prefix,
@@ -142,7 +147,7 @@ def observe_environment(
         workers=workers or default_workers(),
         clock=clock,
         tick=tick,
-        meanwhile=read_records(),
+        meanwhile=chain(meanwhile, read_records()),
         resolve=resolve if root else None,
     )
     tree.problems.extend(problems)
@@ -165,7 +170,7 @@ def observe_environment(
         layout=layout,
         interpreter=interpreter,
         distributions=found,
-        files=tuple(files[path] for path in sorted(files)),
+        files=files,
         hooks=hooks,
         problems=tuple(sorted(set(tree.problems))),
         regenerated=tuple(sorted(whole.regenerated(found))),
@@ -374,6 +379,8 @@ class _Whole:
     def other_digests(self, distributions: tuple[Distribution, ...]) -> Iterator[tuple[str, str, bytes]]:
         """The digests of files whose RECORD row uses SHA-384, SHA-512 or the like."""
         for item in distributions:
+            if {row[1] for row in item.record or ()} <= {"", "sha256"}:
+                continue
             for row in item.record or ():
                 if row.algorithm in {"", "sha256"} or row.path not in self.files:
                     continue

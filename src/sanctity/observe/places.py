@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import NoEnvironmentError, UsageError
+from sanctity.observe.dpkg import DIST_PACKAGES
 from sanctity.observe.view import View
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ LOCK_NAMES: Final = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylo
 _NOT_READ: Final = {"pdm.lock": "pdm export --format pylock", "Pipfile.lock": "pipenv requirements --hash > requirements.txt"}
 _REQUIREMENTS: Final = ("requirements.txt", "requirements.lock", "requirements-lock.txt", "requirements/requirements.txt")
 _HASHED: Final = re.compile(rb"--hash[ =](?:sha256|sha384|sha512):")
+
+
+_LARGEST: Final = 1 << 26
+_HERE: Final = View()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +61,15 @@ def _has_site(folder: str) -> bool:
         names = os.listdir(f"{folder}/lib")
     except OSError:
         return os.path.isdir(f"{folder}/Lib/site-packages")
+    if os.path.isdir(f"{folder}/{DIST_PACKAGES}"):
+        return True
     return any(name.startswith(("python3", "pypy3")) and os.path.isdir(f"{folder}/lib/{name}/site-packages") for name in names)
 
 
 def read_project_name(project: str) -> str:
     """The project's name from its pyproject.toml, as written; empty where there is none."""
     try:
-        with open(f"{project}/pyproject.toml", "rb") as file:
-            data = tomllib.load(file)
+        data = tomllib.loads(_HERE.read(f"{project}/pyproject.toml", _LARGEST).decode())
     except (OSError, ValueError, RecursionError):
         return ""
     for table in (data.get("project"), data.get("tool", {}).get("poetry") if isinstance(data.get("tool"), dict) else None):
@@ -109,8 +115,7 @@ def _tools_places(project: str, environ: Mapping[str, str]) -> Iterator[tuple[st
         normal = re.sub(r"[-_.]+", "-", name).lower()
         yield f"{folder}/env/virtual/{normal}/{_short_hash(os.path.realpath(project))}/{normal}", "hatch's own place"
     try:
-        with open(f"{project}/.pdm-python", encoding="utf-8") as file:
-            interpreter = file.read(4096).strip()
+        interpreter = _HERE.read_head(f"{project}/.pdm-python", 4096).decode().strip()
     except (OSError, UnicodeDecodeError):
         interpreter = ""
     if interpreter:
@@ -156,8 +161,16 @@ def find_environment(
     tried: list[str] = []
     for folder, how in _tools_places(project, environ):
         if os.path.isfile(folder) and how == ".venv":  # pipenv and others: a file that holds the path
-            with open(folder, encoding="utf-8", errors="surrogateescape") as file:
-                folder = os.path.join(project, file.read(4096).strip())  # noqa: PLW2901 - the file stands for the folder
+            try:
+                stated = os.fsdecode(_HERE.read_head(folder, 4096).strip())
+            except OSError as error:
+                raise UsageError(
+                    "no-environment",
+                    f"it can not be read: {error.strerror}",
+                    where=folder,
+                    hint="name the environment with --env DIR",
+                ) from error
+            folder = os.path.join(project, stated)  # noqa: PLW2901 - the file stands for the folder
         if _is_environment(folder):
             active = environ.get("VIRTUAL_ENV", "")
             other = active and os.path.realpath(active) != os.path.realpath(folder)
@@ -203,7 +216,7 @@ def _find_in_image(root: str, env: str, python: str) -> Place:
         ["/" + env.strip("/")] if env else ["/.venv", "/app/.venv", "/opt/venv", "/venv", "/opt/app-root", "/usr/local", "/usr"]
     )
     for candidate in candidates:
-        folder = view.host(candidate)
+        folder = view.host(view.real(candidate))
         if view.exists(f"{candidate}/pyvenv.cfg") or _has_site(folder):
             return Place(prefix=candidate, shown=f"{root}:{candidate}", found="--root")
     raise NoEnvironmentError(
@@ -224,21 +237,27 @@ def find_lock(project: str) -> tuple[str, str]:
     """
     refused = ""
     for name in LOCK_NAMES:
-        if os.path.isfile(f"{project}/{name}"):
+        # Whatever bears the name is the lock: what is no readable file is an error, and not the absence of a lock.
+        if os.path.lexists(f"{project}/{name}"):
             if name not in _NOT_READ:
                 return f"{project}/{name}", ""
             refused = refused or name
-    others = sorted(name for name in os.listdir(project) if re.fullmatch(r"pylock\.[^.]+\.toml", name))
+    try:
+        names = os.listdir(project)
+    except OSError as error:
+        raise UsageError("usage", f"it can not be listed: {error.strerror}", where=project, hint="name the lock itself") from error
+    others = sorted(name for name in names if re.fullmatch(r"pylock\.[^.]+\.toml", name))
     if others:
         more = f"{', '.join(others[1:])} passed over; name one to compare with it" if others[1:] else ""
         return f"{project}/{others[0]}", more
     loose = ""
     for name in _REQUIREMENTS:
-        try:
-            with open(f"{project}/{name}", "rb") as file:
-                data = file.read(1 << 24)
-        except OSError:
+        if not os.path.lexists(f"{project}/{name}"):
             continue
+        try:
+            data = _HERE.read(f"{project}/{name}", _LARGEST)
+        except OSError:
+            return f"{project}/{name}", ""  # it may be a lock, so whoever reads it says what is wrong with it
         if _HASHED.search(data):
             return f"{project}/{name}", ""
         loose = loose or name

@@ -386,14 +386,15 @@ def walk(
 ) -> Tree:
     """Find and hash every file below *starts* (paths relative to *folder*, "" for all of it), without following links.
 
-    *meanwhile* is other work in small steps, drained while the children still read. *tick* is told (files read, files found) as
-    answers come in. *clock* counts seconds; a reading process that gives no sign of life for *stall* of them is given up. *resolve*
-    says where a symbolic link leads below another root; such a link is read in place.
+    *meanwhile* is other work in small steps, done between batches and while the children still read. *tick* is told (files read,
+    files found) as answers come in. *clock* counts seconds; a child that gives no sign of life for *stall* of them is given up.
+    *resolve* says where a symbolic link leads below another root; such a link is read in place.
 
     Folders that change while they are walked are told as problems. Raises ObservationError where no child can be started, or
     *folder* itself can not be read.
     """
     tree = Tree()
+    other = iter(meanwhile)
     readers = _Readers(folder, tree, workers, clock, tick, stall)
     base = folder.rstrip("/") + "/"
     batches: dict[str, list[str]] = {"f": [], "b": [], "l": []}
@@ -445,10 +446,11 @@ def walk(
                 if len(batch) >= _BATCH:
                     readers.put(mode, batch)
                     batches[mode] = []
+                    next(other, None)
         for mode, batch in batches.items():
             if batch:
                 readers.put(mode, batch)
-        for _ in meanwhile:
+        for _ in other:
             readers.pump()
         readers.finish()
         for relative, before in times:

@@ -17,8 +17,7 @@ from sanctity.model.drift import Code, Comparison, Drift
 from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Container, Iterable, Iterator
 
     from sanctity.model.environment import Distribution, Environment
 
@@ -169,7 +168,7 @@ def plan_repair(
     left: list[tuple[Drift, str]] = []
     removals = sorted({drift.path for drift in gating if drift.code in _REMOVE and drift.path})
     if removals:
-        files = {entry.path for entry in environment.files}
+        files = environment.files
         steps.append(
             Step(
                 command=("rm", "-r", *(_on_disk(environment, env, path, files) for path in removals)),
@@ -195,7 +194,7 @@ def plan_repair(
     return RepairPlan(tool=tool, folder=folder, steps=tuple(steps), left=tuple(left))
 
 
-def _on_disk(environment: Environment, env: str, path: str, files: AbstractSet[str]) -> str:
+def _on_disk(environment: Environment, env: str, path: str, files: Container[str]) -> str:
     """Where a path of a report lies, as seen from where the commands run."""
     site = environment.layout.site[0]
     for candidate in (*(f"{folder}/{path}" for folder in environment.layout.site), path):
@@ -269,7 +268,7 @@ def _unclaimed_metadata(environment: Environment, damaged: list[Distribution], g
             continue
         claimed = {row.path for row in item.record or ()}
         inside = item.home + "/"
-        yield from (entry.path for entry in environment.files if entry.path.startswith(inside) and entry.path not in claimed)
+        yield from (path for path in environment.files if path.startswith(inside) and path not in claimed)
 
 
 def _remake(context: _Context, environment: Environment, comparison: Comparison) -> list[Step]:
