@@ -49,7 +49,8 @@ class Wheel:
 
 def _row(path: str, data: bytes) -> str:
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-    return f"{path},sha256={digest},{len(data)}\n"
+    quoted = f'"{path}"' if "," in path else path
+    return f"{quoted},sha256={digest},{len(data)}\n"
 
 
 def make_wheel(

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from sanctity.canon.content import is_shadowed
 from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.model.drift import Code, Drift, Severity, Unchecked
 from sanctity.model.environment import FileKind
@@ -86,7 +87,7 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
             if is_cached(path) and path.endswith((".pyc", ".pyo")):
                 continue  # judged by its header, see compare.bytecode
             if entry is None:
-                if not _may_be_absent(environment, row, is_seed=is_seed):
+                if not _may_be_absent(environment, item, row, is_seed=is_seed):
                     drifts.append(
                         _drift(Code.FILE_MISSING, item, ownership.shown(path), is_seed=is_seed, expected=_name(row.digest))
                     )
@@ -117,12 +118,19 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
     return drifts
 
 
-def _may_be_absent(environment: Environment, row: RecordRow, *, is_seed: bool) -> bool:
-    """Rows that need no file: bytecode anybody may delete, and the false rows that virtualenv writes for its seeds.
+def _may_be_absent(environment: Environment, item: Distribution, row: RecordRow, *, is_seed: bool) -> bool:
+    """Rows that need no file: bytecode anybody may delete, and the false rows that installers write.
 
-    Of these, a folder for bytecode may be absent from any distribution: a lock may name just the release that was seeded.
+    virtualenv names folders and unwritten bytecode of its seeds; of these, a folder for bytecode may be absent from any
+    distribution, since a lock may name just the release that was seeded. pip and uv keep the row of a script that they did not
+    install, because an entry point has its name.
     """
     if row.path.endswith((".pyc", ".pyo", "/__pycache__")) and not row.digest:
+        return True
+    skipped = f"{item.home.removesuffix('.dist-info')}.data/scripts/"
+    if row.path.startswith(skipped) and is_shadowed(
+        row.path[len(skipped) :], {script.name for script in item.scripts if script.declared}
+    ):
         return True
     return is_seed and (not row.digest or row.path in environment.folders)
 
