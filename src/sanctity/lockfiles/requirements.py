@@ -52,7 +52,8 @@ _GENERATORS: Final = (
     (re.compile(r"\b(?:added|generated|created|produced) (?:by|with|from|using) ['`\"]?pip freeze\b", re.IGNORECASE), "pip freeze"),
 )
 
-_COMMENT: Final = re.compile(r"(^|\s+)#.*$")
+#: With one blank before it and not all: looking for runs of blanks takes time with the square of their length.
+_COMMENT: Final = re.compile(r"(^|\s)#.*$")
 _VARIABLE: Final = re.compile(r"\$\{[A-Z0-9_]+\}")
 _HASHES: Final = re.compile(r"(?:\s*--hash[= ]\s*[a-z0-9_]+:[0-9a-fA-F]+)+\s*")
 _HASH: Final = re.compile(r"--hash[= ]\s*([a-z0-9_]+):([0-9a-fA-F]+)")
@@ -60,12 +61,12 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]*")
 _OPTIONS: Final = re.compile(r"(?:^|\s)(?=-)")
 #: Nearly every row of a compiled file: an exact pin, perhaps with extras and a marker.
 _EXACT: Final = re.compile(
-    r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?\s*(?:===?)\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*(?:;\s*(.+))?"
+    r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[([^\]]*)\])?\s*+(?:===?)\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*(?:;\s*(.+))?"
 )
-_COMPARED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*\(?\s*(?:[=!~]=|[<>])")
+_COMPARED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*+(?:\[[^\]]*\])?\s*+\(?\s*+(?:[=!~]=|[<>])")
 _WORD: Final = re.compile(r"[A-Za-z0-9.!+_-]+")
-_NAMED_URL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?\s*@\s*(\S.*)")
-_WITH_EXTRAS: Final = re.compile(r"(.+?)\s*\[([A-Za-z0-9._,\s-]*)\]")
+_NAMED_URL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[([^\]]*)\])?\s*+@\s*(\S.*)")
+_EXTRAS: Final = re.compile(r"[A-Za-z0-9._,\s-]*")
 _SCHEME: Final = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z+]+|https?|ftp|file|git|ssh):", re.IGNORECASE)
 _VCS: Final = re.compile(r"(git|hg|svn|bzr)\+", re.IGNORECASE)
 _ARCHIVE: Final = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lz|lzma))$", re.IGNORECASE)
@@ -73,9 +74,9 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 #: What ought to be a port and is none: a password with a slash in it looks like that.
 _BAD_PORT: Final = re.compile(r"(?:[a-z]+\+)?https?://[^/?#@]*:(?!(?:[0-9]*|\$\{[A-Z0-9_]+\})(?:[/?#]|$)|[^/?#]*@)", re.IGNORECASE)
 _QUERY: Final = re.compile(r"[?].*", re.DOTALL)
-_SCP_USER: Final = re.compile(r"[^/\\@\s]*:[^/\\@\s]*@")
+_SCP_USER: Final = re.compile(r"(?<![^/\\@\s])[^/\\@\s:]*:[^/\\@\s]*@")
 #: A user and password of a URL inside of another URL's path.
-_INNER_USER: Final = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*@")
+_INNER_USER: Final = re.compile(r"(?<=//)[^/@\s:]*:[^/@\s]*@")
 _PARAMETER: Final = re.compile(r"[?#].*", re.DOTALL)
 
 #: pip's options that stand on a line of their own, by whether they take a value.
@@ -134,6 +135,15 @@ def _readable(target: str) -> bool:
 
 
 # --- Lines -------------------------------------------------------------------------------------------------------------------
+
+
+def _split_extras(text: str) -> tuple[str, str] | None:
+    """``name[extras]`` as the two, or None where *text* does not end in extras."""
+    if not text.endswith("]"):
+        return None
+    head, bracket, extras = text[:-1].rpartition("[")
+    head = head.rstrip()
+    return (head, extras) if bracket and head and _EXTRAS.fullmatch(extras) else None
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -352,8 +362,8 @@ class _Reading:
                 location, _, marker = location.partition(";")
             return self._place(location.strip(), marker, match[1], self._extras(match[2], where), where, digests, editable=editable)
         bare, extras = body, ""
-        if (match := _WITH_EXTRAS.fullmatch(body)) is not None:
-            bare, extras = match[1], match[2]
+        if (split := _split_extras(body)) is not None:
+            bare, extras = split
         if not editable and _COMPARED.match(text):
             return self._specified(text, where, digests)
         if editable or bare.startswith(".") or "/" in bare or "\\" in bare or _ARCHIVE.search(bare):
@@ -446,15 +456,15 @@ class _Reading:
                 return None
             # A URL that lost its scheme is no path that anybody has, and its secrets are still secrets.
             bare = _QUERY.sub("", _SCP_USER.sub("", bare, count=1))
-        if not extras and "://" not in bare and (match := _WITH_EXTRAS.fullmatch(bare)) is not None:
-            bare, extras = match[1], self._extras(match[2], where)
+        if not extras and "://" not in bare and (split := _split_extras(bare)) is not None:
+            bare, extras = split[0], self._extras(split[1], where)
         try:
             said = parse_qs(fragment, max_num_fields=32) if fragment else {}
         except ValueError:
             said = {}
         egg = said.get("egg", [""])[0]
-        if egg and (match := _WITH_EXTRAS.fullmatch(egg)) is not None:
-            egg, extras = match[1], extras or self._extras(match[2], where)
+        if egg and (split := _split_extras(egg)) is not None:
+            egg, extras = split[0], extras or self._extras(split[1], where)
         subdirectory = said.get("subdirectory", [""])[0].strip("/")
         for algorithm in DIGEST_SIZES:
             for value in said.get(algorithm, []):
