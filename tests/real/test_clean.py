@@ -27,9 +27,10 @@ from real.environments import (
     uv_project,
     virtualenv_pip,
 )
-from real.judging import Judged, examine, judge
+from real.judging import Judged, examine, judge, sanctity
 from real.ordinary import DEBIAN, debian_image, debian_venv, pre_commit_env, unverified, usr_local_image
 from real.tampering import NotHereError, Planter
+from real.tools import interpreters
 from sanctity.model.drift import Code
 
 if TYPE_CHECKING:
@@ -66,9 +67,18 @@ def _planted(built: Built, planter: Planter, workshop: Workshop, look: Callable[
     assert any(drift["code"] in planted.codes for drift in report["drifts"]), report.told()
 
 
+def _nowhere(beside: Path) -> Path:
+    """A folder where no lock is found, here or above."""
+    folder = beside / "nowhere"
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _alone(built: Built) -> Judged:
     """Without a lock: against its own RECORDs."""
-    return examine("--env", built.env, cwd=built.env)
+    report = examine("--env", built.env, cwd=_nowhere(built.project.parent))
+    assert report["reference"]["kind"] == "none"
+    return report
 
 
 # Environments of the tools, as they come.
@@ -157,9 +167,14 @@ def test_a_changed_seed_is_told_and_does_not_gate(workshop: Workshop, tmp_path: 
     assert judge(built, "--strict")["verdict"] == "drifted"
 
 
-@pytest.mark.parametrize("kind", ["a name with blanks", "long", "linked"])
-@pytest.mark.parametrize("tool", ["pip", "uv", "poetry", "relocatable"])
-def test_unusual_places(kind: str, tool: str, workshop: Workshop, tmp_path: Path) -> None:
+_PLACES = [(tool, kind) for tool in ("pip", "uv", "poetry", "relocatable") for kind in ("a name with blanks", "long", "linked")]
+_SAMPLE = {("pip", "long"), ("relocatable", "a name with blanks"), ("uv", "linked"), ("poetry", "linked")}
+
+
+@pytest.mark.parametrize(
+    ("tool", "kind"), [pytest.param(*place, marks=() if place in _SAMPLE else pytest.mark.long) for place in _PLACES]
+)
+def test_unusual_places(tool: str, kind: str, workshop: Workshop, tmp_path: Path) -> None:
     """Paths with blanks, of more than 127 bytes (no shebang holds them), and seen through a symbolic link."""
     parent = tmp_path / ("a folder with blanks" if kind == "a name with blanks" else "l" * 140 if kind == "long" else "real")
     parent.mkdir()
@@ -179,6 +194,53 @@ def test_unusual_places(kind: str, tool: str, workshop: Workshop, tmp_path: Path
         )
     _clean(judge(built))
     _planted(built, tampering.changed_script, workshop)
+
+
+def test_a_linked_environment(workshop: Workshop, tmp_path: Path) -> None:
+    """``.venv`` is a symbolic link to where the environment lies; ``check`` finds it."""
+    built = uv_project(workshop, tmp_path / "project")
+    shutil.move(built.env, tmp_path / "elsewhere")
+    built.env.symlink_to(tmp_path / "elsewhere")
+    workshop.run([workshop.tool("uv"), "sync", "-q", "--locked", "--reinstall"], cwd=built.project)
+    assert built.env.is_symlink()
+    _clean(judge(built))
+    done = sanctity("check", cwd=built.project)
+    assert done.returncode == 0, done.stdout
+    _planted(built, tampering.edit_module, workshop)
+
+
+def test_copied_interpreters_and_an_editable_project(workshop: Workshop, tmp_path: Path) -> None:
+    """``venv --copies``, and ``pip install -e .`` by setuptools, with its finder and its ``.pth``."""
+    project = tmp_path / "project"
+    package = project / "src/demo_editable"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("def main() -> None:\n    print('hello')\n")
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "demo-editable"\nversion = "1.0"\nscripts = { demo = "demo_editable:main" }\n'
+        '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+    )
+    lock = project / "requirements.txt"
+    shutil.copyfile(SMALL, lock)
+    built = Built(tool="pip", project=project, env=project / ".venv", lock=lock, python=HERE_PYTHON)
+    workshop.run([interpreters()[HERE_PYTHON], "-m", "venv", "--copies", built.env])
+    workshop.run([built.executable, "-m", "pip", "install", "-q", "--require-hashes", "-r", lock])
+    workshop.run([built.executable, "-m", "pip", "install", "-q", "--no-deps", "-e", "."], cwd=project)
+    assert "hello" in workshop.run([built.env / "bin/demo"])
+    assert not (built.env / f"bin/python{HERE_PYTHON}").is_symlink()
+    _clean(judge(built))
+    _planted(built, tampering.edit_module, workshop)
+
+
+def test_a_tool_environment(workshop: Workshop, tmp_path: Path) -> None:
+    """What ``uv tool install`` makes: no lock, and a receipt beside pyvenv.cfg."""
+    environ = workshop.environ(UV_TOOL_DIR=str(tmp_path / "tools"), UV_TOOL_BIN_DIR=str(tmp_path / "bin"))
+    python = str(interpreters()[HERE_PYTHON])
+    workshop.run([workshop.tool("uv"), "tool", "install", "-q", "--python", python, "coverage"], env=environ)
+    env = tmp_path / "tools/coverage"
+    built = Built(tool="uv", project=tmp_path / "tools", env=env, lock=SMALL, python=HERE_PYTHON)
+    assert (env / "uv-receipt.toml").is_file()
+    _clean(_alone(built))
+    _planted(built, tampering.sitecustomize, workshop, _alone)
 
 
 def test_an_environment_built_through_a_link(workshop: Workshop, tmp_path: Path) -> None:
@@ -366,7 +428,7 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def _system(built: Built) -> Judged:
-    return examine("--root", built.project, "--env", "/usr", cwd=built.project.parent)
+    return examine("--root", built.project, "--env", "/usr", cwd=_nowhere(built.project.parent))
 
 
 def test_debians_own_python_is_what_dpkg_installed(debian: Built) -> None:
@@ -420,7 +482,7 @@ def test_the_system_python_as_it_is(tmp_path: Path) -> None:
     """Of what dpkg installed, just that is told which ``dpkg --verify`` tells too; what administrators added is told beside it."""
     if not DEBIAN.exists() or not os.path.isdir("/var/lib/dpkg/info"):
         pytest.skip("this is no Debian")
-    report = examine("--python", DEBIAN, cwd=tmp_path)
+    report = examine("--python", DEBIAN, cwd=_nowhere(tmp_path))
     folder = "/usr/lib/python3/dist-packages/"
     said = {path.removeprefix(folder) for path in unverified() if path.startswith(folder)}
     told = {drift["path"] for drift in report.gating if drift["code"] in {"file-altered", "file-missing"}}

@@ -112,10 +112,11 @@ def _read_plain(text: str, site: str) -> tuple[dict[str, RecordRow], str]:
     """
     if '"' in text and not all(_CLOSED.fullmatch(line) for line in text.split("\n") if '"' in line):
         return {}, text  # a quoted field may go on in the next line
-    found = _PLAIN.findall(text)
-    if not found:
+    # What lies between two such rows, and the three groups of each row, in turn.
+    parts = _PLAIN.split(text)
+    names, hashes, sizes = parts[1::4], parts[2::4], parts[3::4]
+    if not names:
         return {}, text
-    names, hashes, sizes = zip(*found, strict=True)
     together = "\n".join(names)
     if _NOT_NORMAL.search(together):
         return {}, text
@@ -129,7 +130,7 @@ def _read_plain(text: str, site: str) -> tuple[dict[str, RecordRow], str]:
         path: make(RecordRow, (path, "sha256", digest, size))
         for path, digest, size in zip(paths, digests, map(int, sizes), strict=True)
     }
-    return (rows, _PLAIN.sub("", text)) if len(rows) == len(paths) else ({}, text)
+    return (rows, "".join(parts[0::4])) if len(rows) == len(paths) else ({}, text)
 
 
 def _read_fields(

@@ -30,7 +30,10 @@ _POLYGLOT: Final = re.compile(
     '[ ]'''(?:\n|\Z)""",
     re.VERBOSE,
 )
-_ATTRIBUTE: Final = re.compile(r"\s*(?P<module>[\w.]+)\s*:\s*(?P<attribute>[\w.]+)\s*(?:\[.*\])?\s*")
+_ATTRIBUTE: Final = re.compile(r"\s*(?P<module>[\w.]+)\s*:\s*(?P<attribute>[\w.]+)\s*+(?:\[.*\])?\s*")
+
+
+_BLANKS: Final = re.compile(r"[^\S\n]{2,}")
 
 
 class EntryPointError(ValueError):
@@ -47,7 +50,8 @@ def parse_entry_points(text: str) -> dict[str, str]:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False, default_section="\n")
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        parser.read_string(text)
+        # The parser's time grows with the square of a run of blanks, and no run means more than one blank does.
+        parser.read_string(_BLANKS.sub(" ", text))
     except configparser.Error as error:
         raise EntryPointError(str(error).partition("\n")[0]) from error
     found: dict[str, str] = {}

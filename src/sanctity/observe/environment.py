@@ -43,7 +43,7 @@ from sanctity.observe.view import View, is_blind
 from sanctity.observe.walk import Tree, default_workers, read_each, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["observe_environment"]
 
@@ -127,10 +127,26 @@ def observe_environment(
         )
     distributions = []
 
-    def read_records() -> Iterator[None]:
+    tree = Tree()
+    whole = _Whole(view, prefix, layout, tree)
+    completed: list[Distribution] = []
+
+    def read_records() -> Iterator[bool]:
+        """Read each RECORD, then complete each distribution once its files are read; what is left is for later."""
         for site, entry in homes:
             distributions.append(look(site, entry))
-            yield
+            yield True
+        unread = [_Unread(item, tree.files) for item in distributions]
+        while unread:
+            ready = [one.item for one in unread if one.is_read()]
+            unread = [one for one in unread if one.waits_for is not None]
+            distributions[:] = [*ready, *(one.item for one in unread)]
+            for item in ready:
+                completed.append(whole.complete(item))
+                del distributions[0]
+                yield True
+            if not ready:
+                yield False
 
     home = view.real(prefix)
     parts = [folder for folder in (*layout.site, *(() if debian else (scripts,))) if view.is_folder(f"{prefix}/{folder}")]
@@ -141,9 +157,10 @@ def observe_environment(
     def resolve(path: str) -> str:
         return view.host(view.real(f"{prefix}/{path}"))
 
-    tree = walk(
+    walk(
         view.host(home),
         parts,
+        tree=tree,
         workers=workers or default_workers(),
         clock=clock,
         tick=tick,
@@ -151,19 +168,19 @@ def observe_environment(
         resolve=resolve if root else None,
     )
     tree.problems.extend(problems)
-    files = {entry.path: entry for entry in tree.files}
-    absent = [row.path for item in distributions for row in item.record or () if row.path not in files and row.digest]
+    files = tree.files
+    every = [*completed, *distributions]
+    absent = [row.path for item in every for row in item.record or () if row.path not in files and row.digest]
     folders: frozenset[str] = frozenset()
     if absent:
         late = read_each(view.host(home), absent, resolve=resolve if root else None)
         tree.problems.extend(late.problems)
         tree.bytes += late.bytes
-        files.update((entry.path, entry) for entry in late.files)
+        files.update(late.files)
         folders = frozenset(path for path in absent if path not in files and view.is_folder(f"{prefix}/{path}"))
-    hooks, unread = observe_hooks(view, prefix, layout, interpreter, configuration, distributions)
+    hooks, unread = observe_hooks(view, prefix, layout, interpreter, configuration, every)
     tree.problems.extend(unread)
-    whole = _Whole(view, prefix, layout, files, tree)
-    found = _sorted([whole.complete(item) for item in distributions])
+    found = _sorted([*completed, *(whole.complete(item) for item in distributions)])
     system = tuple(observe_system(manifest, files, read=whole.read, is_folder=lambda path: view.is_folder(f"{prefix}/{path}")))
     return Environment(
         prefix=prefix,
@@ -230,14 +247,32 @@ def _no_site(prefix: str) -> NoEnvironmentError:
     )
 
 
+class _Unread:
+    """A distribution whose files are still being read, and the first of them that is missing."""
+
+    def __init__(self, item: Distribution, files: Mapping[str, FileEntry]) -> None:
+        self.item = item
+        self.files = files
+        self.paths = iter(item.record or ())
+        self.waits_for: str | None = ""
+
+    def is_read(self) -> bool:
+        """Whether every file that the distribution claims has been read by now; each is asked for once."""
+        if self.waits_for and self.waits_for not in self.files:
+            return False
+        files = self.files
+        self.waits_for = next((row[0] for row in self.paths if row[0] not in files), None)
+        return self.waits_for is None
+
+
 class _Whole:
     """What is left to do once all files are read: scripts, content digests, rewritten data files."""
 
-    def __init__(self, view: View, prefix: str, layout: Layout, files: dict[str, FileEntry], tree: Tree) -> None:
+    def __init__(self, view: View, prefix: str, layout: Layout, tree: Tree) -> None:
         self.view = view
         self.prefix = prefix
         self.layout = layout
-        self.files = files
+        self.files = tree.files
         self.tree = tree
         self.scripts_folder = view.real(f"{prefix}/{layout.scripts}")
         self.starts: dict[str, bool] = {}
@@ -290,10 +325,10 @@ class _Whole:
         start = len(lib)
         stem = item.home.removesuffix(".dist-info")
         own_wheel = f"{item.home}/WHEEL" if item.built_here else ""
-        rows: list[tuple[str, str]] = []
         complete = True
         files = self.files
-        for path, _, _, _ in item.record or ():
+        rows, others = self._plain_rows(item, lib, stem)
+        for path in others:
             entry = files.get(path)
             if entry is None or (path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path)):
                 continue
@@ -318,6 +353,19 @@ class _Whole:
             else:
                 rows.append((installed_key(path, site=site, scripts=self.layout.scripts), f"sha256:{digest.hex()}"))
         return rows, complete
+
+    def _plain_rows(self, item: Distribution, lib: str, stem: str) -> tuple[list[tuple[str, str]], list[str]]:
+        """The rows of the files that need no second look, which are nearly all, and the paths of the others."""
+        start = len(lib)
+        endings = (".pyc", ".pyo")
+        paths = [row[0] for row in item.record or ()]
+        plain = [path for path in paths if path.startswith(lib) and not path.endswith(endings) and not path.startswith(stem)]
+        found = self.files.get
+        digests = [(path, entry.digest) for path in plain if (entry := found(path)) is not None and entry.digest]
+        if len(digests) != len(plain):
+            return [], paths
+        rows = [(f"lib/{path[start:]}", f"sha256:{digest.hex()}") for path, digest in digests]
+        return rows, [path for path in paths if not path.startswith(lib) or path.endswith(endings) or path.startswith(stem)]
 
     def _declared(self, item: Distribution, faults: list[RecordFault]) -> dict[str, str]:
         path = f"{item.home}/entry_points.txt"

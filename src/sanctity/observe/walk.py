@@ -21,13 +21,15 @@ from sanctity.model.environment import FileEntry, FileKind, Problem
 from sanctity.observe import hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["STALL", "Tree", "default_workers", "read_each", "walk"]
 
 _BATCH: Final = 192
-#: So many batches are with a child at a time: one it works on, and one so that it never waits for us.
-_IN_FLIGHT: Final = 2
+#: So many batches are with a child at a time, so that it has work while we are busy elsewhere; near the end fewer, so that no
+#: child is left with what another could have done.
+_IN_FLIGHT: Final = 6
+_LAST_IN_FLIGHT: Final = 2
 #: Trees with fewer files than this are read in place.
 _SMALL: Final = 700
 #: A child that gives no sign of life for this long is given up, and what it was asked is unread. Seconds.
@@ -45,9 +47,9 @@ _Batch = tuple[str, list[str]]
 
 @dataclass(slots=True)
 class Tree:
-    """What a walk found, as it grows: *files* in no order, *problems*, and the bytes read and hashed."""
+    """What a walk found, as it grows: *files* by path, *problems*, and the bytes read and hashed."""
 
-    files: list[FileEntry] = field(default_factory=list)
+    files: dict[str, FileEntry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     bytes: int = 0
     read: int = 0
@@ -145,8 +147,9 @@ class _Readers:
         return self.queue.pop() if self.queue else None
 
     def _feed(self) -> None:
+        most = _IN_FLIGHT if len(self.queue) > _IN_FLIGHT * len(self.children) else _LAST_IN_FLIGHT
         for child in list(self.children):
-            while len(child.pending) < _IN_FLIGHT:
+            while len(child.pending) < most:
                 batch = self._next()
                 if batch is None:
                     return
@@ -214,7 +217,7 @@ class _Readers:
             self.waiting -= 1
             kind = _LINK if mode == "l" else _FILE
             for path in paths:
-                self.tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, problem="unread"))
+                self.tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, problem="unread")
                 self.tree.problems.append(Problem("unreadable", path, reason))
         if not self.children:
             self._start()
@@ -223,14 +226,14 @@ class _Readers:
         """Take the answers to one batch; nearly all are plain files that were read, which are taken here and now."""
         kind = _LINK if mode == "l" else _FILE
         tree = self.tree
-        append = tree.files.append
+        files = tree.files
         read = 0
         for path, answer in zip(paths, answers, strict=True):
             status, _, _, links, size, mtime, digest = answer
             if status or mode == "b":
                 self.take(path, kind, mode, answer)
                 continue
-            append(_make(FileEntry, (path, kind, size, digest, mtime, links, b"", "", "")))
+            files[path] = _make(FileEntry, (path, kind, size, digest, mtime, links, b"", "", ""))
             tree.bytes += size
             read += 1
         tree.read += read
@@ -242,25 +245,25 @@ class _Readers:
             tree.read += 1
             if mode == "b":
                 header = digest[: hasher.HEADER_SIZE] if size >= hasher.HEADER_SIZE else digest[: max(size, 0)]
-                tree.files.append(FileEntry(path, kind, size, b"", mtime, links, header))
+                tree.files[path] = FileEntry(path, kind, size, b"", mtime, links, header)
                 tree.bytes += len(header)
             else:
-                tree.files.append(FileEntry(path, kind, size, digest, mtime, links))
+                tree.files[path] = FileEntry(path, kind, size, digest, mtime, links)
                 tree.bytes += size
         elif status == hasher.BIG:
             self.large.append((size, path))
             self.large.sort()
         elif status == hasher.CHANGED:
-            tree.files.append(FileEntry(path, kind, size, b"", mtime, links, problem="changed"))
+            tree.files[path] = FileEntry(path, kind, size, b"", mtime, links, problem="changed")
             tree.problems.append(Problem("changed-while-looking", path, "it changed while it was read"))
         elif status == hasher.IRREGULAR:
-            tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, problem="changed"))
+            tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, problem="changed")
             tree.problems.append(Problem("changed-while-looking", path, "it was a regular file and is no longer"))
         else:
             name = _ERRNO.get(code, str(code))
             gone = code in {errno.ENOENT, errno.ENOTDIR}
             swapped = code == errno.ELOOP
-            tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, problem=name))
+            tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, problem=name)
             word = "vanished" if gone else "changed-while-looking" if swapped else "unreadable"
             reason = "it vanished while being looked at" if gone else os.strerror(code)
             tree.problems.append(Problem(word, path, reason))
@@ -270,6 +273,16 @@ class _Readers:
         if self.selector is not None:
             self._feed()
             self._collect(0)
+
+    def wait(self) -> bool:
+        """Wait until more files are read; whether any were still to be read by a child."""
+        if self.selector is None or not self.waiting:
+            return False
+        self._collect(self._patience())
+        return True
+
+    def _patience(self) -> float:
+        return min(_PATIENCE, self.stall / 4, 0.02 if any(child.outgoing for child in self.children) else 60.0)
 
     def finish(self) -> None:
         if self.selector is None:
@@ -284,7 +297,7 @@ class _Readers:
         while self.queue or self.large or self.waiting:
             self._feed()
             if self.waiting:
-                self._collect(min(_PATIENCE, self.stall / 4, 0.02 if any(child.outgoing for child in self.children) else 60.0))
+                self._collect(self._patience())
 
     def close(self) -> None:
         if self.selector is not None:
@@ -373,12 +386,24 @@ def _kind_of(mode: int) -> FileKind:
     return FileKind.SOCKET if stat.S_ISSOCK(mode) else FileKind.DEVICE
 
 
+def _changed(base: str, times: list[tuple[str, int]]) -> Iterator[Problem]:
+    """The folders whose modification time is no longer the one given: something came or went there."""
+    for relative, before in times:
+        try:
+            after = os.stat(base + relative).st_mtime_ns
+        except OSError:
+            after = -1
+        if after != before:
+            yield Problem("changed-while-looking", relative or ".", "files came or went here during the walk")
+
+
 def walk(
     folder: str,
     starts: Iterable[str],
     *,
     workers: int,
     clock: Callable[[], float],
+    tree: Tree | None = None,
     tick: Callable[[int, int], None] = _never_tick,
     meanwhile: Iterable[object] = (),
     resolve: Callable[[str], str] | None = None,
@@ -386,14 +411,15 @@ def walk(
 ) -> Tree:
     """Find and hash every file below *starts* (paths relative to *folder*, "" for all of it), without following links.
 
-    *meanwhile* is other work in small steps, done between batches and while the children still read. *tick* is told (files read,
-    files found) as answers come in. *clock* counts seconds; a child that gives no sign of life for *stall* of them is given up.
+    *tree* is what to add to, for those who want to see it grow. *meanwhile* is other work in small steps, done between batches and
+    while the children still read; a step that yields False has to wait for more files. *tick* is told (files read, files found) as
+    answers come in. *clock* counts seconds; a child that gives no sign of life for *stall* of them is given up.
     *resolve* says where a symbolic link leads below another root; such a link is read in place.
 
     Folders that change while they are walked are told as problems. Raises ObservationError where no child can be started, or
     *folder* itself can not be read.
     """
-    tree = Tree()
+    tree = Tree() if tree is None else tree
     other = iter(meanwhile)
     readers = _Readers(folder, tree, workers, clock, tick, stall)
     base = folder.rstrip("/") + "/"
@@ -427,7 +453,7 @@ def walk(
                 mode = "f"
                 if not entry.is_file(follow_symlinks=False):
                     if resolve is not None and entry.is_symlink():
-                        tree.files.append(_read_resolved(path, entry.path, resolve(path), tree, readers.buffer))
+                        tree.files[path] = _read_resolved(path, entry.path, resolve(path), tree, readers.buffer)
                         continue
                     classified = _classify(base + path, tree, path)
                     if classified is None:
@@ -437,7 +463,7 @@ def walk(
                         links[path] = target
                         mode = "l"
                     elif kind is not _FILE:
-                        tree.files.append(FileEntry(path, kind, 0, b"", 0, 0, target=target))
+                        tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, target=target)
                         continue
                 if cached and name.endswith(".pyc"):
                     mode = "b"
@@ -450,20 +476,20 @@ def walk(
         for mode, batch in batches.items():
             if batch:
                 readers.put(mode, batch)
-        for _ in other:
+        tree.problems.extend(_changed(base, times))
+        for progress in other:
             readers.pump()
+            if progress is False and not readers.wait():
+                break
         readers.finish()
-        for relative, before in times:
-            try:
-                after = os.stat(base + relative).st_mtime_ns
-            except OSError:
-                after = -1
-            if after != before:
-                tree.problems.append(Problem("changed-while-looking", relative or ".", "files came or went here during the walk"))
+        # An installer at work also touches the folder that holds all packages, so that one is asked again at the end.
+        last = [(relative, before) for relative, before in times if relative.endswith("-packages") or not relative]
+        tree.problems.extend(_changed(base, last))
     finally:
         readers.close()
-    if links:
-        tree.files = [entry._replace(target=links[entry.path]) if entry.path in links else entry for entry in tree.files]
+    for path, target in links.items():
+        if path in tree.files:
+            tree.files[path] = tree.files[path]._replace(target=target)
     return tree
 
 
