@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -118,6 +119,16 @@ def test_code_without_a_checksum_is_undecided(root: Path) -> None:
     assert comparison.verdict is Verdict.UNDECIDED
     (open_,) = (item for item in comparison.unchecked if item.in_scope)
     assert (open_.code, open_.what) == ("no-checksum", "idna.py")
+
+
+def test_a_list_that_can_not_be_read_is_undecided(root: Path) -> None:
+    """Nobody knows then who owns what; so nothing is clean."""
+    listed = root / "var/lib/dpkg/info/python3-six.list"
+    listed.unlink()
+    os.mkfifo(listed)
+    comparison = _compare(root)
+    assert comparison.verdict is not Verdict.CLEAN
+    assert [item.what for item in comparison.unchecked if item.in_scope] == ["/var/lib/dpkg/info"]
 
 
 def test_metadata_that_debian_ships_twice_and_a_newer_release_of_pips(root: Path) -> None:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from sanctity.model.environment import FileEntry
     from sanctity.observe.view import View
 
-__all__ = ["DIST_PACKAGES", "dist_packages", "observe_system", "read_manifest"]
+__all__ = ["DIST_PACKAGES", "DPKG_LISTS", "dist_packages", "observe_system", "read_manifest"]
 
 #: Where Debian's own Python packages lie, relative to ``/usr``.
 DIST_PACKAGES: Final = "lib/python3/dist-packages"
 
-_INFO: Final = "/var/lib/dpkg/info"
+#: The folder of those lists.
+DPKG_LISTS: Final = "/var/lib/dpkg/info"
 _LARGEST: Final = 1 << 28
 _SUM: Final = re.compile(rb"^([0-9a-f]{32})  (.+)$", re.MULTILINE)
 
@@ -40,19 +41,19 @@ def read_manifest(view: View, prefix: str, folders: Iterable[str]) -> dict[str, 
     base = prefix.strip("/")
     inside = [f"{base}/{folder}/".lstrip("/").encode() for folder in folders]
     start = len(base) + 1 if base else 0
-    names = view.listing(_INFO)
+    names = view.listing(DPKG_LISTS)
     found: dict[str, tuple[str, bytes]] = {}
     for name in names:
         if not name.endswith(".list"):
             continue
-        data = view.read(f"{_INFO}/{name}", _LARGEST)
+        data = view.read(f"{DPKG_LISTS}/{name}", _LARGEST)
         if not any(b"\n/" + folder in data for folder in inside):
             continue
         package = name.removesuffix(".list").partition(":")[0]
         found.update((path[start:], (package, b"")) for path in _paths(data, inside))
         sums = f"{name.removesuffix('.list')}.md5sums"
         if sums in names:
-            for digest, raw in _SUM.findall(view.read(f"{_INFO}/{sums}", _LARGEST)):
+            for digest, raw in _SUM.findall(view.read(f"{DPKG_LISTS}/{sums}", _LARGEST)):
                 if raw.startswith(tuple(inside)):
                     path = raw.decode("utf-8", "surrogateescape")[start:]
                     found[path] = (package, bytes.fromhex(digest.decode()))

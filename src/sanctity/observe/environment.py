@@ -36,7 +36,7 @@ from sanctity.model.environment import (
     Script,
 )
 from sanctity.observe.distributions import metadata_homes, observe_distribution
-from sanctity.observe.dpkg import dist_packages, observe_system, read_manifest
+from sanctity.observe.dpkg import DPKG_LISTS, dist_packages, observe_system, read_manifest
 from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
 from sanctity.observe.startup import observe_hooks
 from sanctity.observe.view import View, is_blind
@@ -105,7 +105,12 @@ def observe_environment(
     looked_at_from = LookedAtFrom.ITSELF if itself else LookedAtFrom.OUTSIDE
     homes = [(site, entry) for site in layout.site for entry in metadata_homes(view, f"{prefix}/{site}")]
     debian = layout.site == dist_packages(view, prefix, layout.version)
-    manifest = read_manifest(view, prefix, layout.site) if debian else {}
+    manifest: Mapping[str, tuple[str, bytes]] = {}
+    if debian:
+        try:
+            manifest = read_manifest(view, prefix, layout.site)
+        except OSError as error:
+            problems.append(Problem("unreadable", DPKG_LISTS, f"the lists of what dpkg installed: {error.strerror or error}"))
 
     def look(site: str, entry: str) -> Distribution:
         keeper = manifest.get(f"{site}/{entry}", ("", b""))[0]
