@@ -123,7 +123,7 @@ BUILDERS: dict[str, tuple[Callable[[Workshop, Path], Built], Planter]] = {
     ),
     "pip from outside": (lambda shop, path: pip_venv(shop, path, inside=False, compiled=False), tampering.missing_script),
     "virtualenv": (virtualenv_pip, tampering.edit_module),
-    "virtualenv 20.13": (lambda shop, path: virtualenv_pip(shop, path, release="20.13"), tampering.edit_module),
+    "virtualenv 20.13": (lambda shop, path: virtualenv_pip(shop, path, release="20.13"), tampering.changed_script_file),
     "virtualenv 20.29": (lambda shop, path: virtualenv_pip(shop, path, release="20.29"), tampering.pth_path),
     "tox": (tox_env, tampering.edit_module),
     "poetry": (poetry_project, tampering.edit_module),
