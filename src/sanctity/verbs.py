@@ -54,7 +54,7 @@ class Outcome:
     """A comparison, what would repair it, and what a reader should be told beside it."""
 
     comparison: Comparison
-    plan: RepairPlan | None = None
+    plan: RepairPlan
     notices: tuple[str, ...] = ()
 
 
@@ -170,6 +170,7 @@ def _judge(
     extras: tuple[str, ...],
 ) -> Outcome:
     from sanctity.compare.comparison import compare_with_lock, compare_with_records
+    from sanctity.model.lock import RootKind
     from sanctity.observe.places import read_project_name
     from sanctity.plan.repair import plan_repair, with_hints
 
@@ -197,6 +198,9 @@ def _judge(
         folder=os.path.relpath(folder, world.cwd),
         env=_from(folder, place.prefix),
         lock=os.path.basename(lock.path) if lock else "",
+        default_groups=frozenset(root.name for root in lock.roots if root.kind is RootKind.GROUP and root.default)
+        if lock
+        else frozenset(),
     )
     comparison = replace(with_hints(comparison, plan), prefix=place.shown, seconds=world.clock() - started)
     told = tuple(

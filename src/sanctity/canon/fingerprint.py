@@ -34,6 +34,11 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def _relative(path: str, base: str) -> str:
+    """*path* without the place where the base interpreter happens to be: a ``._pth`` may lie beside that one."""
+    return f"${{base}}/{path[len(base) + 1 :]}" if base and path.startswith(f"{base}/") else path
+
+
 def fingerprint(
     environment: Environment, *, seeds: AbstractSet[str], unclaimed: tuple[tuple[str, bytes], ...]
 ) -> Fingerprint | None:
@@ -66,7 +71,7 @@ def fingerprint(
     if not interpreter.version:
         return None
     startup = [
-        [str(hook.kind), _text(hook.path), f"sha256:{hook.digest.hex()}"]
+        [str(hook.kind), _text(_relative(hook.path, interpreter.base)), f"sha256:{hook.digest.hex()}"]
         for hook in environment.hooks
         if hook.path not in seed_paths
     ]

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import time
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -18,6 +19,7 @@ from sanctity.model.drift import Depth, Severity, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sanctity.plan.repair import RepairPlan
     from sanctity.report.text import Paint
     from sanctity.verbs import Outcome, Target, World
 
@@ -25,6 +27,8 @@ __all__ = ["main"]
 
 _EXIT: Final = {Verdict.CLEAN: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
 _PROGRESS_AFTER: Final = 1.0
+#: How often `repair --apply` acts and looks again before it gives up.
+_MOST_ROUNDS: Final = 3
 #: What a shell reports of a program that SIGINT ended.
 _INTERRUPTED: Final = 130
 
@@ -147,7 +151,7 @@ def _report(outcome: Outcome, verb: str, *, format_: str, output: str, strict: b
         comparison = replace(comparison, drifts=drifts)
     if require_reference and comparison.reference.kind is ReferenceKind.NONE:
         missing = Unchecked(
-            code="no-reference", what="the environment", reason="there is no lock and no seal to compare it with", in_scope=True
+            code="no-reference", what="the environment", reason="there is no lock to compare it with", in_scope=True
         )
         comparison = replace(comparison, unchecked=(*comparison.unchecked, missing))
     if format_ == "json":
@@ -179,7 +183,7 @@ def _next_step(outcome: Outcome) -> str:
     if comparison.verdict is Verdict.DRIFTED:
         return "next: `sanctity repair` prints every command in order; `sanctity explain CODE` says what a code means\n"
     if comparison.verdict is Verdict.UNDECIDED:
-        return "next: make what is named above readable, or stop what is writing there, and look again\n"
+        return "next: `sanctity explain CODE` says what each code above means, and what would decide it\n"
     return ""
 
 
@@ -355,18 +359,32 @@ def repair(*, reference: str, env: str, python: str, root: str, workers: int, ap
     target = _target(".", env, python, root)
     if apply_ and root:
         _fail(UsageError("usage", "an image is not repaired in place", where="--root", hint="build it again"), "repair", "text")
-    outcome = _run("repair", "text", lambda world: verbs.verify(target, world, reference=reference, workers=workers))
-    assert outcome.plan is not None
+
+    def look() -> Outcome:
+        found: Outcome = _run("repair", "text", lambda world: verbs.verify(target, world, reference=reference, workers=workers))
+        return found
+
+    outcome = look()
     _write(repair_text(outcome.plan, outcome.comparison, _paint(sys.stdout)), "")
     verdict = outcome.comparison.verdict
     if not apply_ or verdict is not Verdict.DRIFTED:
         raise SystemExit(_EXIT[verdict])
-    from sanctity.apply.repair import apply_repair
-
-    _run("repair", "text", lambda world: apply_repair(outcome.plan, cwd=world.cwd, environ=world.environ))
-    outcome = _run("repair", "text", lambda world: verbs.verify(target, world, reference=reference, workers=workers))
+    for _ in range(_MOST_ROUNDS):
+        plan = outcome.plan
+        _run("repair", "text", partial(_apply, plan))
+        outcome = look()
+        if outcome.comparison.verdict is not Verdict.DRIFTED or not outcome.plan.steps or outcome.plan.steps == plan.steps:
+            break
+        # What was hidden before, such as the files that an older copy of a distribution left behind.
+        _write(repair_text(outcome.plan, outcome.comparison, _paint(sys.stdout)), "")
     _write(comparison_text(outcome.comparison, "repair", _paint(sys.stdout)), "")
     raise SystemExit(_EXIT[outcome.comparison.verdict])
+
+
+def _apply(plan: RepairPlan, world: World) -> int:
+    from sanctity.apply.repair import apply_repair
+
+    return apply_repair(plan, cwd=world.cwd, environ=world.environ)
 
 
 @cli.command()

@@ -62,6 +62,7 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
     drifts: list[Drift] = []
     regenerated = frozenset(environment.regenerated)
     others = {(path, algorithm): digest for path, algorithm, digest in environment.other_digests}
+    blind = tuple(f"{problem.path}/" for problem in environment.problems if problem.code == "unreadable")
     for item in environment.distributions:
         is_seed = item.key in seeds
         for fault in item.faults:
@@ -87,6 +88,8 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
             if is_cached(path) and path.endswith((".pyc", ".pyo")):
                 continue  # judged by its header, see compare.bytecode
             if entry is None:
+                if any(path.startswith(folder) for folder in blind):
+                    continue  # nobody could look there: told by compare_problems
                 if not _may_be_absent(environment, item, row, is_seed=is_seed):
                     drifts.append(
                         _drift(Code.FILE_MISSING, item, ownership.shown(path), is_seed=is_seed, expected=_name(row.digest))

@@ -34,7 +34,7 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
 
     A claimed hook whose bytes differ from its RECORD is told as `file-altered`, with the other files.
     """
-    claimed: list[str] = []
+    claimed: list[tuple[str, str, str]] = []
     for hook in environment.hooks:
         shown = ownership.shown(hook.path)
         owner = ownership.owners.get(hook.path)
@@ -48,23 +48,27 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
                     message=f"runs at every start of Python; {owner.name} claims it, which no lock names, and not by this hash",
                 )
             elif owner.key not in seeds and not (editable and hook.kind is HookKind.PTH_PATH):
-                claimed.append(f"{owner.name} {shown}")
+                claimed.append((owner.name, owner.version, shown))
             continue
         if hook.kind in _CLAIMABLE and hook.path in ownership.kept:
-            claimed.append(f"{ownership.kept[hook.path]} {shown}")
+            claimed.append((ownership.kept[hook.path], "", shown))
             continue
         if hook.kind in _CLAIMABLE and hook.digest.hex() in KNOWN_HOOKS:
             continue
         actual = f"sha256:{hook.digest.hex()}" if hook.digest else ""
         yield Drift(code=_CODES[hook.kind], path=shown, actual=actual, message=_words(hook.kind, hook.effect))
     if claimed:
+        others = ", ".join(f"{name} {shown}" for name, _, shown in claimed[1:])
+        more = f"; so are {others}" if others else ""
         yield Drift(
             code=Code.PTH_HOOK,
             severity=Severity.NOTE,
             gating=False,
-            path=", ".join(claimed),
+            distribution=claimed[0][0],
+            version=claimed[0][1],
+            path=claimed[0][2],
             count=len(claimed),
-            message="runs at every start of Python; an installed distribution claims it",
+            message=f"runs at every start of Python; claimed, and as its RECORD states{more}",
         )
 
 

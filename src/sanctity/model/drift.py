@@ -105,9 +105,9 @@ class Drift:
 class Unchecked:
     """Something that was not compared. *in_scope* makes the verdict undecided; else it is only told.
 
-    *code* is one of ``editable-source``, ``built-here``, ``unreadable``, ``vanished``, ``changed-while-looking``,
+    *code* is one of ``editable-source``, ``built-here``, ``bytecode``, ``unreadable``, ``vanished``, ``changed-while-looking``,
     ``marker-unknown``, ``membership-unknown``, ``interpreter-unknown``, ``project-not-installed``, ``no-checksum``,
-    ``seed``, ``other``.
+    ``no-reference``.
     """
 
     code: str

@@ -24,7 +24,7 @@ def page(code: str) -> str:
     """
     known = pages()
     if code not in known:
-        near = difflib.get_close_matches(code, known, n=3)
+        near = difflib.get_close_matches(code, known, n=3, cutoff=0.7)
         hint = f"did you mean {', '.join(near)}?" if near else "`sanctity explain` lists the codes"
         raise UsageError("unknown-code", "there is no such code", where=code, hint=hint)
     return resources.files(__name__).joinpath(f"{code}.md").read_text("utf-8")

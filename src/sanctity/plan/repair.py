@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from sanctity.model.drift import Code, Comparison, Drift
+from sanctity.model.drift import Code, Comparison, Drift, Selection
 from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from sanctity.model.environment import Distribution, Environment
 
-__all__ = ["RepairPlan", "Step", "Tool", "choose_tool", "plan_repair", "with_hints"]
+__all__ = ["RepairPlan", "Step", "StepKind", "Tool", "choose_tool", "plan_repair", "with_hints"]
 
 
 class Tool(StrEnum):
@@ -34,12 +34,21 @@ class Tool(StrEnum):
     POETRY = "poetry"
 
 
+class StepKind(StrEnum):
+    """What a step is for, so that a drift can be given the steps that undo it."""
+
+    REMOVE = "remove what no RECORD claims"
+    EDIT = "edit pyvenv.cfg"
+    INSTALL = "install from the lock"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One command, and the reason for it. *command* is an argument list; nothing of it is for a shell to expand."""
 
     command: tuple[str, ...]
     reason: str
+    kind: StepKind = StepKind.INSTALL
 
     def __str__(self) -> str:
         return shlex.join(self.command)
@@ -60,7 +69,6 @@ _REINSTALL: Final = frozenset(
         Code.FILE_ALTERED,
         Code.FILE_MISSING,
         Code.DATA_ALTERED,
-        Code.FILE_CLOBBERED,
         Code.RECORD_INVALID,
         Code.RECORD_MISSING,
         Code.PATH_INVALID,
@@ -101,6 +109,13 @@ class _Context:
     selection: tuple[str, ...]
 
     @property
+    def meant(self) -> tuple[str, ...]:
+        """What comes before a project tool's command where the environment is not the one it would choose by itself."""
+        if self.env == ".venv":
+            return ()
+        return ("env", f"{'UV_PROJECT_ENVIRONMENT' if self.tool is Tool.UV_PROJECT else 'VIRTUAL_ENV'}={self.env}")
+
+    @property
     def python(self) -> str:
         return f"{self.env}/bin/python"
 
@@ -115,7 +130,7 @@ class _Context:
         match self.tool:
             case Tool.UV_PROJECT:
                 again = [word for name in reinstall for word in ("--reinstall-package", name)]
-                return ("uv", "sync", *self.selection, *again)
+                return (*self.meant, "uv", "sync", *self.selection, *again)
             case Tool.UV_PIP:
                 again = [word for name in reinstall for word in ("--reinstall-package", name)]
                 hashes = ("--require-hashes",) if self.lock.endswith(".txt") else ()
@@ -125,35 +140,45 @@ class _Context:
             case Tool.PIP:
                 return self.pip("install", "--no-deps", "--require-hashes", "-r", self.lock)
             case Tool.POETRY:
-                return ("poetry", "sync", *self.selection)
+                return (*self.meant, "poetry", "sync", *self.selection)
             case _:
                 assert_never(self.tool)
 
 
-def _selection_words(comparison: Comparison, tool: Tool) -> tuple[str, ...]:
-    """The options that ask a project tool for the groups and extras that were found selected."""
-    selection = comparison.reference.selection
+def _selection_words(selection: Selection, tool: Tool, defaults: frozenset[str]) -> tuple[str, ...]:
+    """The options that ask a project tool for the groups and extras that were found selected; *defaults* need none."""
     words: list[str] = []
     for extra in selection.extras:
         words += ["--extra" if tool is Tool.UV_PROJECT else "--extras", extra]
+    groups = [group for group in selection.groups if group != "main"]
+    if set(groups) == defaults:
+        return tuple(words)
     if tool is Tool.UV_PROJECT:
-        for group in selection.groups:
-            if group != "dev":
-                words += ["--group", group]
-        if "dev" not in selection.groups:
-            words.append("--no-dev")
+        words.append("--no-default-groups")
+        for group in groups:
+            words += ["--group", group]
     elif tool is Tool.POETRY:
-        named = [group for group in selection.groups if group != "main"]
-        words += ["--with", ",".join(named)] if named else ["--only", "main"]
+        words += ["--with", ",".join(groups)] if groups else ["--only", "main"]
+        missing = sorted(defaults - set(groups))
+        words += ["--without", ",".join(missing)] if groups and missing else []
     return tuple(words)
 
 
 def plan_repair(
-    comparison: Comparison, environment: Environment, *, generator: str, folder: str, env: str, lock: str
+    comparison: Comparison,
+    environment: Environment,
+    *,
+    generator: str,
+    folder: str,
+    env: str,
+    lock: str,
+    default_groups: frozenset[str] = frozenset(),
 ) -> RepairPlan:
     """The plan that undoes every gating drift of *comparison*.
 
-    *env* and *lock* are paths as seen from *folder*, where the commands are to be run; *generator* is what the lock says wrote it.
+    *env* and *lock* are paths as seen from *folder*, where the commands are to be run; *generator* is what the lock says wrote it;
+    *default_groups* are those that the project's tool installs unasked. After its steps another look may find more: what an
+    older copy of a distribution left behind, say.
     """
     tool = choose_tool(environment, format=comparison.reference.format, generator=generator)
     context = _Context(
@@ -161,44 +186,74 @@ def plan_repair(
         env=env,
         lock=lock,
         has_pip=any(item.key == "pip" for item in environment.distributions),
-        selection=_selection_words(comparison, tool),
+        selection=_selection_words(comparison.reference.selection, tool, default_groups),
     )
     gating = [drift for drift in comparison.by_weight() if drift.gating]
+    left = [(drift, reason) for drift in gating if (reason := _beyond(drift, context))]
+    undone = [drift for drift in gating if not _beyond(drift, context)]
     steps: list[Step] = []
-    left: list[tuple[Drift, str]] = []
-    removals = sorted({drift.path for drift in gating if drift.code in _REMOVE and drift.path})
-    if removals:
-        files = environment.files
+    removed = [drift for drift in undone if drift.code in _REMOVE and drift.path]
+    if removed:
+        paths = sorted({_on_disk(environment, env, drift.path) for drift in removed})
         steps.append(
             Step(
-                command=("rm", "-r", *(_on_disk(environment, env, path, files) for path in removals)),
-                reason="no installer knows of these",
+                command=("rm", "-r", *paths), reason="no RECORD claims these, so no installer takes them out", kind=StepKind.REMOVE
             )
         )
-    for drift in gating:
-        if drift.code is Code.SYSTEM_SITE:
-            edit = "s/^include-system-site-packages.*/include-system-site-packages = false/"
-            steps.append(Step(command=("sed", "-i", edit, f"{env}/pyvenv.cfg"), reason="see the environment's own packages only"))
+    if any(drift.code is Code.SYSTEM_SITE for drift in undone):
+        edit = "s/^include-system-site-packages.*/include-system-site-packages = false/"
+        reason = "see the environment's own packages only"
+        steps.append(Step(command=("sed", "-i", edit, f"{env}/pyvenv.cfg"), reason=reason, kind=StepKind.EDIT))
     packages = {file.package for file in environment.system}
-    altered = sorted({drift.distribution for drift in gating if drift.code in _REINSTALL and drift.distribution in packages})
+    altered = sorted({drift.distribution for drift in undone if drift.code in _REINSTALL and drift.distribution in packages})
     if altered:
         steps.append(Step(command=("apt-get", "install", "--reinstall", *altered), reason="the system's own packages again"))
-    if any(drift.code in {Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH} for drift in gating):
-        steps.extend(_remake(context, environment, comparison))
+    interpreter = [drift for drift in undone if drift.code in {Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}]
+    if interpreter:
+        steps.extend(_remake(context, environment, comparison, interpreter))
     else:
-        steps.extend(_reinstall(context, environment, [drift for drift in gating if drift.distribution not in packages]))
-    handled = _REINSTALL | _SYNC | _REMOVE | {Code.SYSTEM_SITE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
-    left.extend(
-        (drift, "no command undoes this; `sanctity explain` says what to do") for drift in gating if drift.code not in handled
-    )
+        robbed = frozenset(key for drift in removed for key in _claimants(environment, drift))
+        steps.extend(
+            _reinstall(context, environment, [drift for drift in undone if drift.distribution not in packages], robbed, removed)
+        )
     return RepairPlan(tool=tool, folder=folder, steps=tuple(steps), left=tuple(left))
 
 
-def _on_disk(environment: Environment, env: str, path: str, files: Container[str]) -> str:
+def _beyond(drift: Drift, context: _Context) -> str:
+    """Why no command undoes *drift*, or an empty text."""
+    if drift.code is Code.FILE_CLOBBERED:
+        return "two installed distributions own this path, so one of them always loses: lock only one of them"
+    if drift.code is Code.PATH_INVALID and not drift.distribution:
+        return "its name is not UTF-8, so no command can be printed: remove it by hand"
+    if drift.code is Code.INTERPRETER_MISMATCH and context.tool not in {Tool.UV_PROJECT, Tool.UV_PIP}:
+        return f"make the environment anew with a Python that the lock allows ({drift.expected})"
+    handled = _REINSTALL | _SYNC | _REMOVE | {Code.SYSTEM_SITE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
+    return "" if drift.code in handled else "no command undoes this; `sanctity explain` says what to do"
+
+
+def _claimants(environment: Environment, drift: Drift) -> Iterator[str]:
+    """The distributions whose file an unclaimed one may have been, before somebody took its row out of their RECORD.
+
+    To remove the file alone would leave them without it, and their RECORD without a word about that; so they are installed again.
+    """
+    if drift.distribution:
+        yield _key(drift.distribution)
+    first, _, rest = drift.path.partition("/")
+    stem = first if rest else first.partition(".")[0]
+    for item in environment.distributions:
+        name = item.key.replace("-", "_")
+        named = name == stem.lower() or (len(name) > 2 and drift.code is Code.PTH_HOOK and name in stem.lower())
+        # pip lists the bytecode it compiled, in rows of their own.
+        bytecode = f"{item.home.rpartition('/')[0]}/__pycache__/{stem}."
+        if named or (not rest and any(row.path.startswith(bytecode) for row in item.record or ())):
+            yield item.key
+
+
+def _on_disk(environment: Environment, env: str, path: str) -> str:
     """Where a path of a report lies, as seen from where the commands run."""
     site = environment.layout.site[0]
     for candidate in (*(f"{folder}/{path}" for folder in environment.layout.site), path):
-        if candidate in files:
+        if candidate in environment.files:
             return f"{env}/{candidate}"
     return f"{env}/{site}/{path}" if not path.startswith("/") else path
 
@@ -207,18 +262,22 @@ def _key(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _reinstall(context: _Context, environment: Environment, gating: list[Drift]) -> list[Step]:
+def _reinstall(
+    context: _Context, environment: Environment, gating: list[Drift], robbed: frozenset[str], removed: list[Drift]
+) -> list[Step]:
     steps: list[Step] = []
-    damaged = sorted({_key(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.distribution})
+    damaged = sorted({_key(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.distribution} | robbed)
     shared = sorted({_key(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.shared})
     extra = sorted({_key(drift.distribution) for drift in gating if drift.code is Code.DISTRIBUTION_EXTRA})
+    doubled = {_key(drift.distribution) for drift in gating if drift.code is Code.DISTRIBUTION_DUPLICATE}
     out_of_step = any(drift.code in _SYNC for drift in gating)
     if not damaged and not out_of_step:
         return steps
+    unsound = {"record-missing", "record-invalid", "path-invalid"}
     unowned = [
         item.home
         for item in environment.distributions
-        if item.key in damaged and any(fault.code in {"record-missing", "record-invalid", "path-invalid"} for fault in item.faults)
+        if item.key in doubled or (item.key in damaged and any(fault.code in unsound for fault in item.faults))
     ]
     by_uv = context.tool in {Tool.UV_PROJECT, Tool.UV_PIP}
     if shared and by_uv:
@@ -228,7 +287,9 @@ def _reinstall(context: _Context, environment: Environment, gating: list[Drift])
     if unowned:
         reason = "without a sound RECORD no tool can take these out"
         steps.append(Step(command=("rm", "-r", *(f"{context.env}/{home}" for home in unowned)), reason=reason))
-    strange = sorted(_unclaimed_metadata(environment, [item for item in environment.distributions if item.key in damaged], unowned))
+    broken = [item for item in environment.distributions if item.key in damaged]
+    already = {_on_disk(environment, context.env, drift.path) for drift in removed}
+    strange = [path for path in sorted(_unclaimed_metadata(environment, broken, unowned)) if f"{context.env}/{path}" not in already]
     if strange:
         reason = "no RECORD claims these, so an uninstall would leave them"
         steps.append(Step(command=("rm", *(f"{context.env}/{path}" for path in strange)), reason=reason))
@@ -271,14 +332,15 @@ def _unclaimed_metadata(environment: Environment, damaged: list[Distribution], g
         yield from (path for path in environment.files if path.startswith(inside) and path not in claimed)
 
 
-def _remake(context: _Context, environment: Environment, comparison: Comparison) -> list[Step]:
-    """Make the environment anew, since its interpreter is not what it was."""
+def _remake(context: _Context, environment: Environment, comparison: Comparison, drifts: list[Drift]) -> list[Step]:
+    """Make the environment anew, since its interpreter is not what it was, or not what the lock allows."""
     claimed = environment.interpreter.claimed or environment.layout.version
     minor = ".".join(claimed.split(".")[:2])
-    reason = "the environment's interpreter is not what it was made for"
+    wanted = next((drift.expected for drift in drifts if drift.code is Code.INTERPRETER_MISMATCH and drift.expected), claimed)
+    reason = "the environment's interpreter is not what it was made for, or not what the lock allows"
     match context.tool:
         case Tool.UV_PROJECT | Tool.UV_PIP:
-            first = Step(command=("uv", "venv", "--clear", "--python", claimed, context.env), reason=reason)
+            first = Step(command=("uv", "venv", "--clear", "--python", wanted, context.env), reason=reason)
         case Tool.POETRY:
             first = Step(command=("poetry", "env", "remove", "--all"), reason=reason)
         case Tool.PIP | Tool.PIP_TOOLS:
@@ -292,20 +354,17 @@ def _remake(context: _Context, environment: Environment, comparison: Comparison)
 
 
 def with_hints(comparison: Comparison, plan: RepairPlan) -> Comparison:
-    """*comparison* with each gating drift's hint filled by the commands of *plan* that undo it."""
-    removal = next(
-        (str(step) for step in plan.steps if step.command[:2] == ("rm", "-r") and step.reason == "no installer knows of these"), ""
-    )
-    rest = " && ".join(str(step) for step in plan.steps if str(step) != removal and step.command[0] != "sed")
-    edit = next((str(step) for step in plan.steps if step.command[0] == "sed"), "")
+    """*comparison* with each gating drift's hint filled by the commands of *plan* that undo it, or by why there are none."""
+    left = dict(plan.left)
+    words = {kind: " && ".join(str(step) for step in plan.steps if step.kind is kind) for kind in StepKind}
 
     def hint(drift: Drift) -> str:
         if drift.hint or not drift.gating:
             return drift.hint
+        if drift in left:
+            return left[drift]
         if drift.code in _REMOVE:
-            return removal
-        if drift.code is Code.SYSTEM_SITE:
-            return edit
-        return rest
+            return words[StepKind.REMOVE]
+        return words[StepKind.EDIT if drift.code is Code.SYSTEM_SITE else StepKind.INSTALL]
 
     return replace(comparison, drifts=tuple(replace(drift, hint=hint(drift)) for drift in comparison.drifts))

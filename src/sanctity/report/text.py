@@ -67,6 +67,10 @@ def _headline(comparison: Comparison, paint: Paint) -> str:
     if reference.kind is ReferenceKind.NONE:
         if comparison.verdict is Verdict.CLEAN:
             head = f"{paint('good', 'CONSISTENT')}  {env} is consistent with its own RECORDs (not proof)"
+        elif all(item.code == "no-reference" for item in comparison.unchecked if item.in_scope) and not any(
+            drift.gating for drift in comparison.drifts
+        ):
+            head = f"{paint(style, word)}  {env} is consistent with its own RECORDs, but there is no lock to prove it by"
         else:
             other = {
                 Verdict.DRIFTED: "contradicts its own RECORDs",
