@@ -10,7 +10,7 @@ import posixpath
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 
@@ -39,6 +39,9 @@ _LARGEST_METADATA: Final = 16 << 20
 #: No byte of a deflated file becomes more than 1,032, so what unpacks to more overlaps itself, or is no wheel but a bomb.
 _MOST_UNPACKED: Final = 1032
 _FIRST_LINE: Final = 1 << 14
+#: The end of a zip file's directory, with the longest comment.
+_LONGEST_END: Final = 22 + 0xFFFF
+_MORE_THAN_STATED: Final = 0xFFFF
 
 
 def _bad(path: str, message: str) -> DocumentError:
@@ -73,6 +76,8 @@ def wheel_rows(path: str) -> list[tuple[str, str]]:
     with open(path, "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
+                if _stated_members(file) not in {len(archive.infolist()), _MORE_THAN_STATED}:
+                    raise _bad(path, "its directory does not hold as many members as it says")
                 return list(_rows(archive, path, os.fstat(file.fileno()).st_size))
         except (
             zipfile.BadZipFile,
@@ -92,6 +97,16 @@ def wheel_rows(path: str) -> list[tuple[str, str]]:
             if error.errno not in {None, errno.EINVAL}:
                 raise
             raise _bad(path, f"it can not be unpacked: {error}") from error
+
+
+def _stated_members(file: IO[bytes]) -> int:
+    """How many members the end of the zip *file* states: zipfile does not look, and a long comment may swallow the next entries.
+
+    Source: PKWARE's APPNOTE, 4.3.16. More than 65,534 members are stated elsewhere.
+    """
+    file.seek(-min(os.fstat(file.fileno()).st_size, _LONGEST_END), os.SEEK_END)
+    end = file.read()
+    return int(struct.unpack_from("<H", end, end.rindex(b"PK\5\6") + 10)[0])
 
 
 def _rows(archive: zipfile.ZipFile, path: str, size: int) -> Iterator[tuple[str, str]]:
