@@ -44,7 +44,7 @@ def test_no_environment_is_an_error_that_lists_what_was_tried(empty: Path, capsy
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("verify", "nothing.lock", "--env", "."), "lock-unknown-format"),
+        (("verify", "nothing.lock", "--env", sys.prefix), "lock-unknown-format"),
         (("verify", "uv.lock", "--env", "nowhere"), "no-environment"),
         (("verify", "--env", ".", "--python", "x"), "usage"),
         (("verify", "--python", "nowhere/python"), "no-interpreter"),

@@ -275,8 +275,8 @@ class _Readers:
             self._collect(0)
 
     def wait(self) -> bool:
-        """Wait until more files are read; whether any were still to be read by a child."""
-        if self.selector is None or not self.waiting:
+        """Wait until more files are read; whether any were still to be handed to a child."""
+        if self.selector is None or not (self.queue or self.large):
             return False
         self._collect(self._patience())
         return True
@@ -476,15 +476,13 @@ def walk(
         for mode, batch in batches.items():
             if batch:
                 readers.put(mode, batch)
-        tree.problems.extend(_changed(base, times))
         for progress in other:
             readers.pump()
             if progress is False and not readers.wait():
                 break
+        # The children still read their last batches.
+        tree.problems.extend(_changed(base, times))
         readers.finish()
-        # An installer at work also touches the folder that holds all packages, so that one is asked again at the end.
-        last = [(relative, before) for relative, before in times if relative.endswith("-packages") or not relative]
-        tree.problems.extend(_changed(base, last))
     finally:
         readers.close()
     for path, target in links.items():
