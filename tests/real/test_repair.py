@@ -16,7 +16,10 @@ from real.tampering import (
     NotHereError,
     Planter,
     changed_script,
+    clobbered,
     delete_file,
+    dropped_row,
+    duplicate_metadata,
     edit_data,
     edit_module,
     extra_distribution,
@@ -62,6 +65,8 @@ _PLANTERS: Final[tuple[Planter, ...]] = (
     missing_distribution,
     missing_record,
     stripped_hash,
+    dropped_row,
+    duplicate_metadata,
     other_origin,
     interpreter_script,
 )
@@ -104,8 +109,17 @@ def test_a_repair_undoes_the_drift(planter: Planter, built: Built, workshop: Wor
         with _index_of(built, workshop):
             done = sanctity("repair", "--apply", built.lock, "--env", built.env, cwd=built.project, environ=_environ(workshop))
         report = judge(built)
+        whole = (built.site / "six.py").exists()
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{report.told()}"
     assert report["verdict"] == "clean", report.told()
+    assert whole, "a repair must not leave a distribution without its code"
+
+
+def test_what_no_reinstall_can_undo_is_said(workshop: Workshop, tmp_path: Path) -> None:
+    built, planted = clobbered(workshop, tmp_path / "project", "uv pip")
+    done = sanctity("repair", built.lock, "--env", built.env, cwd=built.project, environ=_environ(workshop))
+    assert done.returncode == 1
+    assert f"# not undone: file-clobbered {planted.distribution}" in done.stdout
 
 
 def test_a_leak_through_hard_links_needs_the_cache_cleaned(workshop: Workshop, tmp_path: Path) -> None:
