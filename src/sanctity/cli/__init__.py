@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
@@ -119,9 +118,11 @@ def _write(text: str, output: str) -> None:
 
 def _tell(text: str) -> None:
     """Write *text* to standard error, as far as anybody reads it."""
-    with contextlib.suppress(OSError):
+    try:
         sys.stderr.write(text)
         sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what is still buffered must not be tried again at exit
 
 
 def _fail(error: SanctityError, verb: str, format_: str) -> NoReturn:

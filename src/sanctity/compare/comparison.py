@@ -91,6 +91,7 @@ def _compare(
         else:
             unchecked.append(each)
     if depth is Depth.VERSION:
+        drifts.extend(compare_claimed(environment, own(environment), seeds))  # no RECORD was read: what is wrong with the metadata
         unchecked.extend(
             Unchecked(code=each.code, what=each.path, reason=each.reason, in_scope=True) for each in environment.problems
         )

@@ -59,7 +59,7 @@ def _is_environment(folder: str) -> bool:
 def _has_site(folder: str) -> bool:
     try:
         names = os.listdir(f"{folder}/lib")
-    except OSError:
+    except (OSError, ValueError):
         return os.path.isdir(f"{folder}/Lib/site-packages")
     if os.path.isdir(f"{folder}/{DIST_PACKAGES}"):
         return True

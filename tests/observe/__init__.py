@@ -1,0 +1,1 @@
+"""Tests of the hands that look at an environment."""
