@@ -1,0 +1,91 @@
+"""A plan names the tool that keeps the environment, and gives every gating drift a remedy or the reason why there is none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factories import a_comparison, a_distribution, a_drift, an_environment
+from sanctity.model.drift import Code, Reference, ReferenceKind, Selection
+from sanctity.model.lock import LockFormat
+from sanctity.plan.repair import StepKind, Tool, choose_tool, plan_repair, with_hints
+
+UV, PIP = a_distribution(installer="uv"), a_distribution(installer="pip")
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "generator", "tool"),
+    [
+        (UV, LockFormat.UV, "", Tool.UV_PROJECT),
+        (PIP, LockFormat.POETRY, "Poetry 2.1", Tool.POETRY),
+        (UV, LockFormat.REQUIREMENTS, "pip-compile", Tool.UV_PIP),
+        (PIP, LockFormat.REQUIREMENTS, "pip-compile", Tool.PIP_TOOLS),
+        (PIP, LockFormat.REQUIREMENTS, "", Tool.PIP),
+        (UV, LockFormat.PYLOCK, "", Tool.UV_PIP),
+        (PIP, None, "", Tool.PIP),
+    ],
+)
+def test_the_tool_is_the_locks_own_or_the_one_that_installed(
+    item: object, kind: LockFormat | None, generator: str, tool: Tool
+) -> None:
+    assert choose_tool(an_environment(item), format=kind, generator=generator) is tool  # type: ignore[arg-type]
+
+
+def _reference(kind: LockFormat, **fields: object) -> Reference:
+    return Reference(kind=ReferenceKind.LOCK, format=kind, path="lock", **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", LockFormat)
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(st.lists(st.sampled_from(Code), min_size=1, max_size=6))
+def test_every_gating_drift_has_a_remedy_or_a_reason(kind: LockFormat, codes: list[Code]) -> None:
+    comparison = a_comparison(*(a_drift(code) for code in codes), reference=_reference(kind))
+    plan = plan_repair(comparison, an_environment(UV), generator="", folder=".", env=".venv", lock="lock.txt")
+    hinted = with_hints(comparison, plan)
+    assert all(drift.hint for drift in hinted.drifts)
+    assert len({str(step) for step in plan.steps}) == len(plan.steps)
+
+
+def test_a_plan_for_another_environment_says_which_one() -> None:
+    comparison = a_comparison(a_drift())
+    plan = plan_repair(comparison, an_environment(UV), generator="", folder=".", env="/elsewhere/env", lock="uv.lock")
+    assert str(plan.steps[-1]).startswith("env UV_PROJECT_ENVIRONMENT=/elsewhere/env uv sync")
+
+
+@pytest.mark.parametrize(
+    ("groups", "defaults", "words"),
+    [
+        (("dev",), {"dev"}, "uv sync --reinstall-package six"),
+        ((), {"dev"}, "uv sync --no-default-groups --reinstall-package six"),
+        (("dev", "docs"), {"dev"}, "uv sync --no-default-groups --group dev --group docs --reinstall-package six"),
+        ((), set(), "uv sync --reinstall-package six"),
+    ],
+)
+def test_a_sync_asks_for_the_groups_that_were_found(groups: tuple[str, ...], defaults: set[str], words: str) -> None:
+    comparison = a_comparison(a_drift(), reference=_reference(LockFormat.UV, selection=Selection(groups=groups)))
+    plan = plan_repair(
+        comparison, an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock", default_groups=frozenset(defaults)
+    )
+    assert [str(step) for step in plan.steps] == [words]
+
+
+def test_shared_files_need_the_cache_cleaned_first() -> None:
+    plan = plan_repair(
+        a_comparison(a_drift(shared=True)), an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock"
+    )
+    assert [str(step) for step in plan.steps] == ["uv cache clean six", "uv sync --reinstall-package six"]
+
+
+def test_a_strange_file_name_is_quoted_for_the_shell() -> None:
+    drift = a_drift(Code.FILE_UNCLAIMED, distribution="", version="", path="a b; rm -rf $HOME.py")
+    plan = plan_repair(a_comparison(drift), an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock")
+    assert plan.steps[0].kind is StepKind.REMOVE
+    assert plan.steps[0].command[-1].endswith("/a b; rm -rf $HOME.py")
+    assert "'" in str(plan.steps[0])
+
+
+def test_a_clean_environment_has_no_steps() -> None:
+    plan = plan_repair(a_comparison(), an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock")
+    assert plan.steps == ()
+    assert plan.left == ()
