@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from real.environments import (
     HERE_PYTHON,
+    SMALL,
     Built,
     installer_env,
     pip_tools,
@@ -274,6 +275,12 @@ def test_one_lock_has_one_digest(name: str, place: str, workshop: Workshop, tmp_
         _agrees(BUILDERS[name](workshop, tmp_path / PLACES[place] / "project", wheels), wheels)
     finally:
         shutil.rmtree(tmp_path)  # 0.5 GB each
+
+
+def test_every_python_and_its_own_pip_agree(python: str, workshop: Workshop, tmp_path: Path) -> None:
+    folder = workshop.wheels(SMALL, python=python)
+    wheels = _from_files(SMALL, folder, list(folder.glob("*.whl")))
+    _agrees(pip_venv(workshop, tmp_path / "project", python=python, options=wheels.offline), wheels)
 
 
 def test_another_byte_is_another_digest(sample: Wheels, workshop: Workshop, tmp_path: Path) -> None:
