@@ -32,7 +32,7 @@ from real.environments import (
     uv_project,
     virtualenv_pip,
 )
-from real.index import loopback_index, make_wheel
+from real.index import loopback_index, make_wheel, with_stubs
 from real.judging import judge, sanctity
 from real.tools import HERE, Workshop
 from sanctity import verbs
@@ -197,17 +197,29 @@ def _pip(*, inside: bool, compiled: bool = True) -> Builder:
     return build
 
 
+def _for_all_platforms(project: Path, wheels: Wheels) -> Path:
+    """An index folder beside *project*, from which a lock for every platform can be made."""
+    return with_stubs(wheels.folder, project.with_name("index"))
+
+
 def _uv_sync(shop: Workshop, project: Path, wheels: Wheels) -> Built:
-    with loopback_index(wheels.folder) as url:
+    with loopback_index(_for_all_platforms(project, wheels)) as url:
         return uv_project(shop, project, packages=wheels.pins, sync=("--no-install-project",), index=url)
 
 
-def _poetry(shop: Workshop, project: Path, wheels: Wheels) -> Built:
-    return poetry_project(shop, project, packages=wheels.pins, wheels=wheels.folder, sync=("--no-root",))
+def _poetry(*, compiled: bool = False) -> Builder:
+    def build(shop: Workshop, project: Path, wheels: Wheels) -> Built:
+        return poetry_project(
+            shop,
+            project,
+            packages=wheels.pins,
+            requires_python="==3.11.*",  # Poetry takes no pin that any Python in the range can not have
+            wheels=_for_all_platforms(project, wheels),
+            sync=("--no-root",),
+            compiled=compiled,
+        )
 
-
-def _poetry_compiled(shop: Workshop, project: Path, wheels: Wheels) -> Built:
-    return poetry_project(shop, project, packages=wheels.pins, wheels=wheels.folder, sync=("--no-root",), compiled=True)
+    return build
 
 
 def _pip_tools(shop: Workshop, project: Path, wheels: Wheels) -> Built:
@@ -237,8 +249,8 @@ BUILDERS: Final[dict[str, Builder]] = {
     "uv --compile-bytecode": _uv("hardlink", compiled=True),
     "uv --relocatable": _uv("copy", relocatable=True),
     "uv sync": _uv_sync,
-    "poetry": _poetry,
-    "poetry --compile": _poetry_compiled,
+    "poetry": _poetry(),
+    "poetry --compile": _poetry(compiled=True),
     "installer": _installer,
 }
 PLACES: Final = {"short": "p", "blank": "a path/with blanks", "long": f"{'long' * 20}/{'path' * 20}"}
