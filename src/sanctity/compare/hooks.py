@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["KNOWN_HOOKS"]
+__all__ = ["KNOWN_HOOKS", "SEED_HOOKS"]
 
 #: SHA-256 in hex, and who wrote it.
 KNOWN_HOOKS: Final = {
@@ -39,4 +39,11 @@ KNOWN_HOOKS: Final = {
     "e3e10c8a19a62a49928c139b8e6824eac92dcdda7639953bcd10921011cbbdff": "uv 0.3.5",
     "6cf30c56faf2a55228914dbbd17f8088ed371ebb08f5e7fa6fd931f913fcaf1d": "uv 0.4.30 to 0.10.12",
     "cfb3db86aaa53bb62b5ff764970bec2d71c9228590a0ebec57f6ec926cc0bf1a": "uv 0.11.29 to 0.12.6",
+}
+
+#: The ``distutils-precedence.pth`` of setuptools, the one hook that a seed may bring; from the wheels of 20 releases, 49.6 to 84.2.
+SEED_HOOKS: Final = {
+    "f1701c42efb4c8e791fbb314ed0843c7f83744e70167d2475e752889b7862d8b": "setuptools 49",
+    "7ea7ffef3fe2a117ee12c68ed6553617f0d7fd2f0590257c25c484959a3b7373": "setuptools 50 to 59",
+    "2638ce9e2500e572a5e0de7faed6661eb569d1b696fcba07b0dd223da5f5d224": "setuptools 60 and newer",
 }

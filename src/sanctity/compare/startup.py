@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sanctity.compare.hooks import KNOWN_HOOKS
+from sanctity.compare.hooks import KNOWN_HOOKS, SEED_HOOKS
 from sanctity.model.drift import Code, Drift, Severity, Unchecked
 from sanctity.model.environment import HookKind
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from sanctity.compare.ownership import Ownership
-    from sanctity.model.environment import Distribution, Environment
+    from sanctity.model.environment import Environment
 
 __all__ = ["compare_interpreter", "compare_startup"]
 
@@ -32,7 +32,8 @@ _CLAIMABLE: Final = (HookKind.PTH_CODE, HookKind.PTH_PATH, HookKind.START, HookK
 def compare_startup(environment: Environment, ownership: Ownership, seeds: AbstractSet[str]) -> Iterator[Drift]:
     """Hooks that a distribution claims are one note, however many; any other gates, but for known tools' by their digest.
 
-    A claimed hook whose bytes differ from its RECORD is told as `file-altered`, with the other files.
+    A claimed hook whose bytes differ from its RECORD is told as `file-altered`, with the other files. What a seed claims, no lock
+    vouches for: it gates too, but for the one hook that setuptools is known to bring.
     """
     claimed: list[tuple[str, str, str]] = []
     for hook in environment.hooks:
@@ -40,12 +41,12 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
         owner = ownership.owners.get(hook.path)
         if owner is not None and hook.kind in _CLAIMABLE:
             editable = owner.origin is not None and owner.origin.editable
-            if owner.key in seeds and not _has_its_hash(ownership, owner, hook.path):
+            if owner.key in seeds and hook.digest.hex() not in SEED_HOOKS:
                 yield Drift(
                     code=_CODES[hook.kind],
                     path=shown,
                     actual=f"sha256:{hook.digest.hex()}",
-                    message=f"runs at every start of Python; {owner.name} claims it, which no lock names, and not by this hash",
+                    message=f"runs at every start of Python; {owner.name} claims it, which is not known to, and no lock names it",
                 )
             elif owner.key not in seeds and not (editable and hook.kind is HookKind.PTH_PATH):
                 claimed.append((owner.name, owner.version, shown))
@@ -70,11 +71,6 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
             count=len(claimed),
             message=f"runs at every start of Python; claimed, and as its RECORD states{more}",
         )
-
-
-def _has_its_hash(ownership: Ownership, owner: Distribution, path: str) -> bool:
-    entry = ownership.files.get(path)
-    return entry is not None and any(row.path == path and row.digest == entry.digest != b"" for row in owner.record or ())
 
 
 def _words(kind: HookKind, effect: str) -> str:
