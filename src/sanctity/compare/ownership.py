@@ -47,10 +47,11 @@ def own(environment: Environment) -> Ownership:
     contested: set[str] = set()
     for item in environment.distributions:
         mine = dict.fromkeys([row[0] for row in item.record or ()], item)
-        both = owners.keys() & mine.keys()
-        for path in both:
-            del mine[path]
-        contested |= both
+        if not owners.keys().isdisjoint(mine):
+            both = owners.keys() & mine.keys()
+            for path in both:
+                del mine[path]
+            contested |= both
         owners.update(mine)
     rivals: dict[str, list[tuple[Distribution, RecordRow]]] = {path: [] for path in sorted(contested)}
     if contested:
@@ -64,6 +65,6 @@ def own(environment: Environment) -> Ownership:
         owners=owners,
         rivals={path: tuple(claims) for path, claims in rivals.items()},
         kept=kept,
-        unclaimed=tuple(environment.files[path] for path in sorted(environment.files.keys() - owners.keys() - kept.keys())),
+        unclaimed=tuple(sorted([entry for path, entry in environment.files.items() if path not in owners and path not in kept])),
         site=environment.layout.site,
     )

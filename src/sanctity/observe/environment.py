@@ -33,9 +33,9 @@ from sanctity.model.environment import (
     LookedAtFrom,
     Problem,
     RecordFault,
+    RecordRow,
     Script,
 )
-from sanctity.observe.distributions import metadata_homes, observe_distribution
 from sanctity.observe.dpkg import DPKG_LISTS, dist_packages, observe_system, read_manifest
 from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
 from sanctity.observe.startup import observe_hooks
@@ -103,7 +103,6 @@ def observe_environment(
         layout = replace(layout, virtual=True)
     itself = not root and os.path.realpath(sys.prefix) == os.path.realpath(prefix)
     looked_at_from = LookedAtFrom.ITSELF if itself else LookedAtFrom.OUTSIDE
-    homes = [(site, entry) for site in layout.site for entry in metadata_homes(view, f"{prefix}/{site}")]
     debian = layout.site == dist_packages(view, prefix, layout.version)
     manifest: Mapping[str, tuple[str, bytes]] = {}
     if debian:
@@ -112,40 +111,46 @@ def observe_environment(
         except OSError as error:
             problems.append(Problem("unreadable", DPKG_LISTS, f"the lists of what dpkg installed: {error.strerror or error}"))
 
-    def look(site: str, entry: str) -> Distribution:
-        keeper = manifest.get(f"{site}/{entry}", ("", b""))[0]
-        records = depth is not Depth.VERSION and not keeper
-        item = observe_distribution(view, prefix, site, entry, problems, records=records)
-        return replace(item, keeper=keeper) if keeper else item
+    def look() -> Iterator[Distribution]:
+        """Look at each distribution."""
+        # What this imports takes longer than it takes to set the children to reading, which goes before.
+        from sanctity.observe.distributions import metadata_homes, observe_distribution
+
+        for site in layout.site:
+            for entry in metadata_homes(view, f"{prefix}/{site}"):
+                keeper = manifest.get(f"{site}/{entry}", ("", b""))[0]
+                records = depth is not Depth.VERSION and not keeper
+                item = observe_distribution(view, prefix, site, entry, problems, records=records)
+                yield replace(item, keeper=keeper) if keeper else item
 
     if depth is Depth.VERSION:
         for _ in meanwhile:
             pass
-        distributions = [look(site, entry) for site, entry in homes]
+        found = _sorted(list(look()))
         return Environment(
             prefix=prefix,
             layout=layout,
             interpreter=interpreter,
-            distributions=_sorted(distributions),
+            distributions=found,
             problems=tuple(sorted(set(problems))),
             looked_at_from=looked_at_from,
         )
-    distributions = []
-
     tree = Tree()
     whole = _Whole(view, prefix, layout, tree)
+    distributions: list[Distribution] = []
     completed: list[Distribution] = []
 
     def read_records() -> Iterator[bool]:
         """Read each RECORD, then complete each distribution once its files are read; what is left is for later."""
-        for site, entry in homes:
-            distributions.append(look(site, entry))
+        for item in look():
+            distributions.append(item)
             yield True
         unread = [_Unread(item, tree.files) for item in distributions]
         while unread:
-            ready = [one.item for one in unread if one.is_read()]
-            unread = [one for one in unread if one.waits_for is not None]
-            distributions[:] = [*ready, *(one.item for one in unread)]
+            ready = [one.item for one in unread if (not one.waits_for or one.waits_for in tree.files) and one.is_read()]
+            if ready:
+                unread = [one for one in unread if one.waits_for is not None]
+                distributions[:] = [*ready, *(one.item for one in unread)]
             for item in ready:
                 completed.append(whole.complete(item))
                 del distributions[0]
@@ -174,8 +179,8 @@ def observe_environment(
     )
     tree.problems.extend(problems)
     files = tree.files
-    every = [*completed, *distributions]
-    absent = [row.path for item in every for row in item.record or () if row.path not in files and row.digest]
+    # What is completed claims no file that is not there.
+    absent = [row.path for item in distributions for row in item.record or () if row.path not in files and row.digest]
     folders: frozenset[str] = frozenset()
     if absent:
         late = read_each(view.host(home), absent, resolve=resolve if root else None)
@@ -183,7 +188,7 @@ def observe_environment(
         tree.bytes += late.bytes
         files.update(late.files)
         folders = frozenset(path for path in absent if path not in files and view.is_folder(f"{prefix}/{path}"))
-    hooks, unread = observe_hooks(view, prefix, layout, interpreter, configuration, every)
+    hooks, unread = observe_hooks(view, prefix, layout, interpreter, configuration, [*completed, *distributions])
     tree.problems.extend(unread)
     found = _sorted([*completed, *(whole.complete(item) for item in distributions)])
     system = tuple(observe_system(manifest, files, read=whole.read, is_folder=lambda path: view.is_folder(f"{prefix}/{path}")))
@@ -195,8 +200,8 @@ def observe_environment(
         files=files,
         hooks=hooks,
         problems=tuple(sorted(set(tree.problems))),
-        regenerated=tuple(sorted(whole.regenerated(found))),
-        other_digests=tuple(whole.other_digests(found)),
+        regenerated=tuple(sorted(whole.regenerated)),
+        other_digests=tuple(sorted(whole.other_digests)),
         folders=folders,
         system=system,
         looked_at_from=looked_at_from,
@@ -262,9 +267,7 @@ class _Unread:
         self.waits_for: str | None = ""
 
     def is_read(self) -> bool:
-        """Whether every file that the distribution claims has been read by now; each is asked for once."""
-        if self.waits_for and self.waits_for not in self.files:
-            return False
+        """Whether every file that the distribution claims has been read; asked for once the file is there that it *waits_for*."""
         files = self.files
         self.waits_for = next((row[0] for row in self.paths if row[0] not in files), None)
         return self.waits_for is None
@@ -281,6 +284,8 @@ class _Whole:
         self.tree = tree
         self.scripts_folder = view.real(f"{prefix}/{layout.scripts}")
         self.starts: dict[str, bool] = {}
+        self.regenerated: list[str] = []
+        self.other_digests: list[tuple[str, str, bytes]] = []
 
     def is_ours(self, interpreter: str) -> bool:
         """Whether *interpreter* is exactly a python of this environment's scripts folder."""
@@ -308,9 +313,11 @@ class _Whole:
         return data
 
     def complete(self, item: Distribution) -> Distribution:
-        """*item* with its scripts and its content digest."""
+        """*item* with its scripts and its content digest; what else its rows ask for goes to *regenerated* and *other_digests*."""
         if item.record is None:
             return item
+        self.regenerated.extend(self._regenerated(item.record))
+        self.other_digests.extend(self._other_digests(item.record))
         faults = list(item.faults)
         declared = self._declared(item, faults)
         scripts = self._scripts(item, declared)
@@ -332,7 +339,7 @@ class _Whole:
         own_wheel = f"{item.home}/WHEEL" if item.built_here else ""
         complete = True
         files = self.files
-        rows, others = self._plain_rows(item, lib, stem)
+        rows, others = self._plain_rows(item.record or (), lib, stem)
         for path in others:
             entry = files.get(path)
             if entry is None or (path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path)):
@@ -359,18 +366,25 @@ class _Whole:
                 rows.append((installed_key(path, site=site, scripts=self.layout.scripts), f"sha256:{digest.hex()}"))
         return rows, complete
 
-    def _plain_rows(self, item: Distribution, lib: str, stem: str) -> tuple[list[tuple[str, str]], list[str]]:
+    def _plain_rows(self, record: tuple[RecordRow, ...], lib: str, stem: str) -> tuple[list[tuple[str, str]], list[str]]:
         """The rows of the files that need no second look, which are nearly all, and the paths of the others."""
         start = len(lib)
-        endings = (".pyc", ".pyo")
-        paths = [row[0] for row in item.record or ()]
-        plain = [path for path in paths if path.startswith(lib) and not path.endswith(endings) and not path.startswith(stem)]
         found = self.files.get
-        digests = [(path, entry.digest) for path in plain if (entry := found(path)) is not None and entry.digest]
-        if len(digests) != len(plain):
-            return [], paths
-        rows = [(f"lib/{path[start:]}", f"sha256:{digest.hex()}") for path, digest in digests]
-        return rows, [path for path in paths if not path.startswith(lib) or path.endswith(endings) or path.startswith(stem)]
+        rows: list[tuple[str, str]] = []
+        others: list[str] = []
+        for path, _, _, _ in record:
+            entry = found(path)
+            if (
+                entry is not None
+                and (digest := entry[3])
+                and path.startswith(lib)
+                and not path.endswith((".pyc", ".pyo"))
+                and not path.startswith(stem)
+            ):
+                rows.append((f"lib/{path[start:]}", f"sha256:{digest.hex()}"))
+            else:
+                others.append(path)
+        return rows, others
 
     def _declared(self, item: Distribution, faults: list[RecordFault]) -> dict[str, str]:
         path = f"{item.home}/entry_points.txt"
@@ -429,30 +443,28 @@ class _Whole:
         interpreter, rest = split_interpreter(head)
         return entry.size - len(head) + len(rest) <= LARGEST_SCRIPT and self.is_ours(interpreter)
 
-    def other_digests(self, distributions: tuple[Distribution, ...]) -> Iterator[tuple[str, str, bytes]]:
+    def _other_digests(self, record: tuple[RecordRow, ...]) -> Iterator[tuple[str, str, bytes]]:
         """The digests of files whose RECORD row uses SHA-384, SHA-512 or the like."""
-        for item in distributions:
-            if {row[1] for row in item.record or ()} <= {"", "sha256"}:
+        if {row[1] for row in record} <= {"", "sha256"}:
+            return
+        for row in record:
+            if row.algorithm in {"", "sha256"} or row.path not in self.files:
                 continue
-            for row in item.record or ():
-                if row.algorithm in {"", "sha256"} or row.path not in self.files:
-                    continue
-                data = self.read(self.files[row.path])
-                if data is not None:
-                    yield row.path, row.algorithm, hashlib.new(row.algorithm, data).digest()
+            data = self.read(self.files[row.path])
+            if data is not None:
+                yield row.path, row.algorithm, hashlib.new(row.algorithm, data).digest()
 
-    def regenerated(self, distributions: tuple[Distribution, ...]) -> Iterator[str]:
+    def _regenerated(self, record: tuple[RecordRow, ...]) -> Iterator[str]:
         """Claimed kernel.json files that differ from their RECORD, but only start this environment's own kernel."""
-        for item in distributions:
-            for row in item.record or ():
-                if not row.path.endswith("/kernel.json") or "/jupyter/kernels/" not in row.path:
-                    continue
-                entry = self.files.get(row.path)
-                if entry is None or entry.digest == row.digest or entry.kind not in _READ or entry.size > _LARGEST_READ:
-                    continue
-                data = self.read(entry)
-                if data is not None and self._is_own_kernel(data):
-                    yield row.path
+        for row in record:
+            if not row[0].endswith("/kernel.json") or "/jupyter/kernels/" not in row.path:
+                continue
+            entry = self.files.get(row.path)
+            if entry is None or entry.digest == row.digest or entry.kind not in _READ or entry.size > _LARGEST_READ:
+                continue
+            data = self.read(entry)
+            if data is not None and self._is_own_kernel(data):
+                yield row.path
 
     def _is_own_kernel(self, data: bytes) -> bool:
         try:

@@ -30,6 +30,8 @@ _BATCH: Final = 192
 #: child is left with what another could have done.
 _IN_FLIGHT: Final = 6
 _LAST_IN_FLIGHT: Final = 2
+#: Two children read a batch in about the time that it takes to ask so many folders whether they changed.
+_FOLDERS: Final = 500
 #: Trees with fewer files than this are read in place.
 _SMALL: Final = 700
 #: A child that gives no sign of life for this long is given up, and what it was asked is unread. Seconds.
@@ -227,15 +229,16 @@ class _Readers:
         kind = _LINK if mode == "l" else _FILE
         tree = self.tree
         files = tree.files
-        read = 0
+        read = total = 0
         for path, answer in zip(paths, answers, strict=True):
             status, _, _, links, size, mtime, digest = answer
             if status or mode == "b":
                 self.take(path, kind, mode, answer)
                 continue
             files[path] = _make(FileEntry, (path, kind, size, digest, mtime, links, b"", "", ""))
-            tree.bytes += size
+            total += size
             read += 1
+        tree.bytes += total
         tree.read += read
 
     def take(self, path: str, kind: FileKind, mode: str, answer: tuple[int, int, int, int, int, int, bytes]) -> None:
@@ -274,12 +277,17 @@ class _Readers:
             self._feed()
             self._collect(0)
 
-    def wait(self) -> bool:
-        """Wait until more files are read; whether any were still to be handed to a child."""
-        if self.selector is None or not (self.queue or self.large):
-            return False
-        self._collect(self._patience())
-        return True
+    def work(self, steps: Iterator[object], *, leave: int) -> None:
+        """Do *steps* while the children read, up to one that yields False while no more than *leave* batches are unread.
+
+        Such a step could do nothing with what was read so far; until then it waits for more.
+        """
+        for progress in steps:
+            self.pump()
+            if progress is False:
+                if self.selector is None or len(self.queue) + len(self.large) + self.waiting <= leave:
+                    return
+                self._collect(self._patience())
 
     def _patience(self) -> float:
         return min(_PATIENCE, self.stall / 4, 0.02 if any(child.outgoing for child in self.children) else 60.0)
@@ -426,6 +434,8 @@ def walk(
     batches: dict[str, list[str]] = {"f": [], "b": [], "l": []}
     links: dict[str, str] = {}
     times: list[tuple[str, int]] = []
+    # An installer at work touches the folder that holds all packages, so that one is asked again last of all.
+    last: list[tuple[str, int]] = []
     try:
         stack = list(starts)
         while stack:
@@ -443,15 +453,14 @@ def walk(
                 tree.problems.append(Problem("vanished" if gone else "unreadable", relative, error.strerror or "unreadable"))
                 continue
             if not cached:
-                times.append((relative, before))
+                (last if relative.endswith("-packages") or not relative else times).append((relative, before))
             for entry in found:
-                name = entry.name
-                path = inside + name
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(path)
-                    continue
+                path = inside + entry.name
                 mode = "f"
                 if not entry.is_file(follow_symlinks=False):
+                    if entry.is_dir(follow_symlinks=False):
+                        stack.append(path)
+                        continue
                     if resolve is not None and entry.is_symlink():
                         tree.files[path] = _read_resolved(path, entry.path, resolve(path), tree, readers.buffer)
                         continue
@@ -465,24 +474,25 @@ def walk(
                     elif kind is not _FILE:
                         tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, target=target)
                         continue
-                if cached and name.endswith(".pyc"):
+                if cached and path.endswith(".pyc"):
                     mode = "b"
                 batch = batches[mode]
                 batch.append(path)
                 if len(batch) >= _BATCH:
                     readers.put(mode, batch)
                     batches[mode] = []
-                    next(other, None)
+                    if readers.children:  # before there are any, all else would only keep them from starting
+                        next(other, None)
         for mode, batch in batches.items():
             if batch:
                 readers.put(mode, batch)
-        for progress in other:
+        readers.work(other, leave=len(times) // _FOLDERS)
+        for start in range(0, len(times), _FOLDERS):
+            tree.problems.extend(_changed(base, times[start : start + _FOLDERS]))
             readers.pump()
-            if progress is False and not readers.wait():
-                break
-        # The children still read their last batches.
-        tree.problems.extend(_changed(base, times))
+        readers.work(other, leave=0)
         readers.finish()
+        tree.problems.extend(_changed(base, last))
     finally:
         readers.close()
     for path, target in links.items():
