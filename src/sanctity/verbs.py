@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sanctity.errors import UsageError
+from sanctity.errors import DocumentError, UsageError
 from sanctity.model.digest import Digest
-from sanctity.model.drift import Comparison, Depth, Drift, Reference, ReferenceKind
+from sanctity.model.drift import Code, Comparison, Depth, Drift, Reference, ReferenceKind, Severity, Unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,10 +63,29 @@ def _locate(target: Target, world: World) -> tuple[str, Place]:
 
     start = os.path.join(world.cwd, target.project)
     if not os.path.isdir(start):
-        raise UsageError("usage", "there is no such folder", where=target.project, hint="name the project's folder")
+        raise UsageError("usage", "there is no such folder", where=target.project, hint="name the project's folder, or its lock")
     project = find_project(start)
     place = find_environment(project, environ=world.environ, cwd=world.cwd, env=target.env, python=target.python, root=target.root)
     return project, place
+
+
+def _meant(target: Target, reference: str, world: World) -> tuple[Target, str]:
+    """The target and reference that are meant where one stands in the other's place: a folder for a lock, or a lock for a folder.
+
+    A lock that is named stands for its project too, unless an environment is named as well.
+    """
+    if reference.startswith("sha256:"):
+        return target, reference
+    named = os.path.join(world.cwd, os.path.expanduser(reference)) if reference else ""
+    if named and os.path.isdir(named):
+        return replace(target, project=named), ""
+    if not reference and os.path.isfile(os.path.join(world.cwd, target.project)):
+        named, reference = os.path.join(world.cwd, target.project), target.project
+    if named and not os.path.exists(named):
+        raise DocumentError("lock-not-found", "there is no such file", where=reference, hint="name the project's lock")
+    if named and not (target.env or target.python or target.root):
+        return replace(target, project=os.path.dirname(named)), reference
+    return (replace(target, project="."), reference) if named else (target, reference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,27 +97,49 @@ class _Reference:
     notice: str = ""
 
 
-def _read_reference(reference: str, project: str, world: World) -> _Reference:
-    """The lock, or the literal fingerprint, that *reference* names; with none named, the project's own lock if it has one."""
+def _read_reference(reference: str, project: str, beside: str, world: World) -> _Reference:
+    """The lock, or the literal fingerprint, that *reference* names; with none named, the project's own lock if it has one.
+
+    Where the project has none, the folder *beside* the environment is looked into. With a literal fingerprint the project's lock is
+    read as well, since only a lock can name what differs.
+    """
     from sanctity.observe.locks import read_lock
     from sanctity.observe.places import find_lock
 
     if reference.startswith("sha256:"):
         try:
-            return _Reference(literal=Digest.parse(reference))
+            literal = Digest.parse(reference)
         except ValueError as error:
             raise UsageError("usage", str(error), where=reference, hint="a fingerprint is sha256: and 64 hex digits") from error
+        lock, _ = find_lock(project)
+        return _Reference(lock=_exact(read_lock(_shown(lock, world))) if lock else None, literal=literal)
     if reference:
-        path, notice = os.path.join(world.cwd, os.path.expanduser(reference)), ""
-        shown = reference
-    else:
-        path, notice = find_lock(project)
-        shown = os.path.relpath(path, world.cwd) if path.startswith(world.cwd.rstrip("/") + "/") else path
-    if not path:
-        return _Reference(notice=notice)
-    if os.path.isdir(path):
-        raise UsageError("usage", "this is a folder, not a lock", where=reference, hint="name the lock file itself")
-    return _Reference(lock=read_lock(shown), notice=notice)
+        return _Reference(lock=_exact(read_lock(os.path.expanduser(reference))))
+    path, notice = find_lock(project)
+    if not path and beside:
+        path, notice = find_lock(beside)
+    return _Reference(lock=_exact(read_lock(_shown(path, world))) if path else None, notice=notice)
+
+
+def _shown(path: str, world: World) -> str:
+    """*path* as a report prints it: relative where it lies below the working folder."""
+    return os.path.relpath(path, world.cwd) if path.startswith(world.cwd.rstrip("/") + "/") else path
+
+
+def _exact(lock: Lock) -> Lock:
+    """*lock*, if it pins what it takes from an index: a file of loose requirements decides nothing to compare with."""
+    from sanctity.model.lock import SourceKind
+
+    loose = sorted({pin.name for pin in lock.pins if not pin.version and pin.source.kind is SourceKind.REGISTRY})
+    if loose:
+        some = ", ".join(loose[:4]) + (f" and {len(loose) - 4} more" if len(loose) > 4 else "")
+        raise DocumentError(
+            "lock-not-pinned",
+            f"it gives no exact version for {some}, so it is no lock",
+            where=lock.path,
+            hint=f"lock it: uv pip compile --generate-hashes {lock.path} -o requirements-lock.txt",
+        )
+    return lock
 
 
 def _observe(
@@ -138,12 +179,14 @@ def verify(
         ObservationError: the environment can not be looked at.
     """
     started = world.clock()
+    target, reference = _meant(target, reference, world)
     project, place = _locate(target, world)
+    beside = os.path.dirname(place.prefix) if target.env and not target.root else ""
     read: list[_Reference] = []
 
     def prepare() -> Iterator[None]:
         """What can be done while the files are read: the lock, and the modules that will compare."""
-        read.append(_read_reference(reference, project, world))
+        read.append(_read_reference(reference, project, beside, world))
         if (groups or extras) and read[0].lock is None:
             raise UsageError("usage", "groups and extras need a lock that lists them", hint="name the lock, or leave them out")
         if read[0].literal is not None and depth is Depth.VERSION:
@@ -175,7 +218,10 @@ def _judge(
     from sanctity.plan.repair import plan_repair, with_hints
 
     lock, literal = read.lock, read.literal
-    if lock is not None:
+    matched = _match_literal(compare_with_records(environment, depth=depth), environment, literal) if literal else None
+    if matched is not None:
+        comparison = matched
+    elif lock is not None:
         folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path)))
         comparison = compare_with_lock(
             environment,
@@ -188,12 +234,13 @@ def _judge(
         )
     else:
         comparison = compare_with_records(environment, depth=depth)
-        folder = project
-    if literal is not None:
-        comparison = _compare_literal(comparison, environment, literal)
+    if literal is not None and matched is None:
+        comparison = _mismatch_literal(comparison, literal)
+    folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path))) if lock else project
     plan = plan_repair(
         comparison,
         environment,
+        format=lock.format if lock else None,
         generator=lock.generator if lock else "",
         folder=os.path.relpath(folder, world.cwd),
         env=_from(folder, place.prefix),
@@ -223,18 +270,18 @@ def _from(folder: str, path: str) -> str:
     return os.path.relpath(path, folder) if path.startswith(folder.rstrip("/") + "/") else path
 
 
-def _compare_literal(comparison: Comparison, environment: Environment, literal: Digest) -> Comparison:
-    """Replace the reference by a literal fingerprint.
+def _match_literal(comparison: Comparison, environment: Environment, literal: Digest) -> Comparison | None:
+    """*comparison* with a literal fingerprint that *environment* has, or None where it has another.
 
     What an environment is seeded with depends on the lock, which a literal does not name; so the digest may be over the
-    environment with any of pip, setuptools and wheel counted in.
+    environment with any of pip, setuptools and wheel counted in. What the fingerprint covers is as it was when that was taken, so
+    it is told and does not gate.
     """
     from itertools import combinations
 
     from sanctity.compare.comparison import fingerprint_of
     from sanctity.compare.ownership import own
     from sanctity.compare.selection import SEEDS
-    from sanctity.model.drift import Code, Unchecked
 
     reference = Reference(kind=ReferenceKind.FINGERPRINT, digest=str(literal))
     index = own(environment)
@@ -243,18 +290,33 @@ def _compare_literal(comparison: Comparison, environment: Environment, literal: 
         for seeds in combinations(present, size):
             found = fingerprint_of(environment, frozenset(seeds), index)
             if found is not None and found.digest == literal:
-                return replace(comparison, reference=reference, fingerprint=found)
+                drifts = tuple(
+                    drift
+                    if drift.code in {Code.BYTECODE_UNCHECKED, Code.INTERPRETER_CHANGED} or not drift.gating
+                    else replace(drift, gating=False, severity=Severity.WARNING)
+                    for drift in comparison.drifts
+                )
+                return replace(comparison, reference=reference, fingerprint=found, drifts=drifts)
+    return None
+
+
+def _mismatch_literal(comparison: Comparison, literal: Digest) -> Comparison:
+    """*comparison* with a literal fingerprint that the environment does not have, or of which it can not be told."""
+    reference = replace(comparison.reference, kind=ReferenceKind.FINGERPRINT, digest=str(literal))
     if comparison.fingerprint is None:
         blind = Unchecked(
             code="unreadable", what="fingerprint", reason="a part of the environment could not be read", in_scope=True
         )
         return replace(comparison, reference=reference, unchecked=(*comparison.unchecked, blind))
+    named = any(drift.gating for drift in comparison.drifts)
+    against = f"{comparison.reference.path} and its RECORDs" if comparison.reference.path else "its own RECORDs"
     drift = Drift(
         code=Code.FINGERPRINT_MISMATCH,
         expected=str(literal),
         actual=str(comparison.fingerprint.digest),
-        message="some byte, name or version of it differs; compare with the lock to have it named",
-        hint="sanctity verify LOCK",
+        message=f"what differs from {against} is named here"
+        if named
+        else f"it agrees with {against}, so these can not name what differs",
     )
     return replace(comparison, reference=reference, drifts=(drift, *comparison.drifts))
 
@@ -267,8 +329,9 @@ def fingerprint(target: Target, world: World, *, reference: str = "", workers: i
     from sanctity.compare.comparison import fingerprint_of, seeds_of
     from sanctity.errors import ObservationError
 
+    target, reference = _meant(target, reference, world)
     project, place = _locate(target, world)
-    lock = _read_reference(reference, project, world).lock
+    lock = _read_reference(reference, project, "", world).lock
     environment = _observe(place, target, world, depth=Depth.RECORD, workers=workers)
     found = fingerprint_of(environment, seeds_of(lock))
     if found is None:

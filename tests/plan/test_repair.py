@@ -41,7 +41,7 @@ def _reference(kind: LockFormat, **fields: object) -> Reference:
 @given(st.lists(st.sampled_from(Code), min_size=1, max_size=6))
 def test_every_gating_drift_has_a_remedy_or_a_reason(kind: LockFormat, codes: list[Code]) -> None:
     comparison = a_comparison(*(a_drift(code) for code in codes), reference=_reference(kind))
-    plan = plan_repair(comparison, an_environment(UV), generator="", folder=".", env=".venv", lock="lock.txt")
+    plan = plan_repair(comparison, an_environment(UV), format=kind, generator="", folder=".", env=".venv", lock="lock.txt")
     hinted = with_hints(comparison, plan)
     assert all(drift.hint for drift in hinted.drifts)
     assert len({str(step) for step in plan.steps}) == len(plan.steps)
@@ -49,7 +49,9 @@ def test_every_gating_drift_has_a_remedy_or_a_reason(kind: LockFormat, codes: li
 
 def test_a_plan_for_another_environment_says_which_one() -> None:
     comparison = a_comparison(a_drift())
-    plan = plan_repair(comparison, an_environment(UV), generator="", folder=".", env="/elsewhere/env", lock="uv.lock")
+    plan = plan_repair(
+        comparison, an_environment(UV), format=LockFormat.UV, generator="", folder=".", env="/elsewhere/env", lock="uv.lock"
+    )
     assert str(plan.steps[-1]).startswith("env UV_PROJECT_ENVIRONMENT=/elsewhere/env uv sync")
 
 
@@ -65,27 +67,44 @@ def test_a_plan_for_another_environment_says_which_one() -> None:
 def test_a_sync_asks_for_the_groups_that_were_found(groups: tuple[str, ...], defaults: set[str], words: str) -> None:
     comparison = a_comparison(a_drift(), reference=_reference(LockFormat.UV, selection=Selection(groups=groups)))
     plan = plan_repair(
-        comparison, an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock", default_groups=frozenset(defaults)
+        comparison,
+        an_environment(UV),
+        format=LockFormat.UV,
+        generator="",
+        folder=".",
+        env=".venv",
+        lock="uv.lock",
+        default_groups=frozenset(defaults),
     )
     assert [str(step) for step in plan.steps] == [words]
 
 
 def test_shared_files_need_the_cache_cleaned_first() -> None:
     plan = plan_repair(
-        a_comparison(a_drift(shared=True)), an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock"
+        a_comparison(a_drift(shared=True)),
+        an_environment(UV),
+        format=LockFormat.UV,
+        generator="",
+        folder=".",
+        env=".venv",
+        lock="uv.lock",
     )
     assert [str(step) for step in plan.steps] == ["uv cache clean six", "uv sync --reinstall-package six"]
 
 
 def test_a_strange_file_name_is_quoted_for_the_shell() -> None:
     drift = a_drift(Code.FILE_UNCLAIMED, distribution="", version="", path="a b; rm -rf $HOME.py")
-    plan = plan_repair(a_comparison(drift), an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock")
+    plan = plan_repair(
+        a_comparison(drift), an_environment(UV), format=LockFormat.UV, generator="", folder=".", env=".venv", lock="uv.lock"
+    )
     assert plan.steps[0].kind is StepKind.REMOVE
     assert plan.steps[0].command[-1].endswith("/a b; rm -rf $HOME.py")
     assert "'" in str(plan.steps[0])
 
 
 def test_a_clean_environment_has_no_steps() -> None:
-    plan = plan_repair(a_comparison(), an_environment(UV), generator="", folder=".", env=".venv", lock="uv.lock")
+    plan = plan_repair(
+        a_comparison(), an_environment(UV), format=LockFormat.UV, generator="", folder=".", env=".venv", lock="uv.lock"
+    )
     assert plan.steps == ()
     assert plan.left == ()

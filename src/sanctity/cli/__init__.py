@@ -178,8 +178,8 @@ def _next_step(outcome: Outcome) -> str:
     comparison = outcome.comparison
     if comparison.reference.kind is ReferenceKind.NONE:
         return (
-            "next: lock the project, so that there is something to prove: `uv lock`, `poetry lock`, or\n"
-            "      `uv pip compile --generate-hashes pyproject.toml -o requirements.txt`; then `sanctity check` again\n"
+            "next: lock the project, so that there is something to prove: `uv lock`, `poetry lock`, or for requirements\n"
+            "      `uv pip compile --generate-hashes requirements.txt -o requirements-lock.txt`; then `sanctity check` again\n"
         )
     if comparison.verdict is Verdict.DRIFTED:
         return "next: `sanctity repair` prints every command in order; `sanctity explain CODE` says what a code means\n"
@@ -392,10 +392,11 @@ def _apply(plan: RepairPlan, world: World) -> int:
 @click.argument("code", required=False, default="")
 def explain(code: str) -> None:
     """Say what CODE means, how it arises, and what to do. Without one, list the codes."""
-    from sanctity.pages import page, pages
+    from sanctity.pages import page, pages, summary
 
     if not code:
-        _write("".join(f"{name}\n" for name in pages()), "")
+        width = max(map(len, pages()))
+        _write("".join(f"{name:<{width}}  {summary(name)}\n" for name in pages()), "")
         return
     text = _run("explain", "text", lambda _: page(code))
     _write(text, "")

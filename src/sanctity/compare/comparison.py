@@ -17,7 +17,7 @@ from sanctity.compare.selection import SEEDS, select
 from sanctity.compare.startup import compare_interpreter, compare_startup
 from sanctity.compare.system import compare_system
 from sanctity.model.drift import Checked, Code, Comparison, Depth, Drift, Reference, ReferenceKind, Severity, Unchecked
-from sanctity.model.lock import SourceKind
+from sanctity.model.lock import Artifact, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["compare_with_lock", "compare_with_records", "fingerprint_of", "seeds_of"]
 
 
+#: A pin without artifacts is a pin without hashes.
+_NONE: Final = (Artifact(),)
 #: Drifts that are none where some RECORD claims the file.
 _BY_CLAIM: Final = frozenset(
     {Code.FILE_UNCLAIMED, Code.PATH_SHADOW, Code.BYTECODE_ORPHAN, Code.PTH_HOOK, Code.CUSTOMIZE_HOOK, Code.PATH_INVALID}
@@ -163,6 +165,12 @@ def compare_with_lock(
     drifts, unchecked = compare_distributions(
         lock, environment, selected, lock_folder=lock_folder, project_name=canonicalize_name(project_name) if project_name else ""
     )
+    bare = sum(
+        not all(item.digests for item in pin.artifacts or _NONE) for pin in lock.pins if pin.source.kind is SourceKind.REGISTRY
+    )
+    if bare:
+        words = "it gives no hash for them, so it does not say which artifact is meant"
+        unchecked = (*unchecked, Unchecked(code="unhashed", what="pins of the lock", reason=words, count=bare))
     reference = Reference(
         kind=ReferenceKind.LOCK, format=lock.format, path=lock.path, digest=str(lock.digest), selection=selected.selection
     )

@@ -182,8 +182,16 @@ def find_environment(
         "no-environment",
         "no Python environment found; tried " + ", ".join(tried),
         where=project,
-        hint="make one with the project's own tool (uv sync, poetry install, python -m venv .venv), or name one with --env DIR",
+        hint=f"make one with {_own_tool(project)}, or name one with --env DIR",
     )
+
+
+def _own_tool(project: str) -> str:
+    """The command that makes the project's environment, by the lock it has."""
+    for lock, command in (("uv.lock", "`uv sync`"), ("poetry.lock", "`poetry sync`"), ("Pipfile.lock", "`pipenv sync`")):
+        if os.path.isfile(f"{project}/{lock}"):
+            return command
+    return "the project's own tool (uv sync, poetry sync, python -m venv .venv)"
 
 
 def _from_interpreter(path: str, shown: str) -> Place:

@@ -7,7 +7,7 @@ from importlib import resources
 
 from sanctity.errors import UsageError
 
-__all__ = ["page", "pages"]
+__all__ = ["page", "pages", "summary"]
 
 
 def pages() -> tuple[str, ...]:
@@ -28,3 +28,9 @@ def page(code: str) -> str:
         hint = f"did you mean {', '.join(near)}?" if near else "`sanctity explain` lists the codes"
         raise UsageError("unknown-code", "there is no such code", where=code, hint=hint)
     return resources.files(__name__).joinpath(f"{code}.md").read_text("utf-8")
+
+
+def summary(code: str) -> str:
+    """The first sentence of the page of *code*, on one line."""
+    paragraph = page(code).split("\n\n")[1].replace("\n", " ")
+    return paragraph.partition(". ")[0].rstrip(".") + "."

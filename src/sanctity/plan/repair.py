@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from sanctity.model.drift import Code, Comparison, Drift, Selection
+from sanctity.model.drift import Code, Comparison, Drift, Selection, Severity
 from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class _Context:
     env: str
     lock: str
     has_pip: bool
+    hashed: bool
     selection: tuple[str, ...]
 
     @property
@@ -133,12 +134,12 @@ class _Context:
                 return (*self.meant, "uv", "sync", *self.selection, *again)
             case Tool.UV_PIP:
                 again = [word for name in reinstall for word in ("--reinstall-package", name)]
-                hashes = ("--require-hashes",) if self.lock.endswith(".txt") else ()
+                hashes = ("--require-hashes",) if self.hashed and self.lock.endswith(".txt") else ()
                 return ("uv", "pip", "sync", "--python", self.python, *hashes, *again, self.lock)
             case Tool.PIP_TOOLS:
                 return ("pip-sync", "--python-executable", self.python, self.lock)
             case Tool.PIP:
-                return self.pip("install", "--no-deps", "--require-hashes", "-r", self.lock)
+                return self.pip("install", "--no-deps", *(("--require-hashes",) if self.hashed else ()), "-r", self.lock)
             case Tool.POETRY:
                 return (*self.meant, "poetry", "sync", *self.selection)
             case _:
@@ -164,10 +165,22 @@ def _selection_words(selection: Selection, tool: Tool, defaults: frozenset[str])
     return tuple(words)
 
 
+def _project_words(selection: Selection, environment: Environment, tool: Tool) -> tuple[str, ...]:
+    """The options that leave the project itself as it is: copied and not pointed at, or not installed at all."""
+    if tool not in {Tool.UV_PROJECT, Tool.POETRY} or not selection.members:
+        return ()
+    installed = [item for item in environment.distributions if item.key in selection.members]
+    if not installed:
+        return ("--no-install-project",) if tool is Tool.UV_PROJECT else ("--no-root",)
+    pointed_at = any(item.origin is not None and item.origin.editable for item in installed)
+    return () if pointed_at or tool is not Tool.UV_PROJECT else ("--no-editable",)
+
+
 def plan_repair(
     comparison: Comparison,
     environment: Environment,
     *,
+    format: LockFormat | None,  # noqa: A002 - the field's word
     generator: str,
     folder: str,
     env: str,
@@ -180,13 +193,19 @@ def plan_repair(
     *default_groups* are those that the project's tool installs unasked. After its steps another look may find more: what an
     older copy of a distribution left behind, say.
     """
-    tool = choose_tool(environment, format=comparison.reference.format, generator=generator)
+    tool = choose_tool(environment, format=format, generator=generator)
     context = _Context(
         tool=tool,
         env=env,
         lock=lock,
-        has_pip=any(item.key == "pip" for item in environment.distributions),
-        selection=_selection_words(comparison.reference.selection, tool, default_groups),
+        # A pip that is not what its RECORD says is not asked to repair anything.
+        has_pip=any(item.key == "pip" for item in environment.distributions)
+        and not any(drift.distribution == "pip" and drift.severity is not Severity.NOTE for drift in comparison.drifts),
+        hashed=not any(item.code == "unhashed" for item in comparison.unchecked),
+        selection=(
+            *_selection_words(comparison.reference.selection, tool, default_groups),
+            *_project_words(comparison.reference.selection, environment, tool),
+        ),
     )
     gating = [drift for drift in comparison.by_weight() if drift.gating]
     left = [(drift, reason) for drift in gating if (reason := _beyond(drift, context))]
@@ -299,13 +318,14 @@ def _reinstall(
         if by_uv:
             steps.append(Step(command=context.sync(damaged), reason="install again what the lock says"))
         else:
-            if context.tool is not Tool.PIP_TOOLS and context.tool is not Tool.POETRY:
-                out += [name for name in extra if name not in out]
             if out:
-                steps.append(
-                    Step(command=context.pip("uninstall", "-y", *out), reason="so that the next command installs them again")
-                )
-            steps.append(Step(command=context.sync(), reason="install what the lock says"))
+                reason = "so that the next command installs them again"
+                steps.append(Step(command=context.pip("uninstall", "-y", *out), reason=reason))
+            strangers = [name for name in extra if name not in out] if context.tool is Tool.PIP else []
+            if strangers:
+                steps.append(Step(command=context.pip("uninstall", "-y", *strangers), reason="the lock does not name these"))
+            if damaged or len(strangers) < sum(drift.code in _SYNC for drift in gating):
+                steps.append(Step(command=context.sync(), reason="install what the lock says"))
         return steps
     versions = {item.key: item.version for item in environment.distributions}
     pins = [f"{name}=={versions[name]}" for name in damaged if name in versions]
@@ -354,17 +374,17 @@ def _remake(context: _Context, environment: Environment, comparison: Comparison,
 
 
 def with_hints(comparison: Comparison, plan: RepairPlan) -> Comparison:
-    """*comparison* with each gating drift's hint filled by the commands of *plan* that undo it, or by why there are none."""
+    """*comparison* with a hint for each gating drift: all commands of *plan* in their order, or why there are none.
+
+    Every drift has the same commands, since one step may stand on another: a file that is removed is only then installed again.
+    """
     left = dict(plan.left)
-    words = {kind: " && ".join(str(step) for step in plan.steps if step.kind is kind) for kind in StepKind}
-
-    def hint(drift: Drift) -> str:
-        if drift.hint or not drift.gating:
-            return drift.hint
-        if drift in left:
-            return left[drift]
-        if drift.code in _REMOVE:
-            return words[StepKind.REMOVE]
-        return words[StepKind.EDIT if drift.code is Code.SYSTEM_SITE else StepKind.INSTALL]
-
-    return replace(comparison, drifts=tuple(replace(drift, hint=hint(drift)) for drift in comparison.drifts))
+    there = [f"cd {shlex.quote(plan.folder)}"] if plan.steps and plan.folder not in {"", "."} else []
+    commands = " && ".join([*there, *(str(step) for step in plan.steps)])
+    return replace(
+        comparison,
+        drifts=tuple(
+            replace(drift, hint=left.get(drift, commands)) if drift.gating and not drift.hint else drift
+            for drift in comparison.drifts
+        ),
+    )

@@ -23,6 +23,7 @@ _MOST_UNCHECKED: Final = 8
 _WHOLE_PATH: Final = 60
 _FACTS_COLUMN: Final = 48
 _WIDEST: Final = 118
+_LONGEST_REMEDY: Final = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,8 @@ def _headline(comparison: Comparison, paint: Paint) -> str:
             }
             head = f"{paint(style, word)}  {env} {other[comparison.verdict]}"
     elif reference.kind is ReferenceKind.FINGERPRINT:
-        verb = {Verdict.CLEAN: "has", Verdict.DRIFTED: "does not have", Verdict.UNDECIDED: "may not have"}[comparison.verdict]
+        another = any(drift.code is Code.FINGERPRINT_MISMATCH for drift in comparison.drifts)
+        verb = "does not have" if another else "may not have" if comparison.verdict is Verdict.UNDECIDED else "has"
         head = f"{paint(style, word)}  {env} {verb} the fingerprint {reference.digest[:26]}…"
     elif comparison.depth is Depth.VERSION and comparison.verdict is Verdict.CLEAN:
         head = f"{paint(style, word)}  {env} has the names and versions of {plain(reference.path)}; no byte was compared"
@@ -107,6 +109,13 @@ def _detail(drift: Drift) -> str:
     return "; ".join(parts)
 
 
+def _remedy(hint: str, paint: Paint) -> str:
+    """The line of a remedy; a long list of commands is left to `repair`, which prints one a line."""
+    if len(hint) > _LONGEST_REMEDY and " && " in hint:
+        hint = f"{hint.count(' && ') + 1} commands: `sanctity repair` prints them in order"
+    return f"  {paint('bold', 'fix:')} {plain(hint)}"
+
+
 def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
     """One line a drift, a few for each distribution, the rest counted, and each remedy once, under the drifts it undoes."""
     groups: dict[str, list[Drift]] = {}
@@ -120,7 +129,7 @@ def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
         group.sort(key=lambda drift: not drift.shared)
         hint = group[0].hint
         if pending and hint != pending and pending not in told:
-            lines.append(f"  {paint('bold', 'fix:')} {plain(pending)}")
+            lines.append(_remedy(pending, paint))
             told.add(pending)
         for drift in group[:_MOST_LINES]:
             style = "bad" if drift.gating else "doubt" if drift.severity is Severity.WARNING else "dim"
@@ -134,7 +143,7 @@ def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
             lines.append(paint("dim", f"  and {len(group) - _MOST_LINES:,} more" + (f" in {plain(name)}" if name else "")))
         pending = hint
     if pending and pending not in told:
-        lines.append(f"  {paint('bold', 'fix:')} {plain(pending)}")
+        lines.append(_remedy(pending, paint))
     return lines
 
 
