@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -60,6 +62,20 @@ def test_the_border_between_key_and_value_counts() -> None:
         len({str(content_digest([pair])) for pair in (("a", "bc"), ("ab", "c"), ('a","b', "c"), ("a\0b", "c"), ("abc", ""))}) == 5
     )
     assert content_digest([("a", "b"), ("c", "d")]) != content_digest([("a", "d"), ("c", "b")])
+
+
+near_quotes = st.text(alphabet=st.sampled_from('\t !"#,[]\\\x7fa\xe9\u2028\U0001f40d'), max_size=4)
+paths = st.one_of(near_quotes, st.text(alphabet="ab/.", max_size=4))
+
+
+@given(
+    st.lists(st.tuples(paths, near_quotes), max_size=6), st.lists(st.tuples(paths, st.binary(min_size=32, max_size=32)), max_size=6)
+)
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
+def test_it_is_over_the_canonical_json_of_the_sorted_rows(found: list[tuple[str, str]], lib: list[tuple[str, bytes]]) -> None:
+    every = {*found, *((f"lib/{path}", f"sha256:{digest.hex()}") for path, digest in lib)}
+    stated = hashlib.sha256(json.dumps(sorted(every), separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+    assert str(content_digest(found, lib=lib)) == f"content/1:sha256:{stated}"
 
 
 def test_written_with_its_scheme() -> None:

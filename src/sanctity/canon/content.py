@@ -122,11 +122,25 @@ def normalise_wheel_metadata(data: bytes) -> bytes:
     return b"\n".join(sorted(line.strip() for line in data.splitlines() if line.lower().startswith(kept))) + b"\n"
 
 
-def content_digest(rows: Iterable[tuple[str, str]]) -> ContentDigest:
+#: What canonical JSON writes in another way, and what would sort before the quote that ends a key.
+_NOT_PLAIN: Final = bytes(range(0x23)) + b"\\"
+
+
+def content_digest(rows: Iterable[tuple[str, str]], *, lib: Iterable[tuple[str, bytes]] = ()) -> ContentDigest:
     """The digest over (key, value) rows in any order; repetitions count once.
+
+    *lib* are further rows: the paths of files in site-packages, and their raw SHA-256.
 
     Raises:
         ValueError: a key is not UTF-8 text.
     """
-    text = json.dumps(sorted(dict.fromkeys(rows)), separators=(",", ":"), ensure_ascii=False)
-    return ContentDigest(Digest("sha256", hashlib.sha256(text.encode()).hexdigest()))
+    rows, lib = list(rows), list(lib)
+    # Each row is written before all are sorted, which makes the same text in half the time as long as every text in it is plain.
+    written = [f'["lib/{path}","sha256:{digest.hex()}"]' for path, digest in lib]
+    written += [f'["{key}","{value}"]' for key, value in rows]
+    unique = sorted(dict.fromkeys(written))
+    data = f"[{','.join(unique)}]".encode()
+    if len(data) - len(data.translate(None, _NOT_PLAIN)) != 4 * len(unique):  # not only the quotes around keys and values
+        rows += [(f"lib/{path}", f"sha256:{digest.hex()}") for path, digest in lib]
+        data = json.dumps(sorted(dict.fromkeys(rows)), separators=(",", ":"), ensure_ascii=False).encode()
+    return ContentDigest(Digest("sha256", hashlib.sha256(data).hexdigest()))

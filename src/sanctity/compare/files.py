@@ -16,7 +16,7 @@ from sanctity.model.drift import Code, Drift, Severity, Unchecked
 from sanctity.model.environment import FileKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
     from sanctity.compare.ownership import Ownership
@@ -76,9 +76,10 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
             for script in item.scripts
             if script.fault
         )
-        for row in _doubtful(item.record or (), ownership.files):
+        files = ownership.files
+        for row in (item.record or ()) if item.doubtful is None else item.doubtful:
             path, _, digest, size = row
-            entry = ownership.files.get(path)
+            entry = files.get(path)
             if digest and entry is not None and entry.digest == digest:
                 if size not in (-1, entry.size):
                     words = f"its RECORD row has its hash, but says {row.size:,} bytes where it has {entry.size:,}"
@@ -118,16 +119,6 @@ def compare_claimed(environment: Environment, ownership: Ownership, seeds: Abstr
             else:
                 drifts.append(_altered(environment, ownership, item, row, entry, is_seed=is_seed, regenerated=path in regenerated))
     return drifts
-
-
-def _doubtful(record: tuple[RecordRow, ...], files: Mapping[str, FileEntry]) -> list[RecordRow]:
-    """The rows that do not plainly state the hash and size of what is there; few do not, so this is all that most rows cost."""
-    found = files.get
-    return [
-        row
-        for row in record
-        if (entry := found(row[0])) is None or not entry[3] or entry[3] != row[2] or entry[2] != row[3]  # digest, size
-    ]
 
 
 def _may_be_absent(environment: Environment, item: Distribution, row: RecordRow, *, is_seed: bool) -> bool:

@@ -139,6 +139,7 @@ class Distribution:
 
     *name* is as METADATA writes it and *key* its normalised form (PEP 503); *home* is the path of its dist-info or
     egg-info; *record* is None where there is none. *record* is the claim, `Environment.files` is what was found.
+    *doubtful* are the rows that do not plainly state the hash and size of the file that was found, None where nobody looked.
     *content* is None where something it needs could not be read, and at depth ``version``. *keeper* is the system's package that
     owns it (``python3-six``), whose own list then stands in RECORD's place; else empty.
     """
@@ -153,6 +154,7 @@ class Distribution:
     built_here: bool = False
     requires: tuple[str, ...] = ()
     record: tuple[RecordRow, ...] | None = None
+    doubtful: tuple[RecordRow, ...] | None = None
     faults: tuple[RecordFault, ...] = ()
     scripts: tuple[Script, ...] = ()
     content: ContentDigest | None = None

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -273,6 +273,19 @@ class _Unread:
         return self.waits_for is None
 
 
+@dataclass(slots=True)
+class _Found:
+    """The rows of one RECORD beside the files that they name.
+
+    *plain* are (path in site-packages, raw digest) of the files whose rows in the content are just that, which are nearly all,
+    and *others* the paths of the others; *doubtful* are as in `Distribution`.
+    """
+
+    plain: list[tuple[str, bytes]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    doubtful: list[RecordRow] = field(default_factory=list)
+
+
 class _Whole:
     """What is left to do once all files are read: scripts, content digests, rewritten data files."""
 
@@ -321,27 +334,27 @@ class _Whole:
         faults = list(item.faults)
         declared = self._declared(item, faults)
         scripts = self._scripts(item, declared)
-        rows, complete = self._rows(item, {script.path: script for script in scripts})
+        found = self._look_up(item.record, os.path.dirname(item.home) + "/", item.home.removesuffix(".dist-info"))
+        rows, complete = self._rows(item, found.others, {script.path: script for script in scripts})
         content = None
         if complete:
             try:
-                content = content_digest(rows)
+                content = content_digest(rows, lib=found.plain)
             except UnicodeEncodeError:
                 faults.append(RecordFault("path-invalid", item.home, "it claims a file whose name is not UTF-8"))
-        return replace(item, scripts=scripts, content=content, faults=tuple(faults))
+        return replace(item, scripts=scripts, content=content, faults=tuple(faults), doubtful=tuple(found.doubtful))
 
-    def _rows(self, item: Distribution, scripts: dict[str, Script]) -> tuple[list[tuple[str, str]], bool]:
-        """The canonical rows of *item*, and whether all of it could be read; what is missing has no row."""
+    def _rows(self, item: Distribution, paths: list[str], scripts: dict[str, Script]) -> tuple[list[tuple[str, str]], bool]:
+        """The canonical rows of those *paths* of *item*, and whether all could be read; what is missing has no row."""
         site = os.path.dirname(item.home)
         lib = site + "/"
         start = len(lib)
         stem = item.home.removesuffix(".dist-info")
         own_wheel = f"{item.home}/WHEEL" if item.built_here else ""
         complete = True
-        files = self.files
-        rows, others = self._plain_rows(item.record or (), lib, stem)
-        for path in others:
-            entry = files.get(path)
+        rows: list[tuple[str, str]] = []
+        for path in paths:
+            entry = self.files.get(path)
             if entry is None or (path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path)):
                 continue
             if path.startswith(stem) and is_about_installing(path, item.home):
@@ -366,25 +379,26 @@ class _Whole:
                 rows.append((installed_key(path, site=site, scripts=self.layout.scripts), f"sha256:{digest.hex()}"))
         return rows, complete
 
-    def _plain_rows(self, record: tuple[RecordRow, ...], lib: str, stem: str) -> tuple[list[tuple[str, str]], list[str]]:
-        """The rows of the files that need no second look, which are nearly all, and the paths of the others."""
+    def _look_up(self, record: tuple[RecordRow, ...], lib: str, stem: str) -> _Found:
+        """Look each row's file up, and sort the rows out."""
         start = len(lib)
-        found = self.files.get
-        rows: list[tuple[str, str]] = []
-        others: list[str] = []
-        for path, _, _, _ in record:
-            entry = found(path)
-            if (
-                entry is not None
-                and (digest := entry[3])
-                and path.startswith(lib)
-                and not path.endswith((".pyc", ".pyo"))
-                and not path.startswith(stem)
-            ):
-                rows.append((f"lib/{path[start:]}", f"sha256:{digest.hex()}"))
+        get = self.files.get
+        found = _Found()
+        plain, others, doubtful = found.plain, found.others, found.doubtful
+        for row in record:
+            path, _, stated, length = row
+            entry = get(path)
+            if entry is None or not (digest := entry[3]):
+                others.append(path)
+                doubtful.append(row)
+                continue
+            if digest != stated or entry[2] != length:
+                doubtful.append(row)
+            if path.startswith(lib) and not path.endswith((".pyc", ".pyo")) and not path.startswith(stem):
+                plain.append((path[start:], digest))
             else:
                 others.append(path)
-        return rows, others
+        return found
 
     def _declared(self, item: Distribution, faults: list[RecordFault]) -> dict[str, str]:
         path = f"{item.home}/entry_points.txt"

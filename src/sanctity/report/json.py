@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import sanctity
@@ -19,6 +18,8 @@ __all__ = ["comparison_document", "comparison_json", "error_json", "fingerprint_
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
+    from importlib import resources  # which imports much that a report has no use for
+
     loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/report-1.json").read_text("utf-8"))
     return loaded
 
