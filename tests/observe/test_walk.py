@@ -255,6 +255,19 @@ def test_packages_that_come_while_files_are_read_are_told(tmp_path: Path) -> Non
     assert [(problem.code, problem.path) for problem in tree.problems] == [("changed-while-looking", "site-packages")]
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="can not ask for files to be forgotten")
+def test_what_comes_from_the_disk_is_read_all_the_same(tmp_path: Path) -> None:
+    """Where the files lie on a disk, the one child waits for it and is joined by others."""
+    _fill(tmp_path, 3000)
+    os.sync()
+    for path in tmp_path.rglob("f*"):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    cold = _walk(tmp_path, workers=1)
+    assert not cold.problems
+    assert cold.files == _walk(tmp_path, workers=0).files
+
+
 @needs_proc
 @pytest.mark.parametrize("which", ["one", "all"])
 def test_killed_children_leave_files_unread_and_nothing_else(tmp_path: Path, which: str) -> None:

@@ -5,8 +5,9 @@ and output, so that a kill, a hang or a hostile file ends a child and never the 
 parent uses for small trees.
 
 A request frame is a little-endian uint32 length and that many bytes: a one-letter mode, and paths relative to the working folder,
-joined by NUL. A reply frame is one `ANSWER` for each item, in order; while a large file is read, an `ANSWER` of
-status `READING` goes before its own now and then, so that slow and stuck can be told apart.
+joined by NUL. A reply frame is one `ANSWER` for each item, in order. Before it may go others that answer nothing: one of status
+`READING` now and then while a large file is read, so that slow and stuck can be told apart, and one of status `WAITED` where
+the child waited for the disk again and again, so that others had better read at the same time.
 
 Modes: ``f`` read a regular file, and answer `BIG` at once where it is large; ``F`` read it however large; ``l`` follow a
 symbolic link first; ``b`` read only the 16 bytes of a bytecode header.
@@ -24,16 +25,30 @@ try:
 except ImportError:  # pragma: no cover - a Python built without OpenSSL
     from hashlib import sha256
 
+try:
+    from resource import RUSAGE_SELF, getrusage
+except ImportError:  # pragma: no cover - not on this platform
+
+    def _count_waits() -> int:
+        return 0
+
+else:
+
+    def _count_waits() -> int:
+        """How often this process gave its processor up so far, since it had to wait."""
+        return getrusage(RUSAGE_SELF).ru_nvcsw
+
+
 TYPE_CHECKING = False  # importing `typing` for it would take longer than all else that a child does before it reads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ANSWER", "BIG", "CHANGED", "HEADER_SIZE", "IRREGULAR", "LENGTH", "OK", "READING", "look", "serve"]
+__all__ = ["ANSWER", "BIG", "CHANGED", "HEADER_SIZE", "IRREGULAR", "LENGTH", "OK", "READING", "WAITED", "look", "serve"]
 
 #: status, whether the file is ELF, errno, hard links, size, mtime in ns, SHA-256 (or a bytecode header and zeros)
 ANSWER = Struct("<BBHIqq32s")
 LENGTH = Struct("<I")
-OK, BIG, CHANGED, IRREGULAR, FAILED, READING = range(6)
+OK, BIG, CHANGED, IRREGULAR, FAILED, READING, WAITED = range(7)
 
 HEADER_SIZE = 16
 #: Files above this size are handed back, so that they can be started first and not last.
@@ -44,6 +59,9 @@ _CHUNK = 1 << 18
 _NOTHING = bytes(32)
 _MAX_LINKS = 0xFFFFFFFF
 _KIND, _REGULAR = 0o170000, 0o100000  # `stat.S_ISREG` as a comparison, since this is asked for every file there is
+#: A child that gives up its processor so often in one batch, and as often as for every so many files, has waited for the disk:
+#: what the kernel still has in memory is read without any wait.
+_WAITS, _FILES_A_WAIT = 8, 8
 #: A sign of life is given after every so many bytes of a large file.
 _BEAT = 1 << 24
 
@@ -132,7 +150,11 @@ def serve(read_fd: int, write_fd: int) -> None:
             return
         request = _read_exactly(read_fd, LENGTH.unpack(head)[0])
         mode = chr(request[0])
-        answers = b"".join([pack(*look(mode, path, buffer, beat)) for path in request[1:].split(b"\0")])
+        paths = request[1:].split(b"\0")
+        before = _count_waits()
+        answers = b"".join([pack(*look(mode, path, buffer, beat)) for path in paths])
+        if _count_waits() - before >= max(_WAITS, len(paths) // _FILES_A_WAIT):
+            answers = pack(WAITED, 0, 0, 0, 0, 0, _NOTHING) + answers
         sent = 0
         while sent < len(answers):
             sent += os.write(write_fd, answers[sent:])

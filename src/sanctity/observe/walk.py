@@ -2,11 +2,13 @@
 
 The parent walks and hands batches of names to children (`hasher`) while it goes on walking; a batch, never a file, is the unit of
 work, since handing over costs more than hashing a small file. Answers are fixed-size records. Large files come back unread and
-are started first. Small trees are read in place, as starting a child would take longer.
+are started first. Small trees are read in place, as starting a child would take longer; while files come from the disk and not
+from memory, more children read than there are processors.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import selectors
@@ -32,6 +34,8 @@ _IN_FLIGHT: Final = 6
 _LAST_IN_FLIGHT: Final = 2
 #: Two children read a batch in about the time that it takes to ask so many folders whether they changed.
 _FOLDERS: Final = 500
+#: While the disk is slower than the processors, so many times as many children read.
+_MOST_READERS: Final = 4
 #: Trees with fewer files than this are read in place.
 _SMALL: Final = 700
 #: A child that gives no sign of life for this long is given up, and what it was asked is unread. Seconds.
@@ -143,6 +147,12 @@ class _Readers:
         self.selector.register(child.process.stdout, selectors.EVENT_READ, child)
         self.children.append(child)
 
+    def _reinforce(self) -> None:
+        """Start one more child, since those there are wait for the disk and not for a processor."""
+        if self.queue and len(self.children) < _MOST_READERS * self.workers:
+            with contextlib.suppress(ObservationError):  # then it is read by those there are
+                self._start()
+
     def _next(self) -> _Batch | None:
         if self.large:
             return "F", [self.large.pop()[1]]
@@ -183,7 +193,9 @@ class _Readers:
             child.since = self.clock()
             size = hasher.ANSWER.size
             while child.pending:
-                while len(child.received) >= size and child.received[0] == hasher.READING:
+                while len(child.received) >= size and child.received[0] in {hasher.READING, hasher.WAITED}:
+                    if child.received[0] == hasher.WAITED:
+                        self._reinforce()
                     del child.received[:size]
                 mode, paths = child.pending[0]
                 if len(child.received) < len(paths) * size:
