@@ -279,6 +279,8 @@ def _match_literal(comparison: Comparison, environment: Environment, literal: Di
     """
     from itertools import combinations
 
+    from packaging.utils import canonicalize_name
+
     from sanctity.compare.comparison import fingerprint_of
     from sanctity.compare.ownership import own
     from sanctity.compare.selection import SEEDS
@@ -286,13 +288,14 @@ def _match_literal(comparison: Comparison, environment: Environment, literal: Di
     reference = Reference(kind=ReferenceKind.FINGERPRINT, digest=str(literal))
     index = own(environment)
     present = sorted(SEEDS & {item.key for item in environment.distributions})
+    uncovered = {Code.BYTECODE_UNCHECKED, Code.INTERPRETER_CHANGED}
     for size in range(len(present), -1, -1):
         for seeds in combinations(present, size):
             found = fingerprint_of(environment, frozenset(seeds), index)
             if found is not None and found.digest == literal:
                 drifts = tuple(
                     drift
-                    if drift.code in {Code.BYTECODE_UNCHECKED, Code.INTERPRETER_CHANGED} or not drift.gating
+                    if not drift.gating or drift.code in uncovered or canonicalize_name(drift.distribution) in seeds
                     else replace(drift, gating=False, severity=Severity.WARNING)
                     for drift in comparison.drifts
                 )

@@ -76,7 +76,12 @@ def _nowhere(beside: Path) -> Path:
 
 def _alone(built: Built) -> Judged:
     """Without a lock: against its own RECORDs."""
-    report = examine("--env", built.env, cwd=_nowhere(built.project.parent))
+    aside = built.lock.with_name(f"{built.lock.name}.aside")
+    built.lock.rename(aside)
+    try:
+        report = examine("--env", built.env, cwd=_nowhere(built.project.parent))
+    finally:
+        aside.rename(built.lock)
     assert report["reference"]["kind"] == "none"
     return report
 

@@ -44,6 +44,8 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
             if owner.key in seeds and hook.digest.hex() not in SEED_HOOKS:
                 yield Drift(
                     code=_CODES[hook.kind],
+                    distribution=owner.name,
+                    version=owner.version,
                     path=shown,
                     actual=f"sha256:{hook.digest.hex()}",
                     message=f"runs at every start of Python; {owner.name} claims it, which is not known to, and no lock names it",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.environment import Distribution, Environment
 
-__all__ = ["RepairPlan", "Step", "StepKind", "Tool", "choose_tool", "plan_repair", "with_hints"]
+__all__ = ["RepairPlan", "Step", "Tool", "choose_tool", "plan_repair", "with_hints"]
 
 
 class Tool(StrEnum):
@@ -34,21 +34,12 @@ class Tool(StrEnum):
     POETRY = "poetry"
 
 
-class StepKind(StrEnum):
-    """What a step is for, so that a drift can be given the steps that undo it."""
-
-    REMOVE = "remove what no RECORD claims"
-    EDIT = "edit pyvenv.cfg"
-    INSTALL = "install from the lock"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One command, and the reason for it. *command* is an argument list; nothing of it is for a shell to expand."""
 
     command: tuple[str, ...]
     reason: str
-    kind: StepKind = StepKind.INSTALL
 
     def __str__(self) -> str:
         return shlex.join(self.command)
@@ -104,6 +95,7 @@ def choose_tool(environment: Environment, *, format: LockFormat | None, generato
 class _Context:
     tool: Tool
     env: str
+    outside: str
     lock: str
     has_pip: bool
     hashed: bool
@@ -124,7 +116,7 @@ class _Context:
         """A pip command for the environment, by its own pip or by one that works on it from outside."""
         if self.has_pip and self.tool is not Tool.POETRY:
             return (self.python, "-m", "pip", *arguments)
-        return ("python3", "-m", "pip", "--python", self.env, *arguments)
+        return (self.outside, "-m", "pip", "--python", self.env, *arguments)
 
     def sync(self, reinstall: Iterable[str] = ()) -> tuple[str, ...]:
         """The command that makes the environment what the lock says, reinstalling *reinstall* where the tool can."""
@@ -197,6 +189,10 @@ def plan_repair(
     context = _Context(
         tool=tool,
         env=env,
+        # Not just python3: where the environment is active, that is its own.
+        outside=f"{environment.interpreter.base}/bin/python{environment.layout.version}"
+        if environment.interpreter.base
+        else "python3",
         lock=lock,
         # A pip that is not what its RECORD says is not asked to repair anything.
         has_pip=any(item.key == "pip" for item in environment.distributions)
@@ -209,20 +205,18 @@ def plan_repair(
     )
     gating = [drift for drift in comparison.by_weight() if drift.gating]
     left = [(drift, reason) for drift in gating if (reason := _beyond(drift, context))]
+    if len(left) < len(gating):  # what the other drifts' commands undo may be what the fingerprint is about
+        left = [(drift, reason) for drift, reason in left if drift.code is not Code.FINGERPRINT_MISMATCH]
     undone = [drift for drift in gating if not _beyond(drift, context)]
     steps: list[Step] = []
     removed = [drift for drift in undone if drift.code in _REMOVE and drift.path]
     if removed:
         paths = sorted({_on_disk(environment, env, drift.path) for drift in removed})
-        steps.append(
-            Step(
-                command=("rm", "-r", *paths), reason="no RECORD claims these, so no installer takes them out", kind=StepKind.REMOVE
-            )
-        )
+        steps.append(Step(command=("rm", "-r", *paths), reason="no RECORD claims these, so no installer takes them out"))
     if any(drift.code is Code.SYSTEM_SITE for drift in undone):
         edit = "s/^include-system-site-packages.*/include-system-site-packages = false/"
         reason = "see the environment's own packages only"
-        steps.append(Step(command=("sed", "-i", edit, f"{env}/pyvenv.cfg"), reason=reason, kind=StepKind.EDIT))
+        steps.append(Step(command=("sed", "-i", edit, f"{env}/pyvenv.cfg"), reason=reason))
     packages = {file.package for file in environment.system}
     altered = sorted({drift.distribution for drift in undone if drift.code in _REINSTALL and drift.distribution in packages})
     if altered:
@@ -244,6 +238,8 @@ def _beyond(drift: Drift, context: _Context) -> str:
         return "two installed distributions own this path, so one of them always loses: lock only one of them"
     if drift.code is Code.PATH_INVALID and not drift.distribution:
         return "its name is not UTF-8, so no command can be printed: remove it by hand"
+    if drift.code is Code.PATH_SHADOW and drift.path.endswith(".zip") and not drift.distribution:
+        return "it lies beside the base interpreter's standard library: remove it by hand"
     if drift.code is Code.INTERPRETER_MISMATCH and context.tool not in {Tool.UV_PROJECT, Tool.UV_PIP}:
         return f"make the environment anew with a Python that the lock allows ({drift.expected})"
     handled = _REINSTALL | _SYNC | _REMOVE | {Code.SYSTEM_SITE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}

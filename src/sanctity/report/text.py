@@ -214,7 +214,9 @@ def repair_text(plan: RepairPlan, comparison: Comparison, paint: Paint | None = 
     lines = [f"cd {plain(plan.folder)}"] if plan.steps and plan.folder not in {"", "."} else []
     for step in plan.steps:
         lines += [paint("dim", f"# {plain(step.reason)}"), plain(str(step))]
-    lines += [f"# not undone: {drift.code} {_place(drift)}: {plain(reason)}" for drift, reason in plan.left]
+    lines += [
+        f"# not undone: {' '.join(filter(None, (drift.code, _place(drift))))}: {plain(reason)}" for drift, reason in plan.left
+    ]
     if not lines:
         lines = ["# nothing that a command could undo: see what could not be looked at"]
     return "\n".join(lines) + "\n"
