@@ -356,11 +356,10 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
 
 def compare_shared(ownership: Ownership) -> Iterator[Drift]:
     """One note on the claimed files that other environments share, since an edit there is an edit here."""
-    owners = ownership.owners
-    linked = [
-        entry.kind for path, entry in ownership.files.items() if (entry.links > 1 or entry.kind is FileKind.LINK) and path in owners
-    ]
-    symbolic = linked.count(FileKind.LINK)
+    owners, link = ownership.owners, FileKind.LINK
+    # By position, since every file is asked: its kind, and its hard links.
+    linked = [entry[1] for path, entry in ownership.files.items() if (entry[5] > 1 or entry[1] is link) and path in owners]
+    symbolic = linked.count(link)
     hard = len(linked) - symbolic
     for count, kind in ((hard, "hard"), (symbolic, "symbolic")):
         if count:

@@ -65,6 +65,6 @@ def own(environment: Environment) -> Ownership:
         owners=owners,
         rivals={path: tuple(claims) for path, claims in rivals.items()},
         kept=kept,
-        unclaimed=tuple(sorted([entry for path, entry in environment.files.items() if path not in owners and path not in kept])),
+        unclaimed=tuple(environment.files[path] for path in sorted(environment.files.keys() - owners.keys() - kept.keys())),
         site=environment.layout.site,
     )
