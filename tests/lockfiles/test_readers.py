@@ -352,3 +352,12 @@ def test_no_message_of_a_syntax_error_holds_a_secret() -> None:
     assert "not TOML" in said
     assert "bob" not in said
     assert "hunter2" not in said
+
+
+def test_a_number_beyond_reading_is_an_error(tmp_path: Path) -> None:
+    """Python reads no integer of more than 4,300 digits, and packaging passes that on."""
+    file = tmp_path / "requirements.txt"
+    file.write_text(f"six>={'9' * 5001}\n")
+    with pytest.raises(DocumentError) as caught:
+        read_lock(file)
+    assert caught.value.where == str(file)

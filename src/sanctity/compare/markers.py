@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from packaging.specifiers import InvalidSpecifier, Specifier
+from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -312,7 +312,7 @@ def _releases(prefix: str, literal: str) -> tuple[str, ...]:
 def _specifier(text: str) -> Specifier | None:
     try:
         return Specifier(text)
-    except InvalidSpecifier:
+    except ValueError:  # not one, or a number with more digits than Python reads
         return None
 
 

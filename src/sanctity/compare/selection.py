@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from sanctity.compare.markers import all_of, evaluate, names_in
 from sanctity.errors import UsageError
@@ -72,7 +72,7 @@ class Selected:
 def _version(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # not one, or a number with more digits than Python reads
         return None
 
 
@@ -80,7 +80,7 @@ def _version(text: str) -> Version | None:
 def _specifiers(text: str) -> SpecifierSet | None:
     try:
         return SpecifierSet(text)
-    except InvalidSpecifier:
+    except ValueError:  # not one, or a number with more digits than Python reads
         return None
 
 

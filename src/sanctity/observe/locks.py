@@ -75,7 +75,13 @@ def read_lock(path: str | os.PathLike[str], *, reader: LockReader | None = None)
     digest = digests[own]
     if bom and len(digests) > 1:
         digest = _sha256(canonical(sorted([key, str(value)] for key, value in digests.items())))
-    return reader.parse(text, path=shown, digest=digest, beside=beside)
+    try:
+        return reader.parse(text, path=shown, digest=digest, beside=beside)
+    except ValueError as error:
+        if "integer string conversion" not in str(error):
+            raise
+        message = "it holds a version number with more digits than Python reads"
+        raise DocumentError("lock-bad-version", message, where=shown, hint="lock again") from error
 
 
 def _key(base: str, wanted: str) -> str:
