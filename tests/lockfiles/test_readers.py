@@ -357,7 +357,7 @@ def test_no_message_of_a_syntax_error_holds_a_secret() -> None:
 def test_a_number_beyond_reading_is_an_error(tmp_path: Path) -> None:
     """Python reads no integer of more than 4,300 digits, and packaging passes that on."""
     file = tmp_path / "requirements.txt"
-    file.write_text(f"six>={'9' * 5001}\n")
+    file.write_text(f"six>=1,<={'9' * 5001}\n")
     with pytest.raises(DocumentError) as caught:
         read_lock(file)
     assert caught.value.where == str(file)
