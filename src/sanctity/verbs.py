@@ -218,11 +218,11 @@ def _judge(
     from sanctity.plan.repair import plan_repair, with_hints
 
     lock, literal = read.lock, read.literal
+    folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path))) if lock else project
     matched = _match_literal(compare_with_records(environment, depth=depth), environment, literal) if literal else None
     if matched is not None:
         comparison = matched
     elif lock is not None:
-        folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path)))
         comparison = compare_with_lock(
             environment,
             lock,
@@ -236,7 +236,6 @@ def _judge(
         comparison = compare_with_records(environment, depth=depth)
     if literal is not None and matched is None:
         comparison = _mismatch_literal(comparison, literal)
-    folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path))) if lock else project
     plan = plan_repair(
         comparison,
         environment,
