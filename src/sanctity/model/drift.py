@@ -63,6 +63,7 @@ class Code(StrEnum):
     DATA_ALTERED = "data-altered"
     FILE_UNCLAIMED = "file-unclaimed"
     FILE_CLOBBERED = "file-clobbered"
+    RECORD_FORGED = "record-forged"
     RECORD_INVALID = "record-invalid"
     RECORD_MISSING = "record-missing"
     PATH_INVALID = "path-invalid"
@@ -75,6 +76,18 @@ class Code(StrEnum):
     BYTECODE_STALE = "bytecode-stale"
     BYTECODE_FOREIGN = "bytecode-foreign"
     SCRIPT_ALTERED = "script-altered"
+    ACTIVATE_ALTERED = "activate-altered"
+    STARTUP_VARIABLE = "startup-variable"
+    STDLIB_ALTERED = "stdlib-altered"
+    NATIVE_LIBRARY_CHANGED = "native-library-changed"
+    CPU_CHANGED = "cpu-changed"
+    ACCELERATOR_CHANGED = "accelerator-changed"
+    SETTING_CHANGED = "setting-changed"
+    CANARY_CHANGED = "canary-changed"
+    SEAL_STALE = "seal-stale"
+    WAIVER_EXPIRED = "waiver-expired"
+    WAIVER_SELF_APPROVED = "waiver-self-approved"
+    WAIVER_UNSIGNED = "waiver-unsigned"
     SHARED_WITH_CACHE = "shared-with-cache"
     FINGERPRINT_MISMATCH = "fingerprint-mismatch"
 
@@ -84,7 +97,8 @@ class Drift:
     """One named difference between a reference and an environment.
 
     *path* is relative to site-packages for what lies there, else to the prefix. *shared* says that the file is a hard or
-    symbolic link that other environments share, so that a repair must clean the installer's cache first.
+    symbolic link that other environments share, so that a repair must clean the installer's cache first. *waiver* is the id of the
+    waiver that lets it pass.
     """
 
     code: Code
@@ -99,6 +113,7 @@ class Drift:
     hint: str = ""
     shared: bool = False
     count: int = 1
+    waiver: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

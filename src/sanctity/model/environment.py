@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sanctity.model.digest import ContentDigest, Digest
+    from sanctity.model.platform import Platform
 
 __all__ = [
     "Distribution",
@@ -140,7 +141,8 @@ class Distribution:
     *name* is as METADATA writes it and *key* its normalised form (PEP 503); *home* is the path of its dist-info or
     egg-info; *record* is None where there is none. *record* is the claim, `Environment.files` is what was found.
     *doubtful* are the rows that do not plainly state the hash and size of the file that was found, None where nobody looked.
-    *content* is None where something it needs could not be read, and at depth ``version``. *keeper* is the system's package that
+    *content* is None where something it needs could not be read, and at depth ``version``; *stated* is the content by its RECORD's
+    own word, None where that can not be told; *rows* are the rows behind *content*, None unless asked for. *keeper* is the system's package that
     owns it (``python3-six``), whose own list then stands in RECORD's place; else empty.
     """
 
@@ -158,6 +160,8 @@ class Distribution:
     faults: tuple[RecordFault, ...] = ()
     scripts: tuple[Script, ...] = ()
     content: ContentDigest | None = None
+    stated: ContentDigest | None = None
+    rows: tuple[tuple[str, str], ...] | None = None
     keeper: str = ""
 
 
@@ -241,7 +245,9 @@ class Environment:
     *regenerated* are claimed data files that were rewritten, and proven to be just what their program writes (a Jupyter kernel's
     kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
     *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256. *system* are
-    the files that the system's package manager installed into the site-packages folders.
+    the files that the system's package manager installed into the site-packages folders. *elves* are the paths of ELF files.
+    *platform* is what it stands on, None where nobody looked; *activation* are the activate scripts as (path, raw digest), with the
+    prefix written ``${prefix}``.
     """
 
     prefix: str
@@ -255,6 +261,9 @@ class Environment:
     other_digests: tuple[tuple[str, str, bytes], ...] = ()
     folders: frozenset[str] = frozenset()
     system: tuple[SystemFile, ...] = ()
+    elves: tuple[str, ...] = ()
+    platform: Platform | None = None
+    activation: tuple[tuple[str, bytes], ...] = ()
     looked_at_from: LookedAtFrom = LookedAtFrom.OUTSIDE
 
 

@@ -204,6 +204,7 @@ def observe_environment(
         other_digests=tuple(sorted(whole.other_digests)),
         folders=folders,
         system=system,
+        elves=tuple(sorted(tree.elves)),
         looked_at_from=looked_at_from,
     )
 

@@ -53,9 +53,10 @@ _Batch = tuple[str, list[str]]
 
 @dataclass(slots=True)
 class Tree:
-    """What a walk found, as it grows: *files* by path, *problems*, and the bytes read and hashed."""
+    """What a walk found, as it grows: *files* by path, the paths of ELF files, *problems*, and the bytes read and hashed."""
 
     files: dict[str, FileEntry] = field(default_factory=dict)
+    elves: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     bytes: int = 0
     read: int = 0
@@ -243,10 +244,12 @@ class _Readers:
         files = tree.files
         read = total = 0
         for path, answer in zip(paths, answers, strict=True):
-            status, _, _, links, size, mtime, digest = answer
+            status, elf, _, links, size, mtime, digest = answer
             if status or mode == "b":
                 self.take(path, kind, mode, answer)
                 continue
+            if elf:
+                tree.elves.append(path)
             files[path] = _make(FileEntry, (path, kind, size, digest, mtime, links, b"", "", ""))
             total += size
             read += 1
@@ -254,10 +257,12 @@ class _Readers:
         tree.read += read
 
     def take(self, path: str, kind: FileKind, mode: str, answer: tuple[int, int, int, int, int, int, bytes]) -> None:
-        status, _elf, code, links, size, mtime, digest = answer
+        status, elf, code, links, size, mtime, digest = answer
         tree = self.tree
         if status == hasher.OK:
             tree.read += 1
+            if elf:
+                tree.elves.append(path)
             if mode == "b":
                 header = digest[: hasher.HEADER_SIZE] if size >= hasher.HEADER_SIZE else digest[: max(size, 0)]
                 tree.files[path] = FileEntry(path, kind, size, b"", mtime, links, header)
@@ -383,7 +388,9 @@ def _read_resolved(path: str, link: str, real: str, tree: Tree, buffer: memoryvi
     if kind is not _FILE:
         # What is still a link here leads round in circles.
         return FileEntry(path, FileKind.LOOP if kind is _LINK else kind, 0, b"", 0, 0, target=target)
-    status, _, code, links, size, mtime, digest = hasher.look("F", real, buffer)
+    status, elf, code, links, size, mtime, digest = hasher.look("F", real, buffer)
+    if elf:
+        tree.elves.append(path)
     if status != hasher.OK:
         reason = os.strerror(code) if code else "it changed while it was read"
         tree.problems.append(Problem("unreadable" if code else "changed-while-looking", path, reason))

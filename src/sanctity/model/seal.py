@@ -1,0 +1,122 @@
+"""What an environment must be: the seal, ``env.seal.json``, as one frozen value. Its document is specified in docs/seal.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.drift import Selection
+from sanctity.model.platform import Accelerator, Blas, Build, Cpu, NativeLibrary
+from sanctity.model.policy import Policy, Waiver
+
+if TYPE_CHECKING:
+    from sanctity.model.digest import ContentDigest, Digest
+    from sanctity.model.environment import Hook
+
+__all__ = [
+    "SEAL_SCHEMA",
+    "Canary",
+    "Seal",
+    "SealedDistribution",
+    "SealedEnvironment",
+    "SealedLock",
+]
+
+SEAL_SCHEMA: Final = "sanctity.seal/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedDistribution:
+    """One distribution. *name* is normalised; *content* is None for an editable, whose source git governs.
+
+    *stated* is the content by its RECORD's own word, given only where that was another when it was sealed (``--accept``).
+    *artifact* is the locked artifact's SHA-256 where just one can be meant; *origin* what direct_url.json said, in short
+    (``git+https://…@COMMIT``, ``file``, ``editable``), empty for an index.
+    """
+
+    name: str
+    version: str
+    content: ContentDigest | None = None
+    stated: ContentDigest | None = None
+    artifact: Digest | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedLock:
+    """The lock that an environment was sealed under: its *path* relative to the seal's folder, *format* and *digest*."""
+
+    path: str
+    format: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedEnvironment:
+    """An environment for one *platform* (``linux-x86_64-glibc``) and Python (*implementation*, *version* exact, *abi*).
+
+    *basis* is how far the sealer looked (``record``); *accepted* are the drifts it was told to accept, as short texts.
+    *startup* and *unclaimed* are what a comparison would otherwise gate on; *activation* are the activate scripts, with the
+    prefix written ``${prefix}``, as (path, raw digest). *stdlib* are (files, digest) of its sources and of what the build made.
+    """
+
+    platform: str
+    implementation: str
+    version: str
+    abi: str
+    selection: Selection = Selection()
+    lock: SealedLock | None = None
+    basis: str = "record"
+    accepted: tuple[str, ...] = ()
+    fingerprint: Digest
+    parts: tuple[tuple[str, Digest], ...]
+    distributions: tuple[SealedDistribution, ...]
+    startup: tuple[Hook, ...] = ()
+    unclaimed: tuple[tuple[str, bytes], ...] = ()
+    activation: tuple[tuple[str, bytes], ...] = ()
+    build: Build = Build()
+    stdlib_sources: tuple[int, Digest] | None = None
+    stdlib_built: tuple[int, Digest] | None = None
+    libc: str = ""
+    libraries: tuple[NativeLibrary, ...] = ()
+    cpu: Cpu = Cpu()
+    blas: tuple[Blas, ...] = ()
+    accelerators: tuple[Accelerator, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def python(self) -> str:
+        """The key of its Python: ``cpython-3.11``."""
+        return f"{self.implementation}-{'.'.join(self.version.split('.')[:2])}"
+
+    def names(self) -> frozenset[str]:
+        """The normalised names of its distributions."""
+        return frozenset(item.name for item in self.distributions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """A program that is run before the real one: the same bytes can behave otherwise on another processor.
+
+    *command* is started inside the environment, in the seal's folder; *inputs* are (path relative to that folder, digest) of what
+    it reads; *output* is the digest of what it writes to standard output; *timeout* in seconds.
+    """
+
+    command: tuple[str, ...]
+    inputs: tuple[tuple[str, Digest], ...] = ()
+    output: Digest
+    timeout: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """A seal: *path* as the user named it, *digest* of its canonical bytes, and what it says."""
+
+    path: str
+    digest: Digest
+    environments: tuple[SealedEnvironment, ...]
+    policy: Policy = Policy()
+    policy_digest: Digest
+    waivers: tuple[Waiver, ...] = ()
+    canary: Canary | None = None
