@@ -23,7 +23,7 @@ from sanctity.model.environment import FileEntry, FileKind, Problem
 from sanctity.observe import hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
 __all__ = ["STALL", "Tree", "default_workers", "read_each", "walk"]
 
@@ -435,13 +435,15 @@ def walk(
     meanwhile: Iterable[object] = (),
     resolve: Callable[[str], str] | None = None,
     stall: float = STALL,
+    skip: Container[str] = (),
 ) -> Tree:
     """Find and hash every file below *starts* (paths relative to *folder*, "" for all of it), without following links.
 
     *tree* is what to add to, for those who want to see it grow. *meanwhile* is other work in small steps, done between batches and
     while the children still read; a step that yields False has to wait for more files. *tick* is told (files read, files found) as
     answers come in. *clock* counts seconds; a child that gives no sign of life for *stall* of them is given up.
-    *resolve* says where a symbolic link leads below another root; such a link is read in place.
+    *resolve* says where a symbolic link leads below another root; such a link is read in place. *skip* are folders, relative to
+    *folder*, that are left out whole.
 
     Folders that change while they are walked are told as problems. Raises ObservationError where no child can be started, or
     *folder* itself can not be read.
@@ -478,7 +480,8 @@ def walk(
                 mode = "f"
                 if not entry.is_file(follow_symlinks=False):
                     if entry.is_dir(follow_symlinks=False):
-                        stack.append(path)
+                        if path not in skip:
+                            stack.append(path)
                         continue
                     if resolve is not None and entry.is_symlink():
                         tree.files[path] = _read_resolved(path, entry.path, resolve(path), tree, readers.buffer)
