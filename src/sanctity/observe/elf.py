@@ -1,4 +1,4 @@
-"""A bounded ELF reader: program headers, the dynamic section, one symbol. Nothing is executed.
+"""A bounded ELF reader: program headers, the dynamic section, one symbol, the build id, constant data. Nothing is executed.
 
 Source: System V ABI, chapters 4 and 5. Every offset is checked against the file's length, and every table has an upper bound, so
 that a hostile file costs a `ElfError` and nothing more.
@@ -9,19 +9,34 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from dataclasses import dataclass
-from typing import Final, Protocol
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
-__all__ = ["Elf", "ElfError", "parse_elf", "read_elf", "symbol_word"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Elf", "ElfError", "build_id", "constants", "open_elf", "parse_elf", "read_elf", "symbol_word"]
 
 _MACHINES: Final = {3: "i686", 8: "mips", 21: "ppc64", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
-_PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
+_PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE = 1, 2, 3, 4
+_PF_X, _PF_W = 1, 2
+_NT_GNU_BUILD_ID: Final = 3
 _DT_NEEDED, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SYMENT, _DT_RPATH, _DT_RUNPATH = 1, 5, 6, 10, 11, 15, 29
-_DT_HASH, _DT_GNU_HASH, _DT_SONAME = 4, 0x6FFFFEF5, 14
+_DT_HASH, _DT_GNU_HASH, _DT_SONAME, _DT_FLAGS_1 = 4, 0x6FFFFEF5, 14, 0x6FFFFFFB
+_DF_1_NODEFLIB: Final = 0x800
 _MOST_HEADERS: Final = 512
 _MOST_ENTRIES: Final = 4096
 _MOST_SYMBOLS: Final = 200_000
 _MOST_TEXT: Final = 1 << 26
+_MOST_NOTES: Final = 1 << 16
+_LONGEST_ID: Final = 64
+#: Headers, notes and the loader's name mostly lie in the first page, which is read once.
+_HEAD: Final = 4096
+#: Constant data is looked through in blocks of this size, up to so much of it; blocks overlap by what a text found there may take.
+_BLOCK: Final = 1 << 20
+_OVERLAP: Final = 512
+_MOST_CONSTANTS: Final = 1 << 27
 
 
 class ElfError(ValueError):
@@ -39,17 +54,20 @@ class Bytes(Protocol):
 class _File:
     """An open file as `Bytes`. It is not mapped: who truncates a mapped file kills its reader."""
 
-    __slots__ = ("fd", "size")
+    __slots__ = ("fd", "head", "size")
 
     def __init__(self, fd: int, size: int) -> None:
         self.fd = fd
         self.size = size
+        self.head = os.pread(fd, _HEAD, 0)
 
     def __len__(self) -> int:
         return self.size
 
     def __getitem__(self, part: slice, /) -> bytes:
         start, stop, _ = part.indices(self.size)
+        if stop <= len(self.head):
+            return self.head[start:stop]
         return os.pread(self.fd, max(0, stop - start), start)
 
 
@@ -64,7 +82,8 @@ class Elf:
     """What the loader reads of an ELF file: *machine*, *loader* (PT_INTERP), *needed* names, *rpath*, *runpath* and *soname*.
 
     *bits* is 32 or 64; *order* the byte order as `struct` writes it; *loads* are (address, offset, size in file) of its segments;
-    *dynamic* are (tag, value) pairs.
+    *dynamic* are (tag, value) pairs. *notes* are (offset, size) of its notes, *fixed* of what is never written to while it runs,
+    plain data before code.
     """
 
     bits: int
@@ -77,6 +96,13 @@ class Elf:
     soname: str = ""
     loads: tuple[tuple[int, int, int], ...] = ()
     dynamic: tuple[tuple[int, int], ...] = ()
+    notes: tuple[tuple[int, int], ...] = ()
+    fixed: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def no_defaults(self) -> bool:
+        """Whether it was linked with ``-z nodefaultlib``: the loader then looks into no default folder for what it needs."""
+        return bool((self.value(_DT_FLAGS_1) or 0) & _DF_1_NODEFLIB)
 
     def offset(self, address: int) -> int:
         """The file offset behind a virtual *address*. Raises ElfError where no segment holds it."""
@@ -127,16 +153,22 @@ def _parse(data: Bytes) -> Elf:
     if phnum > _MOST_HEADERS or (phnum and phentsize < wanted):
         raise ElfError("its program headers are out of bounds")
     loads: list[tuple[int, int, int]] = []
+    notes: list[tuple[int, int]] = []
+    fixed: list[tuple[int, int, int]] = []
     where_dynamic = (0, 0)
     loader = ""
     for index in range(phnum):
         at = phoff + index * phentsize
         if bits == 64:
-            kind, _, offset, address, _, size = _unpack(order + "IIQQQQ", data, at)
+            kind, flags, offset, address, _, size = _unpack(order + "IIQQQQ", data, at)
         else:
-            kind, offset, address, _, size = _unpack(order + "IIIII", data, at)
+            kind, offset, address, _, size, _, flags = _unpack(order + "IIIIIII", data, at)
         if kind == _PT_LOAD:
             loads.append((address, offset, size))
+            if not flags & _PF_W:
+                fixed.append((flags & _PF_X, offset, size))
+        elif kind == _PT_NOTE:
+            notes.append((offset, size))
         elif kind == _PT_DYNAMIC:
             where_dynamic = (offset, size)
         elif kind == _PT_INTERP:
@@ -149,7 +181,16 @@ def _parse(data: Bytes) -> Elf:
         if tag == 0:
             break
         dynamic.append((tag, value))
-    bare = Elf(bits=bits, order=order, machine=machine, loader=loader, loads=tuple(loads), dynamic=tuple(dynamic))
+    bare = Elf(
+        bits=bits,
+        order=order,
+        machine=machine,
+        loader=loader,
+        loads=tuple(loads),
+        dynamic=tuple(dynamic),
+        notes=tuple(notes),
+        fixed=tuple((offset, size) for _, offset, size in sorted(fixed)),
+    )
     strings = bare.value(_DT_STRTAB)
     if strings is None:
         return bare
@@ -158,17 +199,12 @@ def _parse(data: Bytes) -> Elf:
     def names(tag: int) -> tuple[str, ...]:
         return tuple(_text(data, base + value) for key, value in dynamic if key == tag)
 
-    return Elf(
-        bits=bits,
-        order=order,
-        machine=machine,
-        loader=loader,
+    return replace(
+        bare,
         needed=names(_DT_NEEDED),
         rpath=":".join(names(_DT_RPATH)),
         runpath=":".join(names(_DT_RUNPATH)),
         soname="".join(names(_DT_SONAME)[:1]),
-        loads=bare.loads,
-        dynamic=bare.dynamic,
     )
 
 
@@ -229,6 +265,54 @@ def symbol_word(data: Bytes, elf: Elf, name: str) -> int | None:
     return None
 
 
+def build_id(data: Bytes, elf: Elf) -> str:
+    """The GNU build id in hex, empty where there is none (or none that makes sense). It is what the linker wrote, and no proof.
+
+    Source: the notes of gABI chapter 5, with NT_GNU_BUILD_ID of GNU ld's ``--build-id``.
+    """
+    for start, size in elf.notes:
+        notes = data[start : start + min(size, _MOST_NOTES)]
+        at = 0
+        while at + 12 <= len(notes):
+            name_size, size_of_value, kind = struct.unpack_from(elf.order + "III", notes, at)
+            value = at + 12 + name_size + -name_size % 4
+            if kind == _NT_GNU_BUILD_ID and notes[at + 12 : at + 16] == b"GNU\0" and name_size == 4:
+                found = notes[value : value + size_of_value]
+                return found.hex() if 0 < size_of_value <= _LONGEST_ID and len(found) == size_of_value else ""
+            at = value + size_of_value + -size_of_value % 4
+    return ""
+
+
+def constants(data: Bytes, elf: Elf) -> Iterator[bytes]:
+    """What is never written to while *elf* runs, where constant texts lie: in blocks that overlap, data before code, bounded."""
+    left = _MOST_CONSTANTS
+    for start, size in elf.fixed:
+        at, end = start, min(start + size, len(data), start + left)
+        left -= max(0, end - at)
+        while at < end:
+            yield data[at : min(at + _BLOCK + _OVERLAP, end)]
+            at += _BLOCK
+
+
+@contextmanager
+def open_elf(path: str) -> Iterator[tuple[Bytes, Elf]]:
+    """The ELF file at *path*, opened and parsed.
+
+    Raises:
+        ElfError: it is not a well-formed ELF file.
+        OSError: it can not be read.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        state = os.fstat(fd)
+        if not stat.S_ISREG(state.st_mode) or state.st_size < 52:
+            raise ElfError("it does not start as an ELF file does")
+        data = _File(fd, state.st_size)
+        yield data, parse_elf(data)
+    finally:
+        os.close(fd)
+
+
 def read_elf(path: str, symbol: str = "") -> tuple[Elf, int | None]:
     """Parse the ELF file at *path*, and read the word at *symbol* if one is named.
 
@@ -236,13 +320,5 @@ def read_elf(path: str, symbol: str = "") -> tuple[Elf, int | None]:
         ElfError: it is not a well-formed ELF file.
         OSError: it can not be read.
     """
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    try:
-        state = os.fstat(fd)
-        if not stat.S_ISREG(state.st_mode) or state.st_size < 52:
-            raise ElfError("it does not start as an ELF file does")
-        data = _File(fd, state.st_size)
-        elf = parse_elf(data)
+    with open_elf(path) as (data, elf):
         return elf, symbol_word(data, elf, symbol) if symbol else None
-    finally:
-        os.close(fd)

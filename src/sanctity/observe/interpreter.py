@@ -19,7 +19,7 @@ from sanctity.observe.view import is_blind
 if TYPE_CHECKING:
     from sanctity.observe.view import View
 
-__all__ = ["Configuration", "observe_interpreter", "parse_pyvenv"]
+__all__ = ["Configuration", "library_of", "observe_interpreter", "parse_pyvenv"]
 
 _PYTHON_NAME: Final = re.compile(r"(?:python|pypy)(?:\d+(?:\.\d+)?t?d?)?(?:\.exe)?")
 _LEVELS: Final = {0xA: "a", 0xB: "b", 0xC: "rc", 0xF: ""}
@@ -83,7 +83,7 @@ def _decode_version(word: int) -> str:
     return f"{major}.{minor}.{micro}" + (f"{suffix}{serial}" if suffix else "")
 
 
-def _library(view: View, executable: str, elf: Elf) -> str:
+def library_of(view: View, executable: str, elf: Elf) -> str:
     """The libpython that the loader would take for *executable*, or an empty text."""
     name = next((name for name in elf.needed if name.startswith(("libpython", "libpypy"))), "")
     if not name:
@@ -219,7 +219,7 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
             if fault:
                 faults.append(RecordFault(_CODE, "pyvenv.cfg", fault))
     evidence = f"Py_Version in {os.path.basename(executable)}"
-    library = "" if word else _library(view, executable, elf)
+    library = "" if word else library_of(view, executable, elf)
     if library:
         try:
             _, word = read_elf(view.host(library), "Py_Version")
