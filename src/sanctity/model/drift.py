@@ -177,7 +177,10 @@ _WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The result of a comparison; `verdict` follows section 3 of the contract."""
+    """The result of a comparison; `verdict` follows section 3 of the contract.
+
+    *policy* is the digest of the policy that decided what gates, and *profile* its profile; empty where no policy was asked.
+    """
 
     depth: Depth
     reference: Reference
@@ -188,6 +191,8 @@ class Comparison:
     unchecked: tuple[Unchecked, ...] = ()
     fingerprint: Fingerprint | None = None
     seconds: float = 0.0
+    policy: str = ""
+    profile: str = ""
 
     @property
     def verdict(self) -> Verdict:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sanctity
 from sanctity.model.drift import ReferenceKind
+from sanctity.report.words import utf8, waivers
 
 if TYPE_CHECKING:
     from sanctity.errors import SanctityError
@@ -24,14 +25,6 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def _text(value: str) -> str:
-    """*value* with bytes that are not UTF-8 written out, so that the document is always valid."""
-    try:
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # a surrogate that stands for no byte
-        return value.encode("utf-8", "backslashreplace").decode()
-
-
 def _dump(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -41,18 +34,20 @@ def _drift(drift: Drift) -> dict[str, Any]:
         "code": str(drift.code),
         "severity": str(drift.severity),
         "gating": drift.gating,
-        "distribution": _text(drift.distribution) or None,
-        "version": _text(drift.version) or None,
-        "path": _text(drift.path) or None,
-        "expected": _text(drift.expected) or None,
-        "actual": _text(drift.actual) or None,
-        "message": _text(drift.message),
-        "hint": _text(drift.hint),
+        "distribution": utf8(drift.distribution) or None,
+        "version": utf8(drift.version) or None,
+        "path": utf8(drift.path) or None,
+        "expected": utf8(drift.expected) or None,
+        "actual": utf8(drift.actual) or None,
+        "message": utf8(drift.message),
+        "hint": utf8(drift.hint),
     }
     if drift.count != 1:
         entry["count"] = drift.count
     if drift.shared:
         entry["shared"] = True
+    if drift.waiver:
+        entry["waiver"] = utf8(drift.waiver)
     return entry
 
 
@@ -64,7 +59,7 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
     if reference.kind is not ReferenceKind.NONE:
         stated |= {
             "format": str(reference.format) if reference.format else None,
-            "path": _text(reference.path) or None,
+            "path": utf8(reference.path) or None,
             "digest": reference.digest or None,
             "selection": {
                 "groups": list(selection.groups),
@@ -73,6 +68,12 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
             },
         }
     found = comparison.fingerprint
+    beside: dict[str, Any] = {}
+    if comparison.policy:
+        beside["policy"] = {"profile": comparison.profile or None, "digest": comparison.policy}
+    used = waivers(comparison)
+    if used:
+        beside["waivers"] = [{"id": utf8(name), "count": times} for name, times in used.items()]
     return {
         "schema": "sanctity.report/1",
         "tool": {"name": "sanctity", "version": sanctity.__version__},
@@ -81,7 +82,7 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
         "depth": str(comparison.depth),
         "reference": stated,
         "environment": {
-            "prefix": _text(comparison.prefix),
+            "prefix": utf8(comparison.prefix),
             "fingerprint": str(found.digest) if found else None,
             "looked_at_from": str(comparison.looked_at_from),
         },
@@ -91,11 +92,12 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
             "bytes": comparison.checked.bytes,
             "cached": comparison.checked.cached,
         },
+        **beside,
         "unchecked": [
             {
                 "code": item.code,
-                "what": _text(item.what),
-                "reason": _text(item.reason),
+                "what": utf8(item.what),
+                "reason": utf8(item.reason),
                 "count": item.count,
                 "in_scope": item.in_scope,
             }
@@ -116,7 +118,7 @@ def fingerprint_json(found: Fingerprint, prefix: str) -> str:
         {
             "schema": "sanctity.fingerprint/1",
             "tool": {"name": "sanctity", "version": sanctity.__version__},
-            "environment": {"prefix": _text(prefix)},
+            "environment": {"prefix": utf8(prefix)},
             "fingerprint": str(found.digest),
             "parts": {name: str(digest) for name, digest in found.parts},
             "beside": {name: str(digest) for name, digest in found.beside},
@@ -127,14 +129,14 @@ def fingerprint_json(found: Fingerprint, prefix: str) -> str:
 def error_json(error: SanctityError, verb: str) -> str:
     """An error as data, for whoever asked for JSON."""
     issues = [
-        {"code": issue.code, "where": _text(issue.where), "message": _text(issue.message), "hint": _text(issue.hint)}
+        {"code": issue.code, "where": utf8(issue.where), "message": utf8(issue.message), "hint": utf8(issue.hint)}
         for issue in getattr(error, "issues", ())
     ]
     stated: dict[str, Any] = {
         "code": error.code,
-        "where": _text(error.where),
-        "message": _text(error.message),
-        "hint": _text(error.hint),
+        "where": utf8(error.where),
+        "message": utf8(error.message),
+        "hint": utf8(error.hint),
     }
     if issues:
         stated["issues"] = issues

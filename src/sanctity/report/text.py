@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sanctity.model.drift import Code, Depth, ReferenceKind, Severity, Verdict
+from sanctity.model.drift import ReferenceKind, Severity, Verdict
+from sanctity.report.words import by_distribution, claim, detail, plain, remedy, size, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,6 @@ _MOST_UNCHECKED: Final = 8
 _WHOLE_PATH: Final = 60
 _FACTS_COLUMN: Final = 48
 _WIDEST: Final = 118
-_LONGEST_REMEDY: Final = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,54 +40,10 @@ class Paint:
         return f"\x1b[{code}m{text}\x1b[0m"
 
 
-def _is_bytes(text: str) -> bool:
-    """Whether every surrogate of *text* stands for an undecodable byte."""
-    return not any("\ud800" <= c < "\udc80" or "\udcff" < c <= "\udfff" for c in text)
-
-
-def plain(text: str) -> str:
-    """*text* with control characters and undecodable bytes written out: a file name must not drive a terminal."""
-    text = text.encode("utf-8", "surrogateescape" if _is_bytes(text) else "backslashreplace").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
-
-
 def _headline(comparison: Comparison, paint: Paint) -> str:
-    env = plain(comparison.prefix)
-    reference = comparison.reference
-    checked = comparison.checked
-    words = {
-        Verdict.CLEAN: ("CLEAN", "good", "is what"),
-        Verdict.DRIFTED: ("DRIFTED", "bad", "is not what"),
-        Verdict.UNDECIDED: ("UNDECIDED", "doubt", "could not be compared whole with what"),
-    }
-    word, style, middle = words[comparison.verdict]
-    if reference.kind is ReferenceKind.NONE:
-        if comparison.verdict is Verdict.CLEAN:
-            head = f"{paint('good', 'CONSISTENT')}  {env} is consistent with its own RECORDs (not proof)"
-        elif all(item.code == "no-reference" for item in comparison.unchecked if item.in_scope) and not any(
-            drift.gating for drift in comparison.drifts
-        ):
-            head = f"{paint(style, word)}  {env} is consistent with its own RECORDs, but there is no lock to prove it by"
-        else:
-            other = {
-                Verdict.DRIFTED: "contradicts its own RECORDs",
-                Verdict.UNDECIDED: "could not be compared whole with its own RECORDs",
-            }
-            head = f"{paint(style, word)}  {env} {other[comparison.verdict]}"
-    elif reference.kind is ReferenceKind.FINGERPRINT:
-        another = any(drift.code is Code.FINGERPRINT_MISMATCH for drift in comparison.drifts)
-        verb = "does not have" if another else "may not have" if comparison.verdict is Verdict.UNDECIDED else "has"
-        head = f"{paint(style, word)}  {env} {verb} the fingerprint {reference.digest[:26]}…"
-    elif comparison.depth is Depth.VERSION and comparison.verdict is Verdict.CLEAN:
-        head = f"{paint(style, word)}  {env} has the names and versions of {plain(reference.path)}; no byte was compared"
-    else:
-        head = f"{paint(style, word)}  {env} {middle} {plain(reference.path)} says"
-    size = f", {_count(checked.files, 'file')}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
-    facts = f"{_count(checked.distributions, 'package')}{size}, depth {comparison.depth}, {comparison.seconds:.1f} s"
+    word, style, env, middle, subject, tail = claim(comparison)
+    head = f"{paint(style, word)}  {plain(env)} {middle}" + (f" {plain(subject)}" if subject else "") + tail
+    facts = f"{size(comparison)}, {comparison.seconds:.1f} s"
     visible = len(head) - (len(paint(style, "")) if paint.on else 0)
     glue = " " * max(3, _FACTS_COLUMN - visible) if visible + len(facts) + 3 <= _WIDEST else "\n  "
     return f"{head}{glue}{paint('dim', facts)}"
@@ -98,46 +54,29 @@ def _place(drift: Drift) -> str:
     return "   ".join(part for part in (plain(what), plain(drift.path)) if part)
 
 
-def _detail(drift: Drift) -> str:
-    parts = []
-    if drift.code is Code.VERSION_MISMATCH and drift.expected and drift.actual:
-        parts.append(f"locked {plain(drift.expected)}, installed {plain(drift.actual)}")
-    elif drift.message:
-        parts.append(plain(drift.message))
-    if drift.shared:
-        parts.append("a link: shared with other environments")
-    return "; ".join(parts)
-
-
 def _remedy(hint: str, paint: Paint) -> str:
-    """The line of a remedy; a long list of commands is left to `repair`, which prints one a line."""
-    if len(hint) > _LONGEST_REMEDY and " && " in hint:
-        hint = f"{hint.count(' && ') + 1} commands: `sanctity repair` prints them in order"
-    return f"  {paint('bold', 'fix:')} {plain(hint)}"
+    return f"  {paint('bold', 'fix:')} {plain(remedy(hint))}"
 
 
 def _drift_lines(drifts: Iterable[Drift], paint: Paint) -> list[str]:
     """One line a drift, a few for each distribution, the rest counted, and each remedy once, under the drifts it undoes."""
-    groups: dict[str, list[Drift]] = {}
-    for drift in drifts:
-        groups.setdefault(drift.distribution or f"\0{drift.code}", []).append(drift)
+    groups = by_distribution(drifts)
     told: set[str] = set()
     lines: list[str] = []
     pending = ""
-    width = max((len(drift.code) for group in groups.values() for drift in group[:_MOST_LINES]), default=0)
-    for group in groups.values():
-        group.sort(key=lambda drift: not drift.shared)
+    width = max((len(drift.code) for group in groups for drift in group[:_MOST_LINES]), default=0)
+    for group in groups:
         hint = group[0].hint
         if pending and hint != pending and pending not in told:
             lines.append(_remedy(pending, paint))
             told.add(pending)
         for drift in group[:_MOST_LINES]:
             style = "bad" if drift.gating else "doubt" if drift.severity is Severity.WARNING else "dim"
-            detail = _detail(drift)
+            about = plain(detail(drift))
             place = _place(drift)
             code = paint(style, f"{drift.code:<{width}}")
             glue = "   " if len(place) <= _WHOLE_PATH else "\n" + " " * (width + 5)
-            lines.append(f"  {code}   {place}" + (f"{glue}({detail})" if detail else ""))
+            lines.append(f"  {code}   {place}" + (f"{glue}({about})" if about else ""))
         if len(group) > _MOST_LINES:
             name = group[0].distribution
             lines.append(paint("dim", f"  and {len(group) - _MOST_LINES:,} more" + (f" in {plain(name)}" if name else "")))
@@ -166,15 +105,13 @@ def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = Non
         lines.append(paint("dim", f"  and {len(blind) - _MOST_UNCHECKED:,} more that could not be looked at"))
     for drift in others:
         times = f" and {drift.count - 1:,} more" if drift.count > 1 and drift.path and "," not in drift.path else ""
-        detail = _detail(drift)
+        about = plain(detail(drift))
         style = "doubt" if drift.severity is Severity.WARNING else "dim"
         place = _place(drift)
         lines.append(
             paint(
                 style,
-                f"  {drift.severity}: {drift.code}"
-                + (f"   {place}{times}" if place else "")
-                + (f"   ({detail})" if detail else ""),
+                f"  {drift.severity}: {drift.code}" + (f"   {place}{times}" if place else "") + (f"   ({about})" if about else ""),
             )
         )
     reference = comparison.reference
@@ -191,6 +128,12 @@ def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = Non
         ]
         lines.append(
             paint("dim", "  not checked: " + "; ".join(words[:_MOST_UNCHECKED]) + (" …" if len(words) > _MOST_UNCHECKED else ""))
+        )
+    used = waivers(comparison)
+    if used:
+        words = [plain(name) + (f" ({times:,})" if times > 1 else "") for name, times in used.items()]
+        lines.append(
+            paint("dim", f"  waived by {'; '.join(words[:_MOST_UNCHECKED])}" + (" …" if len(words) > _MOST_UNCHECKED else ""))
         )
     if comparison.fingerprint is not None:
         lines.append(paint("dim", f"  fingerprint {comparison.fingerprint.digest}"))

@@ -1,0 +1,150 @@
+"""What every report says, whatever it is drawn in: the claim, the size of what was looked at, places, details and remedies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sanctity.model.drift import Code, Depth, ReferenceKind, Severity, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sanctity.model.drift import Comparison, Drift
+
+__all__ = [
+    "Claim",
+    "by_distribution",
+    "claim",
+    "count",
+    "detail",
+    "level",
+    "plain",
+    "remedies",
+    "remedy",
+    "size",
+    "utf8",
+    "waivers",
+]
+
+#: A remedy longer than this, if it is a list of commands, is left to `repair`, which prints one a line.
+_LONGEST_REMEDY: Final = 240
+
+
+def _is_bytes(text: str) -> bool:
+    """Whether every surrogate of *text* stands for an undecodable byte."""
+    return not any("\ud800" <= c < "\udc80" or "\udcff" < c <= "\udfff" for c in text)
+
+
+def utf8(text: str) -> str:
+    """*text* with bytes that are not UTF-8 written out, so that it can be encoded."""
+    return text.encode("utf-8", "surrogateescape" if _is_bytes(text) else "backslashreplace").decode("utf-8", "backslashreplace")
+
+
+def plain(text: str) -> str:
+    """*text* with control characters and undecodable bytes written out: a file name must not drive a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in utf8(text))
+
+
+def count(number: int, word: str) -> str:
+    """*number* of what *word* names in the singular: ``1 file``, ``2,000 files``."""
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
+class Claim(NamedTuple):
+    """The headline in parts: a *word* and its *style*, and the sentence *env*, *middle*, *subject*, *tail*.
+
+    *env* and *subject* are an environment's own text, to be escaped by whoever draws them; *subject* may be empty.
+    """
+
+    word: str
+    style: str
+    env: str
+    middle: str
+    subject: str = ""
+    tail: str = ""
+
+
+def claim(comparison: Comparison) -> Claim:
+    """What *comparison* claims, which is never more than it looked at."""
+    env = comparison.prefix
+    reference = comparison.reference
+    word, style, middle = {
+        Verdict.CLEAN: ("CLEAN", "good", "is what"),
+        Verdict.DRIFTED: ("DRIFTED", "bad", "is not what"),
+        Verdict.UNDECIDED: ("UNDECIDED", "doubt", "could not be compared whole with what"),
+    }[comparison.verdict]
+    if reference.kind is ReferenceKind.NONE:
+        if comparison.verdict is Verdict.CLEAN:
+            return Claim("CONSISTENT", "good", env, "is consistent with its own RECORDs (not proof)")
+        if all(item.code == "no-reference" for item in comparison.unchecked if item.in_scope) and not any(
+            drift.gating for drift in comparison.drifts
+        ):
+            return Claim(word, style, env, "is consistent with its own RECORDs, but there is no lock to prove it by")
+        drifted = comparison.verdict is Verdict.DRIFTED
+        return Claim(
+            word, style, env, "contradicts its own RECORDs" if drifted else "could not be compared whole with its own RECORDs"
+        )
+    if reference.kind is ReferenceKind.FINGERPRINT:
+        another = any(drift.code is Code.FINGERPRINT_MISMATCH for drift in comparison.drifts)
+        verb = "does not have" if another else "may not have" if comparison.verdict is Verdict.UNDECIDED else "has"
+        return Claim(word, style, env, f"{verb} the fingerprint", f"{reference.digest[:26]}…")
+    if comparison.depth is Depth.VERSION and comparison.verdict is Verdict.CLEAN:
+        return Claim(word, style, env, "has the names and versions of", reference.path, "; no byte was compared")
+    return Claim(word, style, env, middle, reference.path, " says")
+
+
+def size(comparison: Comparison) -> str:
+    """How much was looked at, and how far."""
+    checked = comparison.checked
+    read = f", {count(checked.files, 'file')}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
+    return f"{count(checked.distributions, 'package')}{read}, depth {comparison.depth}"
+
+
+def detail(drift: Drift) -> str:
+    """What there is to say of *drift* beside its place; an environment's own text is in it."""
+    parts = []
+    if drift.code is Code.VERSION_MISMATCH and drift.expected and drift.actual:
+        parts.append(f"locked {drift.expected}, installed {drift.actual}")
+    elif drift.message:
+        parts.append(drift.message)
+    if drift.shared:
+        parts.append("a link: shared with other environments")
+    return "; ".join(parts)
+
+
+def level(drift: Drift) -> Severity:
+    """How much *drift* weighs where a format knows no gating: what gates is an error, and what is waived a note."""
+    if drift.gating:
+        return Severity.ERROR
+    return Severity.NOTE if drift.waiver else drift.severity
+
+
+def remedy(hint: str) -> str:
+    """*hint* as it is shown; a long list of commands is left to `repair`, which prints one a line."""
+    if len(hint) > _LONGEST_REMEDY and " && " in hint:
+        return f"{hint.count(' && ') + 1} commands: `sanctity repair` prints them in order"
+    return hint
+
+
+def remedies(drifts: Iterable[Drift]) -> tuple[str, ...]:
+    """The remedies of *drifts* as they are shown, each once, in the order of what they undo."""
+    return tuple(dict.fromkeys(remedy(drift.hint) for drift in drifts if drift.hint))
+
+
+def by_distribution(drifts: Iterable[Drift]) -> tuple[list[Drift], ...]:
+    """*drifts* in groups: one a distribution, or a code for those of none; what is shared comes first in each."""
+    groups: dict[str, list[Drift]] = {}
+    for drift in drifts:
+        groups.setdefault(drift.distribution or f"\0{drift.code}", []).append(drift)
+    for group in groups.values():
+        group.sort(key=lambda drift: not drift.shared)
+    return tuple(groups.values())
+
+
+def waivers(comparison: Comparison) -> dict[str, int]:
+    """The waivers that let a drift pass, by id, with how many drifts each did."""
+    used: dict[str, int] = {}
+    for drift in comparison.drifts:
+        if drift.waiver:
+            used[drift.waiver] = used.get(drift.waiver, 0) + max(drift.count, 1)
+    return dict(sorted(used.items()))
