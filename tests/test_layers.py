@@ -13,9 +13,9 @@ SOURCE = Path(__file__).parents[1] / "src/sanctity"
 LAYERS = (
     ("errors",),
     ("model",),
-    ("canon", "lockfiles", "pages"),
+    ("canon", "lockfiles", "pages", "policies"),
     ("compare",),
-    ("plan",),
+    ("plan", "seals"),
     ("report",),
     ("observe", "apply"),
     ("verbs",),
@@ -25,7 +25,7 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Modules of the standard library that look at the world; thought does not import them.
 WORLD = {"os", "subprocess", "socket", "time", "random", "shutil", "tempfile", "pathlib", "urllib.request", "sys"}
-THOUGHT = ("model", "canon", "lockfiles", "compare", "plan", "report")
+THOUGHT = ("model", "canon", "lockfiles", "policies", "compare", "plan", "seals", "report")
 
 
 def _imports(file: Path) -> set[str]:

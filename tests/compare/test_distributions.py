@@ -18,7 +18,8 @@ from factories import (
     an_interpreter,
     an_origin,
 )
-from sanctity.compare.distributions import compare_distributions, compare_distributions_alone, installed_in, members_in
+from sanctity.compare.copies import compare_distributions_alone
+from sanctity.compare.distributions import compare_distributions, installed_in, members_in
 from sanctity.compare.markers import environment_of
 from sanctity.compare.selection import select
 from sanctity.model.drift import Code, Drift, Unchecked

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from factories import a_distribution, a_lock, a_pin, an_environment
-from sanctity.compare.comparison import compare_with_lock, compare_with_records
+from sanctity.compare.comparison import compare_with_lock
+from sanctity.compare.records import compare_with_records
 from sanctity.model.drift import Code, Depth, Verdict
 from sanctity.model.environment import Distribution, Environment, FileEntry, FileKind, Problem, RecordRow
 

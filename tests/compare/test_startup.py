@@ -9,9 +9,9 @@ import pytest
 from factories import a_distribution, an_environment
 from sanctity.compare.hooks import KNOWN_HOOKS, SEED_HOOKS
 from sanctity.compare.ownership import own
-from sanctity.compare.selection import SEEDS
 from sanctity.compare.startup import compare_startup
 from sanctity.model.environment import Distribution, FileEntry, FileKind, Hook, HookKind, RecordRow
+from sanctity.model.names import SEEDS
 
 SITE = "lib/python3.11/site-packages"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sanctity.compare.comparison import compare_with_records
+from sanctity.compare.records import compare_with_records
 from sanctity.model.drift import Comparison, Depth, Verdict
 from sanctity.observe.dpkg import dist_packages, read_manifest
 from sanctity.observe.environment import observe_environment

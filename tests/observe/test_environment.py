@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sanctity.compare.comparison import compare_with_records
+from sanctity.compare.records import compare_with_records
 from sanctity.model.drift import Depth
 from sanctity.observe.environment import observe_environment
 from sites import add_distribution, build_site, record_row, site_packages

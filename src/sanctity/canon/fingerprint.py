@@ -14,29 +14,76 @@ from sanctity.model.environment import Fingerprint
 from sanctity.model.wire import canonical
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from sanctity.model.environment import Environment
+    from sanctity.model.digest import ContentDigest
+    from sanctity.model.environment import Environment, Hook
 
-__all__ = ["PARTS", "fingerprint"]
+__all__ = [
+    "PARTS",
+    "based",
+    "distribution_row",
+    "fingerprint",
+    "hook_row",
+    "part_digest",
+    "plain_text",
+    "startup_hooks",
+    "system_rows",
+    "whole",
+]
 
 #: The parts that the fingerprint is over, in its order; a change of this list is a new schema name.
 PARTS: Final = ("distributions", "interpreter", "startup", "unclaimed")
 _SCHEMA: Final = "sanctity.fingerprint/1"
 
 
-def _digest(value: object) -> Digest:
+def part_digest(value: object) -> Digest:
+    """The digest over a part's rows, in their canonical form."""
     return Digest("sha256", hashlib.sha256(canonical(value)).hexdigest())
 
 
-def _text(value: str) -> str:
+def whole(parts: Iterable[tuple[str, Digest]]) -> Digest:
+    """The digest over all *parts*, names included."""
+    return part_digest([_SCHEMA, [[name, str(digest)] for name, digest in parts]])
+
+
+def plain_text(value: str) -> str:
     """*value* with undecodable bytes written out, so that it has a canonical form."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _relative(path: str, base: str) -> str:
+def based(path: str, base: str) -> str:
     """*path* without the place where the base interpreter happens to be: a ``._pth`` may lie beside that one."""
     return f"${{base}}/{path[len(base) + 1 :]}" if base and path.startswith(f"{base}/") else path
+
+
+def distribution_row(name: str, version: str, content: ContentDigest | None, files: Digest | None = None) -> list[str]:
+    """The row of one distribution: by its content, by the digest over *files* of a system's package, else by name alone."""
+    if files is not None:
+        return [name, str(files)]
+    return [name, version, str(content)] if content is not None else [name, "editable"]
+
+
+def hook_row(hook: Hook, base: str = "") -> list[str]:
+    """The row of one start-up hook."""
+    return [str(hook.kind), plain_text(based(hook.path, base)), f"sha256:{hook.digest.hex()}"]
+
+
+def startup_hooks(environment: Environment, seeds: AbstractSet[str]) -> tuple[Hook, ...]:
+    """The start-up hooks that count: all but those that a seed claims, since these belong to the seed."""
+    seeded = {row.path for item in environment.distributions if item.key in seeds for row in item.record or ()}
+    return tuple(hook for hook in environment.hooks if hook.path not in seeded)
+
+
+def system_rows(environment: Environment) -> Iterator[tuple[str, Digest]]:
+    """Each package of the system that brings files, as ``system:PACKAGE``, and the digest over them."""
+    packages: dict[str, list[list[str]]] = {}
+    digests = {entry.path: entry.digest for entry in environment.files.values()} if environment.system else {}
+    for file in environment.system:
+        packages.setdefault(file.package, []).append([plain_text(file.path), digests.get(file.path, b"").hex()])
+    for package, files in packages.items():
+        yield f"system:{package}", part_digest(sorted(files))
 
 
 def fingerprint(
@@ -49,37 +96,26 @@ def fingerprint(
     """
     lines: list[list[str]] = []
     seeded: list[list[str]] = []
-    seed_paths: set[str] = set()
     for item in environment.distributions:
         if item.key in seeds:
             seeded.append([item.key, item.version, str(item.content)])
-            seed_paths.update(row.path for row in item.record or ())
         elif item.origin is not None and item.origin.editable:
-            lines.append([item.key, "editable"])
+            lines.append(distribution_row(item.key, item.version, None))
         elif item.keeper:
             continue  # its files are the package's, below
         elif item.content is None:
             return None
         else:
-            lines.append([item.key, item.version, str(item.content)])
-    packages: dict[str, list[list[str]]] = {}
-    digests = {entry.path: entry.digest for entry in environment.files.values()} if environment.system else {}
-    for file in environment.system:
-        packages.setdefault(file.package, []).append([_text(file.path), digests.get(file.path, b"").hex()])
-    lines.extend([f"system:{package}", str(_digest(sorted(files)))] for package, files in packages.items())
+            lines.append(distribution_row(item.key, item.version, item.content))
+    lines.extend(distribution_row(name, "", None, files) for name, files in system_rows(environment))
     interpreter = environment.interpreter
     if not interpreter.version:
         return None
-    startup = [
-        [str(hook.kind), _text(_relative(hook.path, interpreter.base)), f"sha256:{hook.digest.hex()}"]
-        for hook in environment.hooks
-        if hook.path not in seed_paths
-    ]
+    startup = [hook_row(hook, interpreter.base) for hook in startup_hooks(environment, seeds)]
     parts = (
-        ("distributions", _digest(sorted(lines))),
-        ("interpreter", _digest([interpreter.implementation, interpreter.version, interpreter.abi, interpreter.machine])),
-        ("startup", _digest(sorted(startup))),
-        ("unclaimed", _digest(sorted([_text(path), f"sha256:{digest.hex()}"] for path, digest in unclaimed))),
+        ("distributions", part_digest(sorted(lines))),
+        ("interpreter", part_digest([interpreter.implementation, interpreter.version, interpreter.abi, interpreter.machine])),
+        ("startup", part_digest(sorted(startup))),
+        ("unclaimed", part_digest(sorted([plain_text(path), f"sha256:{digest.hex()}"] for path, digest in unclaimed))),
     )
-    whole = _digest([_SCHEMA, [[name, str(digest)] for name, digest in parts]])
-    return Fingerprint(digest=whole, parts=parts, beside=(("seeds", _digest(sorted(seeded))),))
+    return Fingerprint(digest=whole(parts), parts=parts, beside=(("seeds", part_digest(sorted(seeded))),))

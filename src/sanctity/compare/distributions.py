@@ -13,10 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from sanctity.compare.copies import by_key, compare_distributions_alone, shown_home
 from sanctity.compare.markers import environment_of, satisfies
-from sanctity.compare.selection import SEEDS, fits
+from sanctity.compare.selection import fits
 from sanctity.model.drift import Code, Drift, Unchecked
 from sanctity.model.lock import SourceKind
+from sanctity.model.names import SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,25 +27,10 @@ if TYPE_CHECKING:
     from sanctity.model.environment import Distribution, Environment, Origin
     from sanctity.model.lock import Lock, Pin
 
-__all__ = ["SEEDS", "compare_distributions", "compare_distributions_alone", "installed_in", "members_in"]
+__all__ = ["compare_distributions", "installed_in", "members_in"]
 
 _REVISION: Final = re.compile(r"[0-9a-fA-F]{7,64}")
 _DRIVE: Final = re.compile(r"/?([A-Za-z]):/")
-
-
-def _shown(copy: Distribution) -> str:
-    """The folder of its metadata, relative to the site-packages it lies in."""
-    return copy.home.rpartition("/")[2]
-
-
-def _is_systems_own(copies: list[Distribution]) -> bool:
-    """Whether the system's package manager put the *copies* of one name there, but for one at most in another folder of its own.
-
-    Debian ships some metadata twice, and what pip installs into ``/usr/local`` goes before Debian's by design.
-    """
-    kept = {posixpath.dirname(copy.home) for copy in copies if copy.keeper}
-    others = [posixpath.dirname(copy.home) for copy in copies if not copy.keeper]
-    return not others or (len(others) == 1 and bool(kept) and others[0] not in kept)
 
 
 def installed_in(environment: Environment) -> dict[str, frozenset[str]]:
@@ -58,27 +45,6 @@ def members_in(lock: Lock, environment: Environment) -> frozenset[str]:
     """The members of *lock* that are installed in *environment*, wherever they point."""
     members = {root.member for root in lock.roots} - {""}
     return frozenset(members.intersection(distribution.key for distribution in environment.distributions))
-
-
-def compare_distributions_alone(environment: Environment) -> tuple[Drift, ...]:
-    """What can be said of distributions where there is no lock: two of one name."""
-    drifts: list[Drift] = []
-    for _, copies in sorted(_by_key(environment).items()):
-        if len(copies) > 1 and not _is_systems_own(copies):
-            first = copies[0]
-            places = _and(f"{copy.version} in {copy.home}" for copy in copies)
-            drifts.append(
-                Drift(
-                    code=Code.DISTRIBUTION_DUPLICATE,
-                    distribution=first.name,
-                    version=first.version,
-                    path=_shown(copies[1]),
-                    expected="one distribution",
-                    actual=places,
-                    message=f"{first.name} is installed {_times(len(copies))}: {places}; imports get one of them",
-                )
-            )
-    return tuple(drifts)
 
 
 def compare_distributions(
@@ -106,7 +72,7 @@ class _Comparison:
         self._selected = selected
         self._folder = _path(folder, "/")
         self._project = project
-        self._installed = _by_key(environment)
+        self._installed = by_key(environment)
         self._expected = _by_name(selected.expected)
         # A virtual project is never installed by the tool that locked it; installed by hand, it is still the lock's own.
         virtual = [pin for pin in lock.pins if pin.source.kind is SourceKind.VIRTUAL]
@@ -211,7 +177,7 @@ class _Comparison:
                     code=Code.VERSION_MISMATCH,
                     distribution=copy.name,
                     version=copy.version,
-                    path=_shown(copy),
+                    path=shown_home(copy),
                     expected=versions,
                     actual=copy.version,
                     message=f"{copy.name} {copy.version or 'of no known version'} is installed; the lock has {versions}",
@@ -228,7 +194,7 @@ class _Comparison:
                 code=Code.ORIGIN_MISMATCH,
                 distribution=copy.name,
                 version=copy.version,
-                path=_shown(copy),
+                path=shown_home(copy),
                 expected=_source_words(pin),
                 actual=_origin_words(copy.origin),
                 message=faults[0],
@@ -272,7 +238,7 @@ class _Comparison:
                 code=Code.ORIGIN_MISMATCH,
                 distribution=copy.name,
                 version=copy.version,
-                path=_shown(copy),
+                path=shown_home(copy),
                 expected=f"the folder {self._folder}",
                 actual=_origin_words(origin),
                 message=f"{copy.name} {copy.version} has the project's own name, but was installed from {_origin_words(origin)}",
@@ -286,7 +252,7 @@ class _Comparison:
                 code=Code.DISTRIBUTION_EXTRA,
                 distribution=copy.name,
                 version=copy.version,
-                path=_shown(copy),
+                path=shown_home(copy),
                 actual=copy.version,
                 message=f"{copy.name} {copy.version} is installed, and {why}",
             )
@@ -345,13 +311,6 @@ class _Comparison:
         if _is_path(origin.url) and _is_path(location):
             return _path(location, self._folder) in {_path(origin.url, self._folder), origin.resolved}
         return _place(origin.url) == _place(location)
-
-
-def _by_key(environment: Environment) -> dict[str, list[Distribution]]:
-    found: dict[str, list[Distribution]] = {}
-    for distribution in sorted(environment.distributions, key=lambda each: (each.key, each.home, each.version)):
-        found.setdefault(distribution.key, []).append(distribution)
-    return found
 
 
 def _by_name(pins: Iterable[Pin]) -> dict[str, list[Pin]]:
@@ -421,15 +380,6 @@ def _origin_words(origin: Origin | None) -> str:
             return f"the folder {_path(origin.url, '/')}" + (", editable" if origin.editable else "")
         case _:
             return origin.url or "an archive"
-
-
-def _times(count: int) -> str:
-    return "twice" if count == 2 else f"{count} times"
-
-
-def _and(words: Iterable[str]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _or(words: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from sanctity.compare.markers import all_of, evaluate, names_in
 from sanctity.errors import UsageError
 from sanctity.model.drift import Selection
 from sanctity.model.lock import LockFormat, Pin, RootKind, Source, SourceKind
+from sanctity.model.names import SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
     from sanctity.compare.markers import MarkerEnvironment
     from sanctity.model.lock import Dependency, Lock, Root
 
-__all__ = ["SEEDS", "Selected", "Undecided", "fits", "select"]
-
-#: What an environment may be seeded with when it is made; never evidence that a group was asked for.
-SEEDS: Final = frozenset({"pip", "setuptools", "wheel"})
+__all__ = ["Selected", "Undecided", "fits", "select"]
 
 _LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL})
 

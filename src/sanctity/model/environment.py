@@ -79,10 +79,11 @@ class RecordRow(NamedTuple):
 
 
 class SystemFile(NamedTuple):
-    """A file that the system's package manager installed: its *path*, the *package* that owns it, and its raw MD5s.
+    """A file that a package manager installed (dpkg, conda): its *path*, the *package* that owns it, and its raw digests.
 
     *expected* is empty where the package manager states none, *actual* where the file is not there (*present* is false) or could
-    not be read.
+    not be read. *algorithm* is what both are of. *content* is the raw SHA-256 that counts in a fingerprint, of the file with the
+    prefix taken out that an installer wrote into it; empty where that is the file's own. *link* is a symbolic link as packaged.
     """
 
     path: str
@@ -90,6 +91,9 @@ class SystemFile(NamedTuple):
     expected: bytes
     actual: bytes
     present: bool
+    algorithm: str = "md5"
+    content: bytes = b""
+    link: bool = False
 
 
 class RecordFault(NamedTuple):
@@ -245,9 +249,11 @@ class Environment:
     *regenerated* are claimed data files that were rewritten, and proven to be just what their program writes (a Jupyter kernel's
     kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
     *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256. *system* are
-    the files that the system's package manager installed into the site-packages folders. *elves* are the paths of ELF files.
+    the files that a package manager installed: of dpkg's what lies in the site-packages folders, of conda's all. *manager* is which one
+    (``dpkg``, ``conda``, or empty), and *manifest_faults* what is wrong with its own lists. *elves* are the paths of ELF files.
     *platform* is what it stands on, None where nobody looked; *activation* are the activate scripts as (path, raw digest), with the
-    prefix written ``${prefix}``.
+    prefix written ``${prefix}``. *system_site* is the base interpreter's own environment where its packages can be imported from
+    here, and *user_site* the user's own site-packages folder where Python would add that, each None where it does not apply.
     """
 
     prefix: str
@@ -261,9 +267,13 @@ class Environment:
     other_digests: tuple[tuple[str, str, bytes], ...] = ()
     folders: frozenset[str] = frozenset()
     system: tuple[SystemFile, ...] = ()
+    manager: str = ""
+    manifest_faults: tuple[RecordFault, ...] = ()
     elves: tuple[str, ...] = ()
     platform: Platform | None = None
     activation: tuple[tuple[str, bytes], ...] = ()
+    system_site: Environment | None = None
+    user_site: Environment | None = None
     looked_at_from: LookedAtFrom = LookedAtFrom.OUTSIDE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import Selection
@@ -31,7 +31,8 @@ class SealedDistribution:
 
     *stated* is the content by its RECORD's own word, given only where that was another when it was sealed (``--accept``).
     *artifact* is the locked artifact's SHA-256 where just one can be meant; *origin* what direct_url.json said, in short
-    (``git+https://…@COMMIT``, ``file``, ``editable``), empty for an index.
+    (``git:COMMIT``, ``archive``, ``directory``, ``editable``), empty for an index. *files* is given for a package of the system
+    alone (``system:python3-six``): the digest over its files.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SealedDistribution:
     stated: ContentDigest | None = None
     artifact: Digest | None = None
     origin: str = ""
+    files: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class SealedEnvironment:
     implementation: str
     version: str
     abi: str
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
     lock: SealedLock | None = None
     basis: str = "record"
     accepted: tuple[str, ...] = ()
@@ -74,12 +76,12 @@ class SealedEnvironment:
     startup: tuple[Hook, ...] = ()
     unclaimed: tuple[tuple[str, bytes], ...] = ()
     activation: tuple[tuple[str, bytes], ...] = ()
-    build: Build = Build()
+    build: Build = field(default_factory=Build)
     stdlib_sources: tuple[int, Digest] | None = None
     stdlib_built: tuple[int, Digest] | None = None
     libc: str = ""
     libraries: tuple[NativeLibrary, ...] = ()
-    cpu: Cpu = Cpu()
+    cpu: Cpu = field(default_factory=Cpu)
     blas: tuple[Blas, ...] = ()
     accelerators: tuple[Accelerator, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
@@ -116,7 +118,7 @@ class Seal:
     path: str
     digest: Digest
     environments: tuple[SealedEnvironment, ...]
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     policy_digest: Digest
     waivers: tuple[Waiver, ...] = ()
     canary: Canary | None = None

@@ -10,9 +10,12 @@ keys, without floats and with integers below 2**53. Under those limits it equals
 from __future__ import annotations
 
 import json
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from sanctity.errors import DocumentError, Issue
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["MAX_SAFE_INTEGER", "Json", "Reader", "canonical"]
 
@@ -58,12 +61,13 @@ _KINDS: Final[dict[type, str]] = {str: "a string", int: "an integer", bool: "a b
 
 
 class Reader:
-    """A cursor over the parsed document *path*, gathering faults as `Issue` values."""
+    """A cursor over the parsed document *path*, gathering faults as `Issue` values; their codes begin with *noun*."""
 
-    __slots__ = ("hint", "issues", "path")
+    __slots__ = ("hint", "issues", "noun", "path")
 
-    def __init__(self, path: str, *, hint: str = "") -> None:
+    def __init__(self, path: str, *, hint: str = "", noun: str = "lock") -> None:
         self.path = path
+        self.noun = noun
         self.hint = hint
         self.issues: list[Issue] = []
 
@@ -79,13 +83,13 @@ class Reader:
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return value
         name = f"{where}.{key}" if where else key
-        self.fault("lock-bad-type", name, f"expected {_KINDS[kind]}, found {_KINDS.get(type(value), type(value).__name__)}")
+        self.fault(f"{self.noun}-bad-type", name, f"expected {_KINDS[kind]}, found {_KINDS.get(type(value), type(value).__name__)}")
         return default
 
     def need(self, table: dict[str, object], key: str, kind: type[T], default: T, where: str) -> T:
         """As `get`, but absence is a fault too."""
         if key not in table:
-            self.fault("lock-missing-key", where, f"{key!r} is missing")
+            self.fault(f"{self.noun}-missing-key", where, f"{key!r} is missing")
             return default
         return self.get(table, key, kind, default, where)
 
@@ -98,7 +102,7 @@ class Reader:
             if isinstance(item, dict):
                 found.append((place, cast("dict[str, object]", item)))
             else:
-                self.fault("lock-bad-type", place, f"expected a table, found {_KINDS.get(type(item), type(item).__name__)}")
+                self.fault(f"{self.noun}-bad-type", place, f"expected a table, found {_KINDS.get(type(item), type(item).__name__)}")
         return found
 
     def strings(self, table: dict[str, object], key: str, where: str) -> tuple[str, ...]:
@@ -109,8 +113,16 @@ class Reader:
             if isinstance(item, str):
                 found.append(item)
             else:
-                self.fault("lock-bad-type", f"{prefix}[{index}]", "expected a string")
+                self.fault(f"{self.noun}-bad-type", f"{prefix}[{index}]", "expected a string")
         return tuple(found)
+
+    def only(self, table: dict[str, object], keys: AbstractSet[str], where: str) -> None:
+        """Note every key of *table* that is not one of *keys*: what is not understood must not be passed over."""
+        for key in table.keys() - keys:
+            name = f"{where}.{key}" if where else key
+            self.fault(
+                f"{self.noun}-unknown-key", name, "this key is not known", f"one of {', '.join(sorted(keys))}, or a newer tool"
+            )
 
     def finish(self) -> None:
         """Raise `DocumentError` with every fault gathered, the first one leading."""

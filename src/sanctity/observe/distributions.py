@@ -9,12 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-
 from sanctity.canon.record import parse_record
 from sanctity.model.digest import Digest
 from sanctity.model.environment import Distribution, Origin, Problem, RecordFault, RecordRow
+from sanctity.model.names import normalise_name, version_key
 from sanctity.observe.view import is_blind
 
 if TYPE_CHECKING:
@@ -109,10 +107,10 @@ def _named_by_folder(home: str) -> tuple[str, str]:
 def _agree(one: str, other: str) -> bool:
     if one == other:
         return True
-    try:
-        return Version(one) == Version(other)
-    except ValueError:
+    key = version_key(one)
+    if key is None:
         return one.replace("-", "_") == other.replace("-", "_")
+    return key == version_key(other)
 
 
 def observe_distribution(view: View, prefix: str, site: str, entry: str, problems: list[Problem], *, records: bool) -> Distribution:
@@ -151,16 +149,13 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, problem
             faults.append(RecordFault("record-invalid", shown, f"it states no {'Version' if name else 'Name'}"))
         elif not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", name):
             faults.append(RecordFault("record-invalid", shown, f"{name[:60]!r} is not a project name"))
+        elif version_key(version) is None:
+            if not egg:
+                faults.append(RecordFault("record-invalid", shown, f"{version[:60]!r} is not a version"))
         else:
-            try:
-                Version(version)
-            except ValueError:  # InvalidVersion, or a number with more digits than Python reads
-                if not egg:
-                    faults.append(RecordFault("record-invalid", shown, f"{version[:60]!r} is not a version"))
-            else:
-                same = canonicalize_name(name) == canonicalize_name(stated_name)
-                if not same or (stated_version and not _agree(version, stated_version)):
-                    faults.append(RecordFault("record-invalid", shown, f"it says {name} {version}, its folder says {entry!r}"))
+            same = normalise_name(name) == normalise_name(stated_name)
+            if not same or (stated_version and not _agree(version, stated_version)):
+                faults.append(RecordFault("record-invalid", shown, f"it says {name} {version}, its folder says {entry!r}"))
     name = name or stated_name or entry
     version = version or stated_version
     names = frozenset() if flat else frozenset(view.listing(folder))
@@ -187,7 +182,7 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, problem
         except OSError as error:
             blame(f"{home}/RECORD", error)
     return Distribution(
-        key=canonicalize_name(name),
+        key=normalise_name(name),
         name=name,
         version=version,
         home=home,

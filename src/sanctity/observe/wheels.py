@@ -12,8 +12,6 @@ import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Final
 
-from packaging.utils import canonicalize_name
-
 from sanctity.canon.content import (
     LARGEST_SCRIPT,
     content_digest,
@@ -25,6 +23,7 @@ from sanctity.canon.content import (
 )
 from sanctity.canon.scripts import EntryPointError, parse_entry_points, wrapper_target
 from sanctity.errors import DocumentError
+from sanctity.model.names import normalise_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -159,7 +158,7 @@ def _find_home(names: Collection[str], path: str) -> str:
     if f"{home}/METADATA" not in names:
         raise _bad(path, f"it has no {home}/METADATA")
     stated, dash, _ = os.path.basename(path).partition("-")
-    if path.endswith(".whl") and dash and canonicalize_name(stated) != canonicalize_name(home.partition("-")[0]):
+    if path.endswith(".whl") and dash and normalise_name(stated) != normalise_name(home.partition("-")[0]):
         raise _bad(path, f"the dist-info in it is {home}")
     return home
 

@@ -1,0 +1,11 @@
+"""One function for each verb of the command line: hands look, thought compares, a value comes back.
+
+What a verb may know of the world comes in as arguments: the working folder, the environment variables and the clock.
+"""
+
+from __future__ import annotations
+
+from sanctity.verbs.judging import fingerprint, verify
+from sanctity.verbs.world import Outcome, Target, World
+
+__all__ = ["Outcome", "Target", "World", "fingerprint", "verify"]
