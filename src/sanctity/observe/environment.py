@@ -36,6 +36,7 @@ from sanctity.model.environment import (
     RecordRow,
     Script,
 )
+from sanctity.observe.conda import CONDA_META, NOT_CONTENT, is_conda, keepers, observe_conda, read_conda_manifest
 from sanctity.observe.dpkg import DPKG_LISTS, dist_packages, observe_system, read_manifest
 from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
 from sanctity.observe.startup import observe_hooks
@@ -44,6 +45,8 @@ from sanctity.observe.walk import Tree, default_workers, read_each, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from sanctity.observe.conda import CondaClaim
 
 __all__ = ["observe_environment"]
 
@@ -110,6 +113,15 @@ def observe_environment(
             manifest = read_manifest(view, prefix, layout.site)
         except OSError as error:
             problems.append(Problem("unreadable", DPKG_LISTS, f"the lists of what dpkg installed: {error.strerror or error}"))
+    conda = not debian and is_conda(view, prefix)
+    claims: tuple[CondaClaim, ...] = ()
+    manifest_faults: tuple[RecordFault, ...] = ()
+    if conda:
+        try:
+            claims, manifest_faults = read_conda_manifest(view, prefix)
+        except OSError as error:
+            problems.append(Problem("unreadable", CONDA_META, f"the documents of what conda installed: {error.strerror or error}"))
+    kept = keepers(claims, layout.site) if conda else {path: package for path, (package, _) in manifest.items()}
 
     def look() -> Iterator[Distribution]:
         """Look at each distribution."""
@@ -118,10 +130,11 @@ def observe_environment(
 
         for site in layout.site:
             for entry in metadata_homes(view, f"{prefix}/{site}"):
-                keeper = manifest.get(f"{site}/{entry}", ("", b""))[0]
+                keeper = kept.get(f"{site}/{entry}", "")
                 records = depth is not Depth.VERSION and not keeper
                 item = observe_distribution(view, prefix, site, entry, problems, records=records)
-                yield replace(item, keeper=keeper) if keeper else item
+                # What conda built carries the direct_url.json of the host that built it, which is no origin.
+                yield replace(item, keeper=keeper, origin=None if conda else item.origin) if keeper else item
 
     if depth is Depth.VERSION:
         for _ in meanwhile:
@@ -133,6 +146,8 @@ def observe_environment(
             interpreter=interpreter,
             distributions=found,
             problems=tuple(sorted(set(problems))),
+            manager="dpkg" if debian else "conda" if conda else "",
+            manifest_faults=manifest_faults,
             looked_at_from=looked_at_from,
         )
     tree = Tree()
@@ -160,7 +175,7 @@ def observe_environment(
 
     home = view.real(prefix)
     parts = [folder for folder in (*layout.site, *(() if debian else (scripts,))) if view.is_folder(f"{prefix}/{folder}")]
-    if layout.virtual:
+    if layout.virtual or conda:
         # The walk follows no link, so a part that lies behind one is a start of its own.
         parts = ["", *(folder for folder in parts if view.real(f"{prefix}/{folder}") != f"{home.rstrip('/')}/{folder}")]
 
@@ -176,6 +191,7 @@ def observe_environment(
         tick=tick,
         meanwhile=chain(meanwhile, read_records()),
         resolve=resolve if root else None,
+        skip=NOT_CONTENT if conda else (),
     )
     tree.problems.extend(problems)
     files = tree.files
@@ -191,7 +207,17 @@ def observe_environment(
     hooks, unread = observe_hooks(view, prefix, layout, interpreter, configuration, [*completed, *distributions])
     tree.problems.extend(unread)
     found = _sorted([*completed, *(whole.complete(item) for item in distributions)])
-    system = tuple(observe_system(manifest, files, read=whole.read, is_folder=lambda path: view.is_folder(f"{prefix}/{path}")))
+
+    def is_folder(path: str) -> bool:
+        return view.is_folder(f"{prefix}/{path}")
+
+    if conda:
+        found_system = observe_conda(
+            claims, files, prefix=prefix, read=whole.read, is_ours=whole.is_ours, is_folder=is_folder
+        )
+    else:
+        found_system = observe_system(manifest, files, read=whole.read, is_folder=is_folder)
+    system = tuple(found_system)
     return Environment(
         prefix=prefix,
         layout=layout,
@@ -204,6 +230,8 @@ def observe_environment(
         other_digests=tuple(sorted(whole.other_digests)),
         folders=folders,
         system=system,
+        manager="dpkg" if debian else "conda" if conda else "",
+        manifest_faults=manifest_faults,
         elves=tuple(sorted(tree.elves)),
         looked_at_from=looked_at_from,
     )

@@ -1,0 +1,276 @@
+"""What conda, mamba or pixi say of the files they installed: each package's document in ``conda-meta`` is its manifest.
+
+Source: ``conda-meta/NAME-VERSION-BUILD.json`` as conda, libmamba and rattler write it (the CEP on ``PrefixRecord`` documents):
+``paths_data.paths`` names every file with the SHA-256 of the file as packaged, and where the installer replaced the placeholder for
+the prefix, with that of the file as installed. The interpreter and its standard library are packages there as well. These documents
+are the environment's own word, as RECORD is: agreement with them is consistency and no more.
+
+A file's content, which is what counts in a fingerprint, is the file with the placeholder put back, so it is the same below any
+prefix. It is computed from the bytes that are there, and never taken from the document.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sanctity.canon.content import is_cached_bytecode
+from sanctity.canon.scripts import EntryPointError, parse_entry_points, split_interpreter, wrapper_target
+from sanctity.model.environment import FileKind, RecordFault, SystemFile
+from sanctity.observe.view import is_blind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from sanctity.model.environment import FileEntry
+    from sanctity.observe.view import View
+
+__all__ = ["CONDA_META", "NOT_CONTENT", "CondaClaim", "is_conda", "keepers", "observe_conda", "read_conda_manifest", "restored"]
+
+#: The folder of the documents, relative to the prefix.
+CONDA_META: Final = "conda-meta"
+#: Folders of a prefix that hold no files of its packages: the documents, and what a base prefix keeps for others.
+NOT_CONTENT: Final = frozenset({CONDA_META, "pkgs", "envs"})
+
+_LARGEST: Final = 1 << 28
+#: A larger file with a placeholder in it counts as it is, prefix and all.
+_LARGEST_RESTORED: Final = 1 << 28
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_NOTHING: Final = hashlib.sha256(b"").digest()
+_ENTRY_POINTS: Final = (".dist-info/entry_points.txt", ".egg-info/entry_points.txt")
+_READ: Final = frozenset({FileKind.FILE, FileKind.LINK})
+_LINKS: Final = frozenset({FileKind.LINK, FileKind.DIRLINK, FileKind.DANGLING, FileKind.LOOP})
+
+
+class CondaClaim(NamedTuple):
+    """One path of a package's document: the raw SHA-256s *packaged* and *installed*, empty where it states none.
+
+    *kind* is its ``path_type``; *placeholder* stands for the prefix in the file as packaged, and *binary* says how it was replaced.
+    """
+
+    path: str
+    package: str
+    kind: str
+    packaged: bytes = b""
+    installed: bytes = b""
+    placeholder: bytes = b""
+    binary: bool = False
+
+
+def is_conda(view: View, prefix: str) -> bool:
+    """Whether *prefix* was made by conda or one of its kin."""
+    return any(name.endswith(".json") or name == "history" for name in view.listing(f"{prefix}/{CONDA_META}"))
+
+
+def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...], tuple[RecordFault, ...]]:
+    """Every path that the documents in *prefix* claim, sorted, and what is wrong with the documents.
+
+    Raises:
+        OSError: a document can not be read.
+    """
+    claims: list[CondaClaim] = []
+    faults: list[RecordFault] = []
+    for name in view.listing(f"{prefix}/{CONDA_META}"):
+        if not name.endswith(".json"):
+            continue
+        where = f"{CONDA_META}/{name}"
+        try:
+            stated = json.loads(view.read(f"{prefix}/{where}", _LARGEST))
+            package = stated["name"]
+            if not isinstance(package, str) or not name.startswith(f"{package}-"):
+                raise ValueError(f"it is about {package!r}")
+            claims.extend(_claims(stated, package))
+        except OSError as error:
+            if is_blind(error):
+                raise
+            faults.append(RecordFault("record-invalid", where, f"it can not be read: {error.strerror or error}"))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            words = f"it names no {error}" if isinstance(error, KeyError) else str(error)
+            faults.append(RecordFault("record-invalid", where, f"it is no document of an installed package: {words}"[:200]))
+    return tuple(sorted(claims)), tuple(faults)
+
+
+def _claims(stated: dict[str, object], package: str) -> Iterator[CondaClaim]:
+    """The claims of one document. Raises ValueError and the like where it is not one."""
+    data = stated.get("paths_data")
+    rows = data["paths"] if isinstance(data, dict) else None
+    if not rows:  # before conda 4.3, and for a package of no files
+        files = stated["files"]
+        if not isinstance(files, list):
+            raise ValueError("its files are no list")
+        rows = [{"_path": path, "path_type": "hardlink"} for path in files]
+    for row in rows:
+        path = row["_path"]
+        if not isinstance(path, str) or not path or path.startswith("/") or os.path.normpath(path) != path or ".." in path.split("/"):
+            raise ValueError(f"{path!r} is no path inside the prefix")
+        placeholder = row.get("prefix_placeholder") or ""
+        packaged, installed = (_raw(row.get(key)) for key in ("sha256", "sha256_in_prefix"))
+        yield CondaClaim(
+            path,
+            package,
+            str(row.get("path_type") or "hardlink"),
+            packaged,
+            installed,
+            os.fsencode(placeholder),
+            row.get("file_mode") == "binary",
+        )
+
+
+def _raw(text: object) -> bytes:
+    if text is None or text == "":
+        return b""
+    if not isinstance(text, str) or _DIGEST.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no SHA-256")
+    return bytes.fromhex(text)
+
+
+def keepers(claims: Iterable[CondaClaim], site: Iterable[str]) -> dict[str, str]:
+    """The package that owns each dist-info or egg-info directly in one of the *site* folders."""
+    found: dict[str, str] = {}
+    folders = tuple(f"{folder}/" for folder in site)
+    for claim in claims:
+        for folder in folders:
+            if claim.path.startswith(folder):
+                home, _, name = claim.path[len(folder) :].partition("/")
+                if home.lower().endswith((".dist-info", ".egg-info")) and name in {"", "METADATA", "PKG-INFO"}:
+                    found[folder + home] = claim.package
+    return found
+
+
+def restored(data: bytes, prefix: bytes, placeholder: bytes, *, binary: bool) -> bytes:
+    """*data* as it was packaged: each *prefix* that an installer wrote is *placeholder* again.
+
+    In a binary the placeholder stood in a string that ends with NUL, and what the shorter prefix left over was filled with NULs
+    behind the string; only as many as fit are taken away again.
+    """
+    if not binary:
+        return data.replace(prefix, placeholder)
+    longer = len(placeholder) - len(prefix)
+    parts: list[bytes] = []
+    at = 0
+    while (start := data.find(prefix, at)) >= 0:
+        end = data.find(b"\0", start)
+        end = len(data) if end < 0 else end
+        text = data[start:end]
+        filled = longer * text.count(prefix)
+        if longer >= 0 and data[end : end + filled] == b"\0" * filled:
+            parts += [data[at:start], text.replace(prefix, placeholder)]
+            at = end + filled
+        else:
+            parts.append(data[at:end])
+            at = end
+    parts.append(data[at:])
+    return b"".join(parts)
+
+
+def observe_conda(
+    claims: Iterable[CondaClaim],
+    files: Mapping[str, FileEntry],
+    *,
+    prefix: str,
+    read: Callable[[FileEntry], bytes | None],
+    is_ours: Callable[[str], bool],
+    is_folder: Callable[[str], bool],
+) -> Iterator[SystemFile]:
+    """The files of *claims* as they are: *files* are by path, *read* gives the bytes of one that is still what was hashed.
+
+    Bytecode in a ``__pycache__`` is left out, since Python writes it anew where a time differs; it is judged by its header.
+    *is_ours* says whether a script's interpreter is this environment's.
+    """
+    claims = tuple(claims)
+    by_path = {claim.path: claim for claim in claims}
+    root = os.fsencode(prefix)
+    wrappers: dict[str, Mapping[str, str]] = {}
+
+    def declared(package: str) -> Mapping[str, str]:
+        """The scripts that the entry points of *package* declare."""
+        if package not in wrappers:
+            found: dict[str, str] = {}
+            for claim in claims:
+                entry = files.get(claim.path) if claim.package == package else None
+                if entry is not None and entry.digest == claim.packaged and claim.path.endswith(_ENTRY_POINTS):
+                    try:
+                        found |= parse_entry_points((read(entry) or b"").decode())
+                    except (UnicodeDecodeError, EntryPointError):
+                        continue
+            wrappers[package] = found
+        return wrappers[package]
+
+    for claim in claims:
+        path, package, kind = claim.path, claim.package, claim.kind
+        if is_cached_bytecode(path) or kind == "pyc_file":
+            continue
+        expected = claim.installed or claim.packaged
+        entry = files.get(path)
+        if entry is None:
+            if not is_folder(path):
+                yield SystemFile(path, package, expected, b"", present=False, algorithm="sha256")
+        elif entry.problem:
+            yield SystemFile(path, package, expected, b"", present=True, algorithm="sha256")
+        elif kind == "softlink" and entry.kind in _LINKS:
+            yield _link(claim, entry, files, by_path, root)
+        elif not entry.digest or entry.kind not in _READ:
+            yield SystemFile(path, package, expected or _NOTHING, _of_link(entry, root), present=True, algorithm="sha256")
+        elif kind == "unix_python_entry_point":
+            yield _wrapper(claim, entry, declared(package), read, is_ours, root)
+        elif claim.placeholder and entry.size <= _LARGEST_RESTORED:
+            data = read(entry)
+            content = (
+                hashlib.sha256(restored(data, root, claim.placeholder, binary=claim.binary)).digest() if data is not None else b""
+            )
+            # A prefix that was moved, and its files rewritten for the new place, is still what was packaged.
+            actual = expected if content and content == claim.packaged else entry.digest
+            yield SystemFile(path, package, expected, actual, present=True, algorithm="sha256", content=content)
+        else:
+            yield SystemFile(path, package, expected, entry.digest, present=True, algorithm="sha256")
+
+
+def _of_link(entry: FileEntry, root: bytes) -> bytes:
+    """The digest of a link's own text, with the prefix taken out; of what is no link, that of its kind."""
+    text = os.fsencode(entry.target) if entry.target else os.fsencode(f"a {entry.kind}")
+    return hashlib.sha256(text.replace(root, b"${prefix}")).digest()
+
+
+def _link(
+    claim: CondaClaim, entry: FileEntry, files: Mapping[str, FileEntry], by_path: Mapping[str, CondaClaim], root: bytes
+) -> SystemFile:
+    """A link that was packaged as one. Its text is what counts; who states only the digest of its end is taken at that."""
+    stated = {claim.installed, claim.packaged} - {b"", _NOTHING}
+    seen = {hashlib.sha256(os.fsencode(entry.target)).digest(), entry.digest}
+    end = os.path.normpath(os.path.join(os.path.dirname(claim.path), entry.target))
+    for _ in range(40):
+        beyond = files.get(end)
+        if beyond is None or beyond.kind is not FileKind.LINK:
+            break
+        end = os.path.normpath(os.path.join(os.path.dirname(end), beyond.target))
+    if end in by_path:  # the end is a file of its own, judged as that: here it counts which one it is
+        seen.add(by_path[end].packaged)
+    content = _of_link(entry, root)
+    right = min(stated & seen, default=b"")
+    expected = right or min(stated, default=b"")
+    actual = right or content
+    return SystemFile(claim.path, claim.package, expected, actual, present=True, algorithm="sha256", content=content, link=True)
+
+
+def _wrapper(
+    claim: CondaClaim,
+    entry: FileEntry,
+    declared: Mapping[str, str],
+    read: Callable[[FileEntry], bytes | None],
+    is_ours: Callable[[str], bool],
+    root: bytes,
+) -> SystemFile:
+    """A script that was made at installation, by its digest where one is stated, else proven to be its entry point's wrapper."""
+    data = read(entry)
+    if data is None:
+        return SystemFile(claim.path, claim.package, claim.installed or claim.packaged, b"", present=True, algorithm="sha256")
+    target = wrapper_target(data) if is_ours(split_interpreter(data)[0]) else ""
+    content = hashlib.sha256(f"ep:{target}".encode() if target else data.replace(root, b"${prefix}")).digest()
+    expected, actual = claim.installed or claim.packaged, entry.digest
+    wanted = declared.get(claim.path.rpartition("/")[2], "")
+    if not expected and wanted:  # conda states no digest of it
+        expected, actual = hashlib.sha256(f"ep:{wanted}".encode()).digest(), content
+    return SystemFile(claim.path, claim.package, expected, actual, present=True, algorithm="sha256", content=content)
