@@ -81,7 +81,7 @@ def system_rows(environment: Environment) -> Iterator[tuple[str, Digest]]:
     packages: dict[str, list[list[str]]] = {}
     digests = {entry.path: entry.digest for entry in environment.files.values()} if environment.system else {}
     for file in environment.system:
-        packages.setdefault(file.package, []).append([plain_text(file.path), digests.get(file.path, b"").hex()])
+        packages.setdefault(file.package, []).append([plain_text(file.path), (file.content or digests.get(file.path, b"")).hex()])
     for package, files in packages.items():
         yield f"system:{package}", part_digest(sorted(files))
 

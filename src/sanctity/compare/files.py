@@ -258,7 +258,7 @@ def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: Fil
     path = entry.path
     if entry.kind is FileKind.DIRLINK and any(f"{folder}/".startswith(f"{path}/") for folder in ownership.site):
         return True  # site-packages itself lies behind it
-    if not ownership.in_site(path) or is_cached(path):
+    if not ownership.may_be_code(path) or is_cached(path):
         return False
     if entry.digest and entry.digest.hex() in KNOWN_HOOKS:
         return False
@@ -268,7 +268,7 @@ def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: Fil
     if head.lower().endswith((".dist-info", ".egg-info")) and head.rpartition("/")[0] in ownership.site:
         # Where it is no distribution that was looked at, such as ~six-1.0.dist-info, importlib.metadata sees one all the same.
         known = next((item for item in environment.distributions if item.home == head), None)
-        return name in _LOADS_CODE and (known is None or known.record is not None)
+        return name in _LOADS_CODE and (known is None or known.record is not None or bool(known.keeper))
     return name.lower().endswith(_IMPORTABLE)
 
 
@@ -285,7 +285,7 @@ def unclaimed_code(environment: Environment, ownership: Ownership) -> tuple[tupl
 def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterator[Drift]:
     """Name every unclaimed file that gates, and count the others."""
     hooks = {hook.path for hook in environment.hooks}
-    without_record = tuple(item.home + "/" for item in environment.distributions if item.record is None)
+    without_record = tuple(item.home + "/" for item in environment.distributions if item.record is None and not item.keeper)
     known: dict[str, str] = {}
     harmless: Counter[str] = Counter()
     programs: list[str] = []
@@ -297,7 +297,7 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
             name = path.rpartition("/")[2]
             scripts = environment.layout.scripts + "/"
             if (
-                environment.layout.virtual
+                (environment.layout.virtual or environment.manager == "conda")
                 and path.startswith(scripts)
                 and not _INTERPRETER.fullmatch(name)
                 and name not in _INSTALLERS_OWN
@@ -356,9 +356,13 @@ def compare_unclaimed(environment: Environment, ownership: Ownership) -> Iterato
 
 def compare_shared(ownership: Ownership) -> Iterator[Drift]:
     """One note on the claimed files that other environments share, since an edit there is an edit here."""
-    owners, link = ownership.owners, FileKind.LINK
+    owners, kept, link = ownership.owners, ownership.kept, FileKind.LINK
     # By position, since every file is asked: its kind, and its hard links.
-    linked = [entry[1] for path, entry in ownership.files.items() if (entry[5] > 1 or entry[1] is link) and path in owners]
+    linked = [
+        entry[1]
+        for path, entry in ownership.files.items()
+        if (entry[5] > 1 or entry[1] is link) and (path in owners or (path in kept and entry[1] is not link))
+    ]
     symbolic = linked.count(link)
     hard = len(linked) - symbolic
     for count, kind in ((hard, "hard"), (symbolic, "symbolic")):
@@ -376,8 +380,11 @@ def compare_problems(environment: Environment, ownership: Ownership) -> Iterator
     """What could not be looked at, and whether it was in scope: claimed files, code, and folders that may hold some."""
     for problem in environment.problems:
         cached = is_cached(problem.path) or problem.path.endswith("__pycache__")
-        in_scope = problem.path in ownership.owners or (
-            not cached and (not environment.layout.virtual or problem.path == "." or _may_hold_code(environment, problem.path))
+        in_part = not environment.layout.virtual and environment.manager != "conda"  # then only such parts were looked at
+        in_scope = (
+            problem.path in ownership.owners
+            or (problem.path in ownership.kept and not cached)
+            or (not cached and (in_part or problem.path == "." or _may_hold_code(environment, problem.path)))
         )
         yield Unchecked(code=problem.code, what=ownership.shown(problem.path), reason=problem.reason, in_scope=in_scope)
 
@@ -385,7 +392,7 @@ def compare_problems(environment: Environment, ownership: Ownership) -> Iterator
 def _may_hold_code(environment: Environment, path: str) -> bool:
     site = environment.layout.site
     return (
-        path == "pyvenv.cfg"
+        path in {"pyvenv.cfg", "conda-meta"}
         or path.startswith("/")
         or any(path.startswith(folder) or folder.startswith(path + "/") for folder in (*site, environment.layout.scripts))
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow
+    from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow, SystemFile
 
 __all__ = ["Ownership", "own"]
 
@@ -18,8 +18,9 @@ class Ownership:
     """Files and their owners.
 
     *files* are by path; *owners* maps a claimed path to its first owner; *rivals* maps a path with several owners to every
-    (distribution, row) that claims it; *kept* maps a path to the system's package that owns it; *unclaimed* are the files in no
-    RECORD and in no such package, sorted by path; *shown* strips site-packages.
+    (distribution, row) that claims it; *kept* maps a path to the package manager's package that owns it, and *keepers* one that
+    several of these claim to each claim; *unclaimed* are the files in no RECORD and in no such package, sorted by path; *shown*
+    strips site-packages. *importable* are the folders in which a file that nobody claims can be code.
     """
 
     files: Mapping[str, FileEntry]
@@ -28,6 +29,8 @@ class Ownership:
     kept: dict[str, str]
     unclaimed: tuple[FileEntry, ...]
     site: tuple[str, ...]
+    keepers: dict[str, tuple[SystemFile, ...]] = field(default_factory=dict)
+    importable: tuple[str, ...] = ()
 
     def shown(self, path: str) -> str:
         """*path* as a report prints it: relative to site-packages where it lies there."""
@@ -35,6 +38,10 @@ class Ownership:
             if path.startswith(folder + "/"):
                 return path[len(folder) + 1 :]
         return path
+
+    def may_be_code(self, path: str) -> bool:
+        """Whether *path* lies where import looks: in site-packages, or in a standard library that has a manifest."""
+        return any(path.startswith(folder + "/") for folder in self.importable)
 
     def in_site(self, path: str) -> bool:
         """Whether *path* lies in site-packages."""
@@ -60,11 +67,21 @@ def own(environment: Environment) -> Ownership:
                 if row.path in contested:
                     rivals[row.path].append((item, row))
     kept = {file.path: file.package for file in environment.system}
+    keepers: dict[str, tuple[SystemFile, ...]] = {}
+    if len(kept) != len(environment.system):
+        seen: dict[str, list[SystemFile]] = {}
+        for file in environment.system:
+            seen.setdefault(file.path, []).append(file)
+        keepers = {path: tuple(files) for path, files in seen.items() if len(files) > 1}
+    layout = environment.layout
+    stdlib = (layout.stdlib,) if environment.manager == "conda" and layout.stdlib else ()
     return Ownership(
         files=environment.files,
         owners=owners,
         rivals={path: tuple(claims) for path, claims in rivals.items()},
         kept=kept,
         unclaimed=tuple(environment.files[path] for path in sorted(environment.files.keys() - owners.keys() - kept.keys())),
-        site=environment.layout.site,
+        site=layout.site,
+        keepers=keepers,
+        importable=(*layout.site, *stdlib),
     )

@@ -1,4 +1,4 @@
-"""What the system's package manager installed, against its own list: MD5, so consistency and no more."""
+"""What a package manager installed (dpkg, conda), against its own list: the environment's own word, so consistency and no more."""
 
 from __future__ import annotations
 
@@ -15,32 +15,39 @@ if TYPE_CHECKING:
 __all__ = ["compare_system"]
 
 
-def _is_code(file: SystemFile) -> bool:
+def _is_code(file: SystemFile, environment: Environment) -> bool:
+    """Whether import, or a start of Python, could take *file* for code; of conda's, whether anything could that is started."""
+    if environment.manager == "conda" and file.path.startswith((f"{environment.layout.scripts}/", *environment.layout.site)):
+        return True
     return file.path.endswith((".py", ".so", ".pth"))
 
 
 def compare_system(environment: Environment, ownership: Ownership) -> Iterator[Drift | Unchecked]:
-    """Compare every file of a system package with its stated MD5. Code that none is stated of leaves the verdict open."""
+    """Compare every file of a package with its stated digest. Code that none is stated of leaves the verdict open."""
+    who = environment.manager if environment.manager == "conda" else "the system's package manager"
+    for fault in environment.manifest_faults:
+        yield Drift(code=Code(fault.code), path=fault.path, message=fault.message)
     unstated: list[SystemFile] = []
     for file in environment.system:
         shown = ownership.shown(file.path)
         if not file.present:
-            yield Drift(
-                code=Code.FILE_MISSING, distribution=file.package, path=shown, message="the system's package manager installed it"
-            )
+            yield Drift(code=Code.FILE_MISSING, distribution=file.package, path=shown, message=f"{who} installed it")
         elif not file.expected:
             unstated.append(file)
         elif file.actual and file.actual != file.expected:
+            winner = _winner(file, ownership)
+            entry = ownership.files.get(file.path)
             yield Drift(
-                code=Code.FILE_ALTERED,
+                code=Code.FILE_CLOBBERED if winner else Code.FILE_ALTERED,
                 distribution=file.package,
                 path=shown,
-                expected=f"md5:{file.expected.hex()}",
-                actual=f"md5:{file.actual.hex()}",
-                message="it is not what the system's package manager installed",
+                expected=f"{file.algorithm}:{file.expected.hex()}",
+                actual=f"{file.algorithm}:{file.actual.hex()}",
+                message=f"{winner} owns the same path, and its bytes are there" if winner else f"it is not what {who} installed",
+                shared=entry is not None and entry.links > 1,
             )
     for in_scope in (True, False):
-        found = [file for file in unstated if _is_code(file) is in_scope]
+        found = [file for file in unstated if _is_code(file, environment) is in_scope]
         if found:
             yield Unchecked(
                 code="no-checksum",
@@ -49,3 +56,13 @@ def compare_system(environment: Environment, ownership: Ownership) -> Iterator[D
                 count=len(found),
                 in_scope=in_scope,
             )
+
+
+def _winner(file: SystemFile, ownership: Ownership) -> str:
+    """Who else claims the path of *file* and states the very bytes that are there; empty where nobody does."""
+    entry = ownership.files[file.path]
+    owner = ownership.owners.get(file.path)
+    if owner is not None and any(row.path == file.path and row.digest == entry.digest != b"" for row in owner.record or ()):
+        return f"{owner.name} {owner.version}"
+    others = ownership.keepers.get(file.path, ())
+    return next((other.package for other in others if other.package != file.package and other.actual == other.expected), "")

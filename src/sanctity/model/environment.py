@@ -249,8 +249,8 @@ class Environment:
     *regenerated* are claimed data files that were rewritten, and proven to be just what their program writes (a Jupyter kernel's
     kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
     *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256. *system* are
-    the files that a package manager installed: of dpkg's what lies in the site-packages folders, of conda's all. *manager* is which one
-    (``dpkg``, ``conda``, or empty), and *manifest_faults* what is wrong with its own lists. *elves* are the paths of ELF files.
+    the files that a package manager installed: of dpkg's what lies in the site-packages folders, of conda's all. *manager* is which
+    one it is (``dpkg``, ``conda``, or empty), *manifest_faults* what is wrong with its own lists. *elves* are the paths of ELF files.
     *platform* is what it stands on, None where nobody looked; *activation* are the activate scripts as (path, raw digest), with the
     prefix written ``${prefix}``. *system_site* is the base interpreter's own environment where its packages can be imported from
     here, and *user_site* the user's own site-packages folder where Python would add that, each None where it does not apply.

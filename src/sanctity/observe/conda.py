@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sanctity.canon.content import is_cached_bytecode
 from sanctity.canon.scripts import EntryPointError, parse_entry_points, split_interpreter, wrapper_target
@@ -79,10 +79,7 @@ def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...]
         where = f"{CONDA_META}/{name}"
         try:
             stated = json.loads(view.read(f"{prefix}/{where}", _LARGEST))
-            package = stated["name"]
-            if not isinstance(package, str) or not name.startswith(f"{package}-"):
-                raise ValueError(f"it is about {package!r}")
-            claims.extend(_claims(stated, package))
+            claims.extend(_claims(stated, name))
         except OSError as error:
             if is_blind(error):
                 raise
@@ -93,8 +90,11 @@ def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...]
     return tuple(sorted(claims)), tuple(faults)
 
 
-def _claims(stated: dict[str, object], package: str) -> Iterator[CondaClaim]:
-    """The claims of one document. Raises ValueError and the like where it is not one."""
+def _claims(stated: dict[str, Any], name: str) -> Iterator[CondaClaim]:
+    """The claims of the document *name*. Raises ValueError and the like where it is not one."""
+    package = stated["name"]
+    if not isinstance(package, str) or not name.startswith(f"{package}-"):
+        raise ValueError(f"it is about {package!r}")
     data = stated.get("paths_data")
     rows = data["paths"] if isinstance(data, dict) else None
     if not rows:  # before conda 4.3, and for a package of no files
@@ -104,7 +104,13 @@ def _claims(stated: dict[str, object], package: str) -> Iterator[CondaClaim]:
         rows = [{"_path": path, "path_type": "hardlink"} for path in files]
     for row in rows:
         path = row["_path"]
-        if not isinstance(path, str) or not path or path.startswith("/") or os.path.normpath(path) != path or ".." in path.split("/"):
+        if (
+            not isinstance(path, str)
+            or not path
+            or path.startswith("/")
+            or os.path.normpath(path) != path
+            or ".." in path.split("/")
+        ):
             raise ValueError(f"{path!r} is no path inside the prefix")
         placeholder = row.get("prefix_placeholder") or ""
         packaged, installed = (_raw(row.get(key)) for key in ("sha256", "sha256_in_prefix"))
@@ -170,7 +176,7 @@ def observe_conda(
     claims: Iterable[CondaClaim],
     files: Mapping[str, FileEntry],
     *,
-    prefix: str,
+    prefixes: Iterable[str],
     read: Callable[[FileEntry], bytes | None],
     is_ours: Callable[[str], bool],
     is_folder: Callable[[str], bool],
@@ -178,11 +184,12 @@ def observe_conda(
     """The files of *claims* as they are: *files* are by path, *read* gives the bytes of one that is still what was hashed.
 
     Bytecode in a ``__pycache__`` is left out, since Python writes it anew where a time differs; it is judged by its header.
-    *is_ours* says whether a script's interpreter is this environment's.
+    *prefixes* are the ways in which the prefix may be written into files; *is_ours* says whether a script's interpreter is this
+    environment's.
     """
     claims = tuple(claims)
     by_path = {claim.path: claim for claim in claims}
-    root = os.fsencode(prefix)
+    roots = tuple(dict.fromkeys(map(os.fsencode, prefixes)))
     wrappers: dict[str, Mapping[str, str]] = {}
 
     def declared(package: str) -> Mapping[str, str]:
@@ -211,16 +218,17 @@ def observe_conda(
         elif entry.problem:
             yield SystemFile(path, package, expected, b"", present=True, algorithm="sha256")
         elif kind == "softlink" and entry.kind in _LINKS:
-            yield _link(claim, entry, files, by_path, root)
+            yield _link(claim, entry, files, by_path, roots)
         elif not entry.digest or entry.kind not in _READ:
-            yield SystemFile(path, package, expected or _NOTHING, _of_link(entry, root), present=True, algorithm="sha256")
+            yield SystemFile(path, package, expected or _NOTHING, _of_link(entry, roots), present=True, algorithm="sha256")
         elif kind == "unix_python_entry_point":
-            yield _wrapper(claim, entry, declared(package), read, is_ours, root)
+            yield _wrapper(claim, entry, declared(package), read, is_ours, roots)
         elif claim.placeholder and entry.size <= _LARGEST_RESTORED:
             data = read(entry)
-            content = (
-                hashlib.sha256(restored(data, root, claim.placeholder, binary=claim.binary)).digest() if data is not None else b""
-            )
+            content = b""
+            if data is not None:
+                root = next((root for root in roots if root in data), roots[0])
+                content = hashlib.sha256(restored(data, root, claim.placeholder, binary=claim.binary)).digest()
             # A prefix that was moved, and its files rewritten for the new place, is still what was packaged.
             actual = expected if content and content == claim.packaged else entry.digest
             yield SystemFile(path, package, expected, actual, present=True, algorithm="sha256", content=content)
@@ -228,14 +236,20 @@ def observe_conda(
             yield SystemFile(path, package, expected, entry.digest, present=True, algorithm="sha256")
 
 
-def _of_link(entry: FileEntry, root: bytes) -> bytes:
+def _without(data: bytes, roots: tuple[bytes, ...]) -> bytes:
+    for root in roots:
+        data = data.replace(root, b"${prefix}")
+    return data
+
+
+def _of_link(entry: FileEntry, roots: tuple[bytes, ...]) -> bytes:
     """The digest of a link's own text, with the prefix taken out; of what is no link, that of its kind."""
     text = os.fsencode(entry.target) if entry.target else os.fsencode(f"a {entry.kind}")
-    return hashlib.sha256(text.replace(root, b"${prefix}")).digest()
+    return hashlib.sha256(_without(text, roots)).digest()
 
 
 def _link(
-    claim: CondaClaim, entry: FileEntry, files: Mapping[str, FileEntry], by_path: Mapping[str, CondaClaim], root: bytes
+    claim: CondaClaim, entry: FileEntry, files: Mapping[str, FileEntry], by_path: Mapping[str, CondaClaim], roots: tuple[bytes, ...]
 ) -> SystemFile:
     """A link that was packaged as one. Its text is what counts; who states only the digest of its end is taken at that."""
     stated = {claim.installed, claim.packaged} - {b"", _NOTHING}
@@ -248,7 +262,7 @@ def _link(
         end = os.path.normpath(os.path.join(os.path.dirname(end), beyond.target))
     if end in by_path:  # the end is a file of its own, judged as that: here it counts which one it is
         seen.add(by_path[end].packaged)
-    content = _of_link(entry, root)
+    content = _of_link(entry, roots)
     right = min(stated & seen, default=b"")
     expected = right or min(stated, default=b"")
     actual = right or content
@@ -261,14 +275,14 @@ def _wrapper(
     declared: Mapping[str, str],
     read: Callable[[FileEntry], bytes | None],
     is_ours: Callable[[str], bool],
-    root: bytes,
+    roots: tuple[bytes, ...],
 ) -> SystemFile:
     """A script that was made at installation, by its digest where one is stated, else proven to be its entry point's wrapper."""
     data = read(entry)
     if data is None:
         return SystemFile(claim.path, claim.package, claim.installed or claim.packaged, b"", present=True, algorithm="sha256")
     target = wrapper_target(data) if is_ours(split_interpreter(data)[0]) else ""
-    content = hashlib.sha256(f"ep:{target}".encode() if target else data.replace(root, b"${prefix}")).digest()
+    content = hashlib.sha256(f"ep:{target}".encode() if target else _without(data, roots)).digest()
     expected, actual = claim.installed or claim.packaged, entry.digest
     wanted = declared.get(claim.path.rpartition("/")[2], "")
     if not expected and wanted:  # conda states no digest of it

@@ -213,7 +213,7 @@ def observe_environment(
 
     if conda:
         found_system = observe_conda(
-            claims, files, prefix=prefix, read=whole.read, is_ours=whole.is_ours, is_folder=is_folder
+            claims, files, prefixes=(prefix, home), read=whole.read, is_ours=whole.is_ours, is_folder=is_folder
         )
     else:
         found_system = observe_system(manifest, files, read=whole.read, is_folder=is_folder)
