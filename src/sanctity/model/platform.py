@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from sanctity.model.digest import Digest
 
-__all__ = ["Accelerator", "Blas", "Build", "Cpu", "NativeLibrary", "Platform", "StandardLibrary"]
+__all__ = ["Accelerator", "Blas", "Build", "Cpu", "NativeLibrary", "Platform", "StandardLibrary", "Variable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +100,14 @@ class Accelerator(NamedTuple):
     driver: str = ""
     capability: str = ""
     memory: int = 0
+
+
+class Variable(NamedTuple):
+    """A process variable that start-up reads: *name*, *weight* (of `sanctity.model.variables`) and *effect*; never its value."""
+
+    name: str
+    weight: str
+    effect: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
