@@ -129,7 +129,9 @@ def parse_stamp(data: Bytes, elf: Elf) -> tuple[str, str]:
             return compiler, together.pop()
     if len(dates) == 1 and not together:
         # A linker that merges equal texts may have moved the two apart.
-        times = {match[0][:-1].decode() for block in constants(data, elf) for match in re.finditer(rb"(?<=\0)" + _TIME.pattern, block)}
+        times = {
+            match[0][:-1].decode() for block in constants(data, elf) for match in re.finditer(rb"(?<=\0)" + _TIME.pattern, block)
+        }
         together = {f"{date}, {time}" for date in dates for time in times}
     return compiler, together.pop() if len(together) == 1 else ""
 

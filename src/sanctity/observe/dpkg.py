@@ -8,6 +8,7 @@ MD5 is consistency and no more: who can change a file there can change the list 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
     from sanctity.model.environment import FileEntry
     from sanctity.observe.view import View
 
-__all__ = ["DIST_PACKAGES", "DPKG_LISTS", "dist_packages", "observe_system", "read_manifest"]
+__all__ = ["DIST_PACKAGES", "DPKG_LISTS", "dist_packages", "dpkg_owners", "observe_system", "read_manifest"]
 
 #: Where Debian's own Python packages lie, relative to ``/usr``.
 DIST_PACKAGES: Final = "lib/python3/dist-packages"
 
 #: The folder of those lists.
 DPKG_LISTS: Final = "/var/lib/dpkg/info"
+_STATUS: Final = "/var/lib/dpkg/status"
+#: Images without a package manager keep a status and a list of sums for each package here.
+_SINGLE: Final = "/var/lib/dpkg/status.d"
 _LARGEST: Final = 1 << 28
+#: Packages whose names start so own nearly every shared library, so their lists are read first.
+_LIKELY: Final = ("lib", "zlib")
+_FIELD: Final = re.compile(rb"^(Package|Version|Architecture): *([^\s]{1,200}) *$", re.MULTILINE)
 _SUM: Final = re.compile(rb"^([0-9a-f]{32})  (.+)$", re.MULTILINE)
 
 
@@ -96,3 +103,63 @@ def _paths(data: bytes, inside: list[bytes]) -> Iterator[str]:
     for line in data.splitlines():
         if line.startswith(wanted):
             yield line[1:].decode("utf-8", "surrogateescape")
+
+
+def dpkg_owners(view: View, paths: Iterable[str]) -> dict[str, str]:
+    """Which package owns each of the absolute *paths*, links resolved, with its version: ``libc6 2.36-9+deb12u13``.
+
+    What no package owns is left out. On a system whose ``/lib`` is a link to ``/usr/lib``, a list may name a file either way.
+
+    Raises:
+        OSError: a list can not be read.
+    """
+    wanted: dict[bytes, str] = {}
+    for path in paths:
+        for name in _spellings(path):
+            wanted[os.fsencode(name)] = path
+    if not wanted:
+        return {}
+    owned: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    lists = [name for name in view.listing(DPKG_LISTS) if name.endswith(".list")]
+    left = set(wanted)
+    for name in sorted(lists, key=lambda name: not name.startswith(_LIKELY)):
+        for found in left.intersection(view.read(f"{DPKG_LISTS}/{name}", _LARGEST).split(b"\n")):
+            path = wanted[found]
+            owned[path] = name.removesuffix(".list")
+            left.difference_update(os.fsencode(spelling) for spelling in _spellings(path))
+        if not left:
+            break
+    if owned:
+        versions = _versions(view.read(_STATUS, _LARGEST) if view.exists(_STATUS) else b"")
+    for name in view.listing(_SINGLE):
+        if not left or not name.endswith(".md5sums"):
+            continue
+        listed = {b"/" + line[34:] for line in view.read(f"{_SINGLE}/{name}", _LARGEST).split(b"\n")}
+        package = name.removesuffix(".md5sums")
+        for found in left & listed:
+            owned[wanted[found]] = package
+            versions |= _versions(view.read(f"{_SINGLE}/{package}", _LARGEST))
+    return {path: f"{name.partition(':')[0]} {versions.get(name, '')}".rstrip() for path, name in owned.items()}
+
+
+def _spellings(path: str) -> tuple[str, ...]:
+    """The names that a list may have for *path*."""
+    if path.startswith("/usr/"):
+        return path, path.removeprefix("/usr")
+    return path, f"/usr{path}"
+
+
+def _versions(status: bytes) -> dict[str, str]:
+    """The version of each package in a status file, by its name and by ``name:architecture``."""
+    found: dict[str, str] = {}
+    for paragraph in status.split(b"\n\n"):
+        fields = dict(_FIELD.findall(paragraph))
+        name, version = (
+            fields.get(b"Package", b"").decode("ascii", "replace"),
+            fields.get(b"Version", b"").decode("ascii", "replace"),
+        )
+        if name and version:
+            found.setdefault(name, version)
+            found[f"{name}:{fields.get(b'Architecture', b'').decode('ascii', 'replace')}"] = version
+    return found

@@ -61,7 +61,9 @@ def find_stdlib(view: View, interpreter: Interpreter) -> str:
 def is_built(path: str) -> bool:
     """Whether a file at *path*, relative to the standard library, is one that each build makes for itself."""
     name = path.rpartition("/")[2]
-    return name.endswith(_BUILT_ENDS) or bool(_BUILT_NAMES.fullmatch(name)) or bool(_BUILT_FOLDERS.fullmatch(path.partition("/")[0]))
+    if name.endswith(_BUILT_ENDS) or _BUILT_NAMES.fullmatch(name):
+        return True
+    return _BUILT_FOLDERS.fullmatch(path.partition("/")[0]) is not None
 
 
 def _never_tick(_done: int, _found: int) -> None:
