@@ -73,6 +73,7 @@ class Code(StrEnum):
     PATH_SHADOW = "path-shadow"
     BYTECODE_ORPHAN = "bytecode-orphan"
     BYTECODE_UNCHECKED = "bytecode-unchecked"
+    BYTECODE_FORBIDDEN = "bytecode-forbidden"
     BYTECODE_STALE = "bytecode-stale"
     BYTECODE_FOREIGN = "bytecode-foreign"
     SCRIPT_ALTERED = "script-altered"
