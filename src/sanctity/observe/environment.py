@@ -36,6 +36,7 @@ from sanctity.model.environment import (
     RecordRow,
     Script,
 )
+from sanctity.observe.activation import observe_activation
 from sanctity.observe.conda import CONDA_META, NOT_CONTENT, is_conda, keepers, observe_conda, read_conda_manifest
 from sanctity.observe.dpkg import DPKG_LISTS, dist_packages, observe_system, read_manifest
 from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
@@ -71,12 +72,13 @@ def observe_environment(
     workers: int = 0,
     tick: Callable[[int, int], None] = _never_tick,
     meanwhile: Iterable[object] = (),
+    keep_rows: bool = False,
 ) -> Environment:
     """Look at the environment at *prefix*, an absolute path as the environment itself sees it, below *root* if one is given.
 
     At depth ``version`` only metadata is read; at ``record`` every file, by *workers* processes (0: as many as there are
     processors). *tick* is told (files read, files found). *meanwhile* is other work in steps, done while the files are read; what
-    it raises ends the look. Nothing of the environment is run or imported.
+    it raises ends the look. *keep_rows* keeps the rows behind each content digest. Nothing of the environment is run or imported.
 
     Raises:
         NoEnvironmentError: *prefix* holds no site-packages folder.
@@ -151,7 +153,7 @@ def observe_environment(
             looked_at_from=looked_at_from,
         )
     tree = Tree()
-    whole = _Whole(view, prefix, layout, tree)
+    whole = _Whole(view, prefix, layout, tree, keep_rows=keep_rows)
     distributions: list[Distribution] = []
     completed: list[Distribution] = []
 
@@ -233,6 +235,7 @@ def observe_environment(
         manager="dpkg" if debian else "conda" if conda else "",
         manifest_faults=manifest_faults,
         elves=tuple(sorted(tree.elves)),
+        activation=observe_activation(view, prefix, layout) if layout.virtual else (),
         looked_at_from=looked_at_from,
     )
 
@@ -318,10 +321,11 @@ class _Found:
 class _Whole:
     """What is left to do once all files are read: scripts, content digests, rewritten data files."""
 
-    def __init__(self, view: View, prefix: str, layout: Layout, tree: Tree) -> None:
+    def __init__(self, view: View, prefix: str, layout: Layout, tree: Tree, *, keep_rows: bool = False) -> None:
         self.view = view
         self.prefix = prefix
         self.layout = layout
+        self.keep_rows = keep_rows
         self.files = tree.files
         self.tree = tree
         self.scripts_folder = view.real(f"{prefix}/{layout.scripts}")
@@ -365,13 +369,61 @@ class _Whole:
         scripts = self._scripts(item, declared)
         found = self._look_up(item.record, os.path.dirname(item.home) + "/", item.home.removesuffix(".dist-info"))
         rows, complete = self._rows(item, found.others, {script.path: script for script in scripts})
-        content = None
+        content = stated = None
         if complete:
             try:
                 content = content_digest(rows, lib=found.plain)
+                stated = self._stated(item, content, rows, found, declared, scripts)
             except UnicodeEncodeError:
                 faults.append(RecordFault("path-invalid", item.home, "it claims a file whose name is not UTF-8"))
-        return replace(item, scripts=scripts, content=content, faults=tuple(faults), doubtful=tuple(found.doubtful))
+        kept = None
+        if self.keep_rows and content is not None:
+            kept = tuple(sorted({*rows, *((f"lib/{path}", f"sha256:{digest.hex()}") for path, digest in found.plain)}))
+        return replace(
+            item,
+            scripts=scripts,
+            content=content,
+            stated=stated,
+            rows=kept,
+            faults=tuple(faults),
+            doubtful=tuple(found.doubtful),
+        )
+
+    def _stated(
+        self,
+        item: Distribution,
+        content: ContentDigest,
+        rows: list[tuple[str, str]],
+        found: _Found,
+        declared: Mapping[str, str],
+        scripts: tuple[Script, ...],
+    ) -> ContentDigest | None:
+        """The content by the RECORD's own word, None where a row does not tell: what *content* was, if only files were altered."""
+        site = os.path.dirname(item.home)
+        folder = self.layout.scripts + "/"
+        canonical = {script.path: script.canonical for script in scripts}
+        others = {(path, algorithm): digest for path, algorithm, digest in self.other_digests}
+        word: dict[str, str] = {}
+        for row in found.doubtful:
+            path = row.path
+            if is_cached_bytecode(path) or is_about_installing(path, item.home):
+                continue
+            entry = self.files.get(path)
+            if entry is not None and (
+                not row.digest or row.digest in {entry.digest, canonical.get(path), others.get((path, row.algorithm))}
+            ):
+                continue
+            name = path.removeprefix(folder)
+            if path.startswith(folder) and name in declared:
+                word[f"scripts/{name}"] = f"ep:{declared[name]}"
+            elif row.algorithm != "sha256" or path.startswith(folder) or (item.built_here and path == f"{item.home}/WHEEL"):
+                return None
+            else:
+                word[installed_key(path, site=site, scripts=self.layout.scripts)] = f"sha256:{row.digest.hex()}"
+        if not word:
+            return content
+        stated = {f"lib/{path}": f"sha256:{digest.hex()}" for path, digest in found.plain}
+        return content_digest([*(stated | dict(rows) | word).items()])
 
     def _rows(self, item: Distribution, paths: list[str], scripts: dict[str, Script]) -> tuple[list[tuple[str, str]], bool]:
         """The canonical rows of those *paths* of *item*, and whether all could be read; what is missing has no row."""
