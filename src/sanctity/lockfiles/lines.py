@@ -59,7 +59,7 @@ def lines(text: str, format: LockFormat) -> dict[tuple[str, str], int]:  # noqa:
 
 
 def line_of(text: str, format: LockFormat, name: str, version: str) -> int | None:  # noqa: A002
-    """The line of the entry of *name* (normalised) in the lock *text*, as `nearest` chooses it; None where there is none."""
+    """The line of the entry of *name* in the lock *text*, as `nearest` chooses it; None where there is none."""
     return nearest(lines(text, format), name, version)
 
 
@@ -68,6 +68,7 @@ def nearest(found: Mapping[tuple[str, str], int], name: str, *versions: str) -> 
 
     An installed version that the lock does not have still belongs to the lock's entry of that name.
     """
+    name = _normal(name)
     for version in versions:
         if (name, version) in found:
             return found[name, version]
@@ -189,8 +190,8 @@ def _requirements(text: str) -> Iterator[tuple[str, str, int]]:
                 yield egg[1], "", line
         elif "://" not in row.partition("@")[0].partition(";")[0] and (match := _ROW.match(row)):
             exact = match[2] and not match[4]
-            yield match[1], match[3] if exact else file[2] if file and "@" in row else "", line
+            yield match[1], match[3] if exact else file[2].lower() if file and "@" in row else "", line
         elif egg := _EGG.search(row):
             yield egg[1], "", line
         elif file:
-            yield file[1], file[2], line
+            yield file[1], file[2].lower(), line

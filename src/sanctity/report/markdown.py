@@ -1,0 +1,185 @@
+"""Markdown for a pull request or a job summary: the verdict, what gates, the fix; everything else folded.
+
+What an environment says stands in code spans, where GitHub makes no links, mentions or references of it; only plain words and
+numbers stand as prose. Line ends never get through, so nothing an environment says can begin a row, a heading or a tag. Long lists
+and long texts are cut and counted, so that a comment holds the report (GitHub takes 65,536 characters).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.drift import ReferenceKind, Severity
+from sanctity.report.words import by_distribution, claim, count, detail, level, plain, remedies, size, waivers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sanctity.model.drift import Comparison, Drift, Unchecked
+
+__all__ = ["comparison_markdown"]
+
+#: How many rows a distribution gets before the rest is counted, and a table; how much of one text is shown.
+_MOST_EACH: Final = 5
+_MOST_GATING: Final = 30
+_MOST_OTHERS: Final = 20
+_MOST_UNCHECKED: Final = 15
+_MOST_REMEDIES: Final = 8
+_MOST_NAMES: Final = 10
+_LONGEST: Final = 120
+_LONGEST_REMEDY: Final = 400
+#: A word or number that Markdown, and what GitHub does after it, takes as it is. A long one could name a commit.
+_PLAIN_WORD: Final = re.compile(r"\(?(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,6})[,.;:)]{0,2}")
+_BACKTICKS: Final = re.compile(r"`+")
+
+
+def _clip(text: str, longest: int = _LONGEST) -> str:
+    """*text* on one line, without what drives a terminal; of a long one both ends."""
+    text = plain(text)
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]}…{text[-(longest // 2 - 1) :]}"
+
+
+def _code(text: str) -> str:
+    """*text* as a code span. What would end the span, or a table's cell around it, is written out."""
+    text = _clip(text.replace("`", "\\x60").replace("|", "\\x7c"))
+    if not text.strip():
+        text = repr(text)
+    # One blank at each end is taken off again where there is one at both.
+    around = " " if text[0] == " " and text[-1] == " " else ""
+    return f"`{around}{text}{around}`"
+
+
+def _prose(text: str) -> str:
+    """*text* with everything in code spans that is not a plain word or number."""
+    parts: list[str] = []
+    doubtful: list[str] = []
+    for word in [*_clip(text).split(" "), None]:
+        if word is not None and not (word and _PLAIN_WORD.fullmatch(word)):
+            if word:
+                doubtful.append(word)
+            continue
+        if doubtful:
+            span = " ".join(doubtful)
+            bare = span.rstrip(",.;:")
+            parts.append(_code(bare) + span[len(bare) :] if bare else _code(span))
+            doubtful = []
+        if word is not None:
+            parts.append(word)
+    return " ".join(parts)
+
+
+def _fenced(commands: Iterable[str]) -> list[str]:
+    """*commands* in a fenced block that nothing in them can close."""
+    shown = [_clip(command, _LONGEST_REMEDY) for command in commands]
+    fence = "`" * max(3, 1 + max((len(run) for text in shown for run in _BACKTICKS.findall(text)), default=0))
+    return [f"{fence}sh", *shown, fence, ""]
+
+
+def _row(drift: Drift) -> str:
+    what = " ".join(_code(part) for part in (drift.distribution, drift.version) if part)
+    about = _prose(detail(drift))
+    if drift.waiver:
+        about = "; ".join(part for part in (about, f"waived by {_code(drift.waiver)}") if part)
+    if drift.count > 1:
+        about = f"{about} ({drift.count:,})".strip()
+    return f"| {drift.code} | {what} | {_code(drift.path) if drift.path else ''} | {about} |"
+
+
+def _drifts(drifts: list[Drift], *, each: int, most: int) -> list[str]:
+    """A table of at most *most* of *drifts*, *each* of one distribution; the rest is counted."""
+    lines = ["| code | package | path | what |", "| --- | --- | --- | --- |"]
+    shown = told = 0
+    for group in by_distribution(drifts):
+        room = min(each, most - shown)
+        if room <= 0:
+            break
+        lines += [_row(drift) for drift in group[:room]]
+        shown += min(room, len(group))
+        told += len(group)
+        if len(group) > room:
+            name = f" in {_code(group[0].distribution)}" if group[0].distribution else ""
+            lines.append(f"| | and {len(group) - room:,} more{name} | | |")
+    if told < len(drifts):
+        lines.append(f"| | and {len(drifts) - told:,} more in other packages | | |")
+    return [*lines, ""]
+
+
+def _unchecked(items: list[Unchecked]) -> list[str]:
+    lines = ["| code | what | reason |", "| --- | --- | --- |"]
+    for item in items[:_MOST_UNCHECKED]:
+        times = f" ({item.count:,})" if item.count > 1 else ""
+        lines.append(f"| {item.code} | {_code(item.what) if item.what else ''}{times} | {_prose(item.reason)} |")
+    if len(items) > _MOST_UNCHECKED:
+        lines.append(f"| | and {len(items) - _MOST_UNCHECKED:,} more | |")
+    return [*lines, ""]
+
+
+def _folded(title: str, lines: list[str]) -> list[str]:
+    """*lines* behind a *title* of our own words; with the blank lines, Markdown is read within."""
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "</details>", ""]
+
+
+def _names(names: Iterable[str]) -> str:
+    """*names* as code spans, the first of them."""
+    spans = [_code(name) for name in names]
+    return ", ".join(spans[:_MOST_NAMES]) + (f" and {len(spans) - _MOST_NAMES:,} more" if len(spans) > _MOST_NAMES else "")
+
+
+def _facts(comparison: Comparison) -> list[str]:
+    """What a reader may want to compare with another report: selection, waivers, policy, fingerprint."""
+    facts = []
+    reference = comparison.reference
+    if reference.kind is ReferenceKind.LOCK:
+        selection = reference.selection
+        chosen = [
+            f"{word} {_names(names)}" for word, names in (("groups", selection.groups), ("extras", selection.extras)) if names
+        ]
+        facts.append(f"- selected: {'; '.join(chosen) or 'no groups, no extras'}")
+    used = waivers(comparison)
+    if used:
+        facts.append(f"- waived: {count(sum(used.values()), 'drift')} by {_names(used)}")
+    if comparison.policy:
+        profile = f"{_code(comparison.profile)} " if comparison.profile else ""
+        facts.append(f"- policy: {profile}{_code(comparison.policy)}")
+    if comparison.fingerprint is not None:
+        facts.append(f"- fingerprint: {_code(str(comparison.fingerprint.digest))}")
+    return [*facts, ""] if facts else []
+
+
+def comparison_markdown(comparison: Comparison, verb: str) -> str:
+    """The report of *comparison*, which *verb* made."""
+    head = claim(comparison)
+    subject = f" {_code(head.subject)}" if head.subject else ""
+    lines = [
+        f"### sanctity {verb}: {head.word}",
+        "",
+        f"{_code(head.env or '.')} {head.middle}{subject}{head.tail}: {size(comparison)}.",
+        "",
+    ]
+    if comparison.looked_at_from == "itself":
+        lines += ["> Looked at from itself: code in it could blind this tool. Install it with pipx or `uv tool`.", ""]
+    drifts = comparison.by_weight()
+    gating = [drift for drift in drifts if drift.gating]
+    if gating:
+        lines += _drifts(gating, each=_MOST_EACH, most=_MOST_GATING)
+    blind = [item for item in comparison.unchecked if item.in_scope]
+    if blind:
+        lines += ["Could not be looked at:", "", *_unchecked(blind)]
+    fixes = remedies(gating)
+    if fixes:
+        lines += ["To fix it:", "", *_fenced(fixes[:_MOST_REMEDIES])]
+        if len(fixes) > _MOST_REMEDIES:
+            lines += [f"and {len(fixes) - _MOST_REMEDIES:,} more: `sanctity repair` prints them in order.", ""]
+    others = [drift for drift in drifts if not drift.gating]
+    if others:
+        numbers = {weight: sum(level(drift) is weight for drift in others) for weight in Severity}
+        title = ", ".join(count(number, str(weight)) for weight, number in numbers.items() if number)
+        lines += _folded(title, _drifts(others, each=_MOST_OTHERS, most=_MOST_OTHERS))
+    aside = [item for item in comparison.unchecked if not item.in_scope]
+    if aside:
+        lines += _folded(f"not checked: {sum(max(item.count, 1) for item in aside):,}", _unchecked(aside))
+    lines += _facts(comparison)
+    return "\n".join(lines).rstrip("\n") + "\n"
