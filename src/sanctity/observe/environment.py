@@ -47,6 +47,8 @@ from sanctity.observe.walk import Tree, default_workers, read_each, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from sanctity.model.digest import ContentDigest
+
     from sanctity.observe.conda import CondaClaim
 
 __all__ = ["observe_environment"]
