@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sanctity.model.digest import ContentDigest
-
     from sanctity.observe.conda import CondaClaim
 
 __all__ = ["observe_environment"]
