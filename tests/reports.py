@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from sanctity.model.environment import Fingerprint, LookedAtFrom
 from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
-    from sanctity.model.drift import Comparison
+    from sanctity.model.drift import Comparison, Drift
 
 #: Where the distributions of the cases stand in their lock.
 LINES: Final = {("numpy", "2.4.6"): 40, ("six", "1.16.0"): 7, ("coverage", "7.17.3"): 99}
@@ -205,3 +206,37 @@ COMPARISONS: Final = st.builds(
     TEXT,
     st.sampled_from(("", "default", "production")),
 )
+
+
+def harmless(comparison: Comparison) -> Comparison:
+    """*comparison* with a plain word in place of each different text: of the same shape, and with nothing to fear in it."""
+    words: dict[str, str] = {"": ""}
+
+    def word(text: str) -> str:
+        return words.setdefault(text, f"word{len(words)}")
+
+    def plain(drift: Drift) -> Drift:
+        return replace(
+            drift,
+            distribution=word(drift.distribution),
+            version=word(drift.version),
+            path=word(drift.path),
+            expected=word(drift.expected),
+            actual=word(drift.actual),
+            message=word(drift.message),
+            hint=word(drift.hint),
+            waiver=word(drift.waiver),
+        )
+
+    reference = comparison.reference
+    return replace(
+        comparison,
+        prefix=word(comparison.prefix),
+        drifts=tuple(plain(drift) for drift in comparison.drifts),
+        unchecked=tuple(replace(item, what=word(item.what), reason=word(item.reason)) for item in comparison.unchecked),
+        reference=replace(
+            reference,
+            path=word(reference.path),
+            selection=replace(reference.selection, groups=tuple(word(name) for name in reference.selection.groups)),
+        ),
+    )

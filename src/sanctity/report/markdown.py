@@ -29,8 +29,8 @@ _MOST_REMEDIES: Final = 8
 _MOST_NAMES: Final = 10
 _LONGEST: Final = 120
 _LONGEST_REMEDY: Final = 400
-#: A word or number that Markdown, and what GitHub does after it, takes as it is. A long one could name a commit.
-_PLAIN_WORD: Final = re.compile(r"\(?(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,6})[,.;:)]{0,2}")
+#: A word or number that Markdown, and what GitHub does after it, takes as it is. A long one of hex digits could name a commit.
+_PLAIN_WORD: Final = re.compile(r"\(?(?![A-Fa-f]{7})(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,6})[,.;:)]{0,2}")
 _BACKTICKS: Final = re.compile(r"`+")
 
 
