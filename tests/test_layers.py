@@ -17,7 +17,7 @@ LAYERS = (
     ("compare",),
     ("plan", "seals"),
     ("report",),
-    ("observe", "apply"),
+    ("observe", "apply", "store"),
     ("verbs",),
     ("cli",),
     ("__main__",),

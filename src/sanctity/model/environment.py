@@ -26,6 +26,7 @@ __all__ = [
     "Hook",
     "HookKind",
     "Interpreter",
+    "KnownFile",
     "Layout",
     "LookedAtFrom",
     "Origin",
@@ -69,6 +70,18 @@ class FileEntry(NamedTuple):
     target: str = ""
 
 
+class KnownFile(NamedTuple):
+    """A regular file as an earlier look found it: its *entry*, whether it is *elf*, and the *mark* it had.
+
+    The mark is device, inode, ctime in nanoseconds and mode, packed as ``<QQqI4x``: while it is the same, and size and mtime are the
+    entry's, the file need not be read again.
+    """
+
+    mark: bytes
+    entry: FileEntry
+    elf: bool
+
+
 class RecordRow(NamedTuple):
     """One line of a RECORD: *algorithm* and raw *digest* are empty where the line has no hash; *size* is -1 for none."""
 
@@ -83,7 +96,8 @@ class SystemFile(NamedTuple):
 
     *expected* is empty where the package manager states none, *actual* where the file is not there (*present* is false) or could
     not be read. *algorithm* is what both are of. *content* is the raw SHA-256 that counts in a fingerprint, of the file with the
-    prefix taken out that an installer wrote into it; empty where that is the file's own. *link* is a symbolic link as packaged.
+    prefix taken out that an installer wrote into it; empty where that is the file's own. *fault* is what is wrong with a
+    script whose digest is right: it starts another environment's interpreter.
     """
 
     path: str
@@ -93,7 +107,7 @@ class SystemFile(NamedTuple):
     present: bool
     algorithm: str = "md5"
     content: bytes = b""
-    link: bool = False
+    fault: str = ""
 
 
 class RecordFault(NamedTuple):
@@ -249,11 +263,14 @@ class Environment:
     *regenerated* are claimed data files that were rewritten, and proven to be just what their program writes (a Jupyter kernel's
     kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
     *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256. *system* are
-    the files that a package manager installed: of dpkg's what lies in the site-packages folders, of conda's all. *manager* is which
-    one it is (``dpkg``, ``conda``, or empty), *manifest_faults* what is wrong with its own lists. *elves* are the paths of ELF files.
+    the files that a package manager installed: of dpkg's what lies in the site-packages folders, of conda's all. *manager* says
+    which it is (``dpkg``, ``conda``, or empty), *manifest_faults* what is wrong with its lists. *elves* are the paths of ELF files.
     *platform* is what it stands on, None where nobody looked; *activation* are the activate scripts as (path, raw digest), with the
     prefix written ``${prefix}``. *system_site* is the base interpreter's own environment where its packages can be imported from
     here, and *user_site* the user's own site-packages folder where Python would add that, each None where it does not apply.
+    *cached* is how many files were not read, since nothing of what the file system tells of them moved since an earlier look.
+    *walked* are the folders whose every entry is in *files*, but for the folders *skipped*; *asked* are the absolute paths of what
+    else was looked at, and *listed* the folders among them whose names were; none below an image's root.
     """
 
     prefix: str
@@ -275,6 +292,11 @@ class Environment:
     system_site: Environment | None = None
     user_site: Environment | None = None
     looked_at_from: LookedAtFrom = LookedAtFrom.OUTSIDE
+    cached: int = 0
+    walked: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import re
 import sys
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from sanctity.canon.content import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sanctity.model.digest import ContentDigest
+    from sanctity.model.environment import KnownFile
     from sanctity.observe.conda import CondaClaim
 
 __all__ = ["observe_environment"]
@@ -58,6 +60,7 @@ _LARGEST_READ: Final = 1 << 20
 _LONGEST_START: Final = 1 << 14
 _PYTHON_FOLDER: Final = re.compile(r"(?:python|pypy)(\d+\.\d+)t?")
 _READ: Final = (FileKind.FILE, FileKind.LINK)
+_NOTHING: Final[Mapping[str, KnownFile]] = MappingProxyType({})
 
 
 def _never_tick(_done: int, _found: int) -> None:
@@ -74,12 +77,14 @@ def observe_environment(
     tick: Callable[[int, int], None] = _never_tick,
     meanwhile: Iterable[object] = (),
     keep_rows: bool = False,
+    known: Mapping[str, KnownFile] = _NOTHING,
 ) -> Environment:
     """Look at the environment at *prefix*, an absolute path as the environment itself sees it, below *root* if one is given.
 
     At depth ``version`` only metadata is read; at ``record`` every file, by *workers* processes (0: as many as there are
     processors). *tick* is told (files read, files found). *meanwhile* is other work in steps, done while the files are read; what
-    it raises ends the look. *keep_rows* keeps the rows behind each content digest. Nothing of the environment is run or imported.
+    it raises ends the look. *keep_rows* keeps the rows behind each content digest. *known* are files that need not be read again
+    while they are the same. Nothing of the environment is run or imported.
 
     Raises:
         NoEnvironmentError: *prefix* holds no site-packages folder.
@@ -195,6 +200,7 @@ def observe_environment(
         meanwhile=chain(meanwhile, read_records()),
         resolve=resolve if root else None,
         skip=NOT_CONTENT if conda else (),
+        known=known,
     )
     tree.problems.extend(problems)
     files = tree.files
@@ -238,6 +244,11 @@ def observe_environment(
         elves=tuple(sorted(tree.elves)),
         activation=observe_activation(view, prefix, layout) if layout.virtual else (),
         looked_at_from=looked_at_from,
+        cached=tree.cached,
+        walked=() if root else tuple(parts),
+        skipped=tuple(sorted(NOT_CONTENT)) if conda else (),
+        asked=() if root else tuple(sorted(view.asked)),
+        listed=() if root else tuple(sorted(view.listed)),
     )
 
 

@@ -10,7 +10,8 @@ joined by NUL. A reply frame is one `ANSWER` for each item, in order. Before it 
 the child waited for the disk again and again, so that others had better read at the same time.
 
 Modes: ``f`` read a regular file, and answer `BIG` at once where it is large; ``F`` read it however large; ``l`` follow a
-symbolic link first; ``b`` read only the 16 bytes of a bytecode header.
+symbolic link first; ``b`` read only the 16 bytes of a bytecode header; ``s`` open nothing,
+and answer with size, mtime and, in the digest's place, the `MARK` of what `os.lstat` says.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ TYPE_CHECKING = False  # importing `typing` for it would take longer than all el
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ANSWER", "BIG", "CHANGED", "HEADER_SIZE", "IRREGULAR", "LENGTH", "OK", "READING", "WAITED", "look", "serve"]
+__all__ = ["ANSWER", "BIG", "CHANGED", "HEADER_SIZE", "IRREGULAR", "LENGTH", "MARK", "OK", "READING", "WAITED", "look", "serve"]
 
 #: status, whether the file is ELF, errno, hard links, size, mtime in ns, SHA-256 (or a bytecode header and zeros)
 ANSWER = Struct("<BBHIqq32s")
+#: device, inode, ctime in ns, mode: as `KnownFile` holds it
+MARK = Struct("<QQqI4x")
 LENGTH = Struct("<I")
 OK, BIG, CHANGED, IRREGULAR, FAILED, READING, WAITED = range(7)
 
@@ -81,6 +84,13 @@ def look(
 
     *beat* is called now and then while a large file is read; what it raises goes on to the caller.
     """
+    if mode == "s":
+        try:
+            state = os.lstat(path)
+        except OSError as error:
+            return FAILED, 0, error.errno or 5, 0, 0, 0, _NOTHING
+        mark = MARK.pack(state.st_dev, state.st_ino, state.st_ctime_ns, state.st_mode)
+        return OK, 0, 0, state.st_nlink & _MAX_LINKS, state.st_size, state.st_mtime_ns, mark
     try:
         fd = os.open(path, _FLAGS if mode == "l" else _FLAGS | _NOFOLLOW)
     except OSError as error:

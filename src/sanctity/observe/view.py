@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 __all__ = ["View", "is_blind"]
@@ -47,9 +47,12 @@ class View:
     """A way to look: *root* is empty for the host's own file system, else an absolute folder.
 
     Paths given and returned are the environment's own (``/opt/venv/bin/python``); `host` says where such a path lies for us.
+    *asked* grows by every path that is looked at, *listed* by the folders whose names are: a look rests on these.
     """
 
     root: str = ""
+    asked: set[str] = field(default_factory=set, compare=False, repr=False)
+    listed: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def host(self, path: str) -> str:
         """The path to open for the environment's own absolute *path*; links on the way are still to be followed."""
@@ -65,6 +68,7 @@ class View:
         """*path* with every link resolved, as the environment would. Loops and absent parts are kept as they are."""
         if "\0" in path:
             return path
+        self.asked.add(path)
         if not self.root:
             return os.path.realpath(path)
         done = ""
@@ -120,18 +124,22 @@ class View:
         """The path to open for *path*, with every link resolved below the root. Raises OSError."""
         if "\0" in path:
             raise OSError(errno.ENOENT, "its name holds a NUL")
+        self.asked.add(path)
         return self.host(self.real(path)) if self.root else path
 
     def exists(self, path: str) -> bool:
         """Whether *path* leads anywhere."""
+        self.asked.add(path)
         return os.path.exists(self.host(self.real(path)) if self.root else path)
 
     def is_folder(self, path: str) -> bool:
         """Whether *path* leads to a folder."""
+        self.asked.add(path)
         return os.path.isdir(self.host(self.real(path)) if self.root else path)
 
     def listing(self, path: str) -> list[str]:
         """The sorted names in the folder *path*, empty where there is none."""
+        self.listed.add(path)
         try:
             return sorted(os.listdir(self._place(path)))
         except OSError:

@@ -16,6 +16,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from sanctity.errors import ObservationError
@@ -23,7 +24,9 @@ from sanctity.model.environment import FileEntry, FileKind, Problem
 from sanctity.observe import hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+
+    from sanctity.model.environment import KnownFile
 
 __all__ = ["STALL", "Tree", "default_workers", "read_each", "walk"]
 
@@ -46,6 +49,7 @@ _PATIENCE: Final = 1.0
 _FILE, _LINK = FileKind.FILE, FileKind.LINK
 _ERRNO: Final = errno.errorcode
 _make: Final = tuple.__new__
+_NOTHING: Final[Mapping[str, KnownFile]] = MappingProxyType({})
 
 #: Files to be read in one way: a mode of `hasher`, and their paths.
 _Batch = tuple[str, list[str]]
@@ -53,13 +57,17 @@ _Batch = tuple[str, list[str]]
 
 @dataclass(slots=True)
 class Tree:
-    """What a walk found, as it grows: *files* by path, the paths of ELF files, *problems*, and the bytes read and hashed."""
+    """What a walk found, as it grows: *files* by path, the paths of ELF files, *problems*, and the bytes read and hashed.
+
+    *cached* is how many files were known already, and not read.
+    """
 
     files: dict[str, FileEntry] = field(default_factory=dict)
     elves: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     bytes: int = 0
     read: int = 0
+    cached: int = 0
 
 
 def default_workers() -> int:
@@ -113,8 +121,10 @@ class _Readers:
         clock: Callable[[], float],
         tick: Callable[[int, int], None],
         stall: float = STALL,
+        known: Mapping[str, KnownFile] = _NOTHING,
     ) -> None:
         self.folder = folder
+        self.known = known
         self.tree = tree
         self.workers = workers
         self.clock = clock
@@ -239,6 +249,9 @@ class _Readers:
 
     def _take_all(self, mode: str, paths: list[str], answers: Iterable[Any]) -> None:
         """Take the answers to one batch; nearly all are plain files that were read, which are taken here and now."""
+        if mode == "s":
+            self._take_known(paths, answers)
+            return
         kind = _LINK if mode == "l" else _FILE
         tree = self.tree
         files = tree.files
@@ -255,6 +268,22 @@ class _Readers:
             read += 1
         tree.bytes += total
         tree.read += read
+
+    def _take_known(self, paths: list[str], answers: Iterable[Any]) -> None:
+        """Take over what is known of the files that are still the same; the others are to be read."""
+        tree = self.tree
+        stale: dict[str, list[str]] = {"f": [], "b": []}
+        for path, (status, _, _, _, size, mtime, mark) in zip(paths, answers, strict=True):
+            known = self.known[path]
+            entry = known.entry
+            if status or mark != known.mark or mtime != entry[4] or size != entry[2]:
+                stale["b" if _is_header_only(path) else "f"].append(path)
+                continue
+            tree.files[path] = entry
+            tree.cached += 1
+            if known.elf:
+                tree.elves.append(path)
+        self.queue.extend((mode, batch) for mode, batch in stale.items() if batch)
 
     def take(self, path: str, kind: FileKind, mode: str, answer: tuple[int, int, int, int, int, int, bytes]) -> None:
         status, elf, code, links, size, mtime, digest = answer
@@ -312,12 +341,15 @@ class _Readers:
     def finish(self) -> None:
         if self.selector is None:
             cwd = os.fsencode(self.folder) + b"/"
-            for mode, paths in self.queue:
+            while self.queue:
+                mode, paths = self.queue.pop(0)
+                if mode == "s":
+                    self._take_known(paths, [hasher.look(mode, cwd + os.fsencode(path), self.buffer) for path in paths])
+                    continue
                 kind = _LINK if mode == "l" else _FILE
                 forced = "F" if mode == "f" else mode
                 for path in paths:
                     self.take(path, kind, forced, hasher.look(forced, cwd + os.fsencode(path), self.buffer))
-            self.queue.clear()
             return
         while self.queue or self.large or self.waiting:
             self._feed()
@@ -340,6 +372,12 @@ def _end(child: _Child) -> None:
         child.process.wait(_PATIENCE)
     except subprocess.TimeoutExpired:  # pragma: no cover - it hangs in the kernel, on a file system that does not answer
         return
+
+
+def _is_header_only(path: str) -> bool:
+    """Whether only the header of the regular file at *path* is read."""
+    folder, _, name = path.rpartition("/")
+    return name.endswith(".pyc") and folder.rpartition("/")[2] == "__pycache__"
 
 
 def _never_tick(_done: int, _found: int) -> None:
@@ -436,6 +474,7 @@ def walk(
     resolve: Callable[[str], str] | None = None,
     stall: float = STALL,
     skip: Container[str] = (),
+    known: Mapping[str, KnownFile] = _NOTHING,
 ) -> Tree:
     """Find and hash every file below *starts* (paths relative to *folder*, "" for all of it), without following links.
 
@@ -443,16 +482,16 @@ def walk(
     while the children still read; a step that yields False has to wait for more files. *tick* is told (files read, files found) as
     answers come in. *clock* counts seconds; a child that gives no sign of life for *stall* of them is given up.
     *resolve* says where a symbolic link leads below another root; such a link is read in place. *skip* are folders, relative to
-    *folder*, that are left out whole.
+    *folder*, that are left out whole. *known* are files by path that are not read again while they are the same.
 
     Folders that change while they are walked are told as problems. Raises ObservationError where no child can be started, or
     *folder* itself can not be read.
     """
     tree = Tree() if tree is None else tree
     other = iter(meanwhile)
-    readers = _Readers(folder, tree, workers, clock, tick, stall)
+    readers = _Readers(folder, tree, workers, clock, tick, stall, known)
     base = folder.rstrip("/") + "/"
-    batches: dict[str, list[str]] = {"f": [], "b": [], "l": []}
+    batches: dict[str, list[str]] = {"f": [], "b": [], "l": [], "s": []}
     links: dict[str, str] = {}
     times: list[tuple[str, int]] = []
     # An installer at work touches the folder that holds all packages, so that one is asked again last of all.
@@ -496,7 +535,9 @@ def walk(
                     elif kind is not _FILE:
                         tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, target=target)
                         continue
-                if cached and path.endswith(".pyc"):
+                if mode == "f" and path in known:
+                    mode = "s"
+                elif cached and path.endswith(".pyc"):
                     mode = "b"
                 batch = batches[mode]
                 batch.append(path)
