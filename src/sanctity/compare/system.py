@@ -46,6 +46,8 @@ def compare_system(environment: Environment, ownership: Ownership) -> Iterator[D
                 message=f"{winner} owns the same path, and its bytes are there" if winner else f"it is not what {who} installed",
                 shared=entry is not None and entry.links > 1,
             )
+        elif file.fault:
+            yield Drift(code=Code.SCRIPT_ALTERED, distribution=file.package, path=shown, message=file.fault)
     for in_scope in (True, False):
         found = [file for file in unstated if _is_code(file, environment) is in_scope]
         if found:

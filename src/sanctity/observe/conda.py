@@ -42,6 +42,13 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NOTHING: Final = hashlib.sha256(b"").digest()
 _ENTRY_POINTS: Final = (".dist-info/entry_points.txt", ".egg-info/entry_points.txt")
 _READ: Final = frozenset({FileKind.FILE, FileKind.LINK})
+#: What conda and its kin write for a first line that is too long or holds a blank: two lines, that a shell and Python read alike.
+_SHELL: Final = re.compile(
+    rb"""\#!/bin/sh\n
+    '''exec'[ ](?P<quote>["'])(?P<path>/[^"'$`\\\r\n]*)(?P=quote)(?P<arguments>(?:[ ][\w.,=+-]+)*)[ ]"\$0"[ ]"\$@"[ ]\#'''\n""",
+    re.VERBOSE,
+)
+_BY_NAME: Final = re.compile(rb"#!/usr/bin/env (?P<name>[\w.+-]+)(?P<arguments>[^\n]*)\n")
 _LINKS: Final = frozenset({FileKind.LINK, FileKind.DIRLINK, FileKind.DANGLING, FileKind.LOOP})
 
 
@@ -172,6 +179,25 @@ def restored(data: bytes, prefix: bytes, placeholder: bytes, *, binary: bool) ->
     return b"".join(parts)
 
 
+def _packaged(data: bytes, root: bytes, claim: CondaClaim) -> bytes:
+    """The digest of *data* as it was packaged, where that can be told from it; the prefix counts for nothing in any case."""
+    whole = restored(data, root, claim.placeholder, binary=claim.binary)
+    if claim.binary or not data.startswith(b"#!"):
+        return hashlib.sha256(whole).digest()
+    if match := _SHELL.match(whole):
+        whole = b"#!" + match["path"] + match["arguments"] + b"\n" + whole[match.end() :]
+    elif match := _BY_NAME.match(whole):  # conda writes this in place of a long line; as a line of the package's own it stays
+        long = b"#!" + claim.placeholder + b"/bin/" + match["name"] + match["arguments"] + b"\n" + whole[match.end() :]
+        whole = long if hashlib.sha256(long).digest() == claim.packaged else whole
+    return hashlib.sha256(whole).digest()
+
+
+def _interpreter(data: bytes) -> str:
+    """The interpreter that a script starts; the whole text behind ``#!`` where it is just that."""
+    match = _SHELL.match(data)
+    return os.fsdecode(match["path"]) if match is not None else split_interpreter(data)[0]
+
+
 def observe_conda(
     claims: Iterable[CondaClaim],
     files: Mapping[str, FileEntry],
@@ -228,12 +254,22 @@ def observe_conda(
             content = b""
             if data is not None:
                 root = next((root for root in roots if root in data), roots[0])
-                content = hashlib.sha256(restored(data, root, claim.placeholder, binary=claim.binary)).digest()
+                content = _packaged(data, root, claim)
             # A prefix that was moved, and its files rewritten for the new place, is still what was packaged.
             actual = expected if content and content == claim.packaged else entry.digest
-            yield SystemFile(path, package, expected, actual, present=True, algorithm="sha256", content=content)
+            fault = _foreign(data or b"", is_ours) if kind == "hardlink" else ""
+            yield SystemFile(path, package, expected, actual, present=True, algorithm="sha256", content=content, fault=fault)
         else:
             yield SystemFile(path, package, expected, entry.digest, present=True, algorithm="sha256")
+
+
+def _foreign(data: bytes, is_ours: Callable[[str], bool]) -> str:
+    """What is wrong with the interpreter that a script starts, whose first line the installer wrote; empty where nothing is."""
+    whole = _interpreter(data)
+    # Nobody writes a path with a blank into a plain first line, so what follows one there are arguments.
+    interpreter = whole if data.startswith(b"#!/bin/sh\n") else whole.partition(" ")[0]
+    python = interpreter.rpartition("/")[2].startswith("python")
+    return f"it starts {interpreter}, not one of this environment" if python and not is_ours(interpreter) else ""
 
 
 def _without(data: bytes, roots: tuple[bytes, ...]) -> bytes:
@@ -266,7 +302,7 @@ def _link(
     right = min(stated & seen, default=b"")
     expected = right or min(stated, default=b"")
     actual = right or content
-    return SystemFile(claim.path, claim.package, expected, actual, present=True, algorithm="sha256", content=content, link=True)
+    return SystemFile(claim.path, claim.package, expected, actual, present=True, algorithm="sha256", content=content)
 
 
 def _wrapper(
@@ -281,10 +317,11 @@ def _wrapper(
     data = read(entry)
     if data is None:
         return SystemFile(claim.path, claim.package, claim.installed or claim.packaged, b"", present=True, algorithm="sha256")
-    target = wrapper_target(data) if is_ours(split_interpreter(data)[0]) else ""
+    fault = _foreign(data, is_ours)
+    target = wrapper_target(data) if is_ours(_interpreter(data)) else ""
     content = hashlib.sha256(f"ep:{target}".encode() if target else _without(data, roots)).digest()
     expected, actual = claim.installed or claim.packaged, entry.digest
     wanted = declared.get(claim.path.rpartition("/")[2], "")
     if not expected and wanted:  # conda states no digest of it
         expected, actual = hashlib.sha256(f"ep:{wanted}".encode()).digest(), content
-    return SystemFile(claim.path, claim.package, expected, actual, present=True, algorithm="sha256", content=content)
+    return SystemFile(claim.path, claim.package, expected, actual, present=True, algorithm="sha256", content=content, fault=fault)

@@ -120,6 +120,7 @@ def _tools_places(project: str, environ: Mapping[str, str]) -> Iterator[tuple[st
         interpreter = ""
     if interpreter:
         yield os.path.dirname(os.path.dirname(interpreter)), "PDM's .pdm-python"
+    yield f"{project}/.pixi/envs/default", "pixi's own place"
     active = environ.get("VIRTUAL_ENV")
     if active:
         yield active, "VIRTUAL_ENV"
