@@ -23,12 +23,14 @@ __all__ = ["CACHE", "CacheEntry", "CacheError", "Loader", "hwcaps_of", "parse_ca
 
 #: Where glibc keeps its cache.
 CACHE: Final = "/etc/ld.so.cache"
-_LARGEST: Final = 1 << 26
+_LARGEST: Final = 1 << 23
+_MOST_TEXT: Final = 1 << 25
 _SMALL: Final = 1 << 16
+_MOST_OLD: Final = 8192
 _LONGEST: Final = 4096
 _OLD_MAGIC: Final = b"ld.so-1.7.0\0"
 _NEW_MAGIC: Final = b"glibc-ld.so.cache1.1"
-_OLD_HEADER, _OLD_ENTRY = struct.Struct("12sI"), struct.Struct("iII")
+_OLD_HEADER, _OLD_ENTRY = "12sI", "iII"
 _NEW_HEADER, _NEW_ENTRY = "20sIIB3xI12x", "iIIIQ"
 _EXTENSION_MAGIC: Final = 0xEAA42174
 _TAG_HWCAPS: Final = 1
@@ -95,41 +97,54 @@ def parse_cache(data: bytes) -> tuple[CacheEntry, ...]:
 
 def _parse(data: bytes) -> tuple[CacheEntry, ...]:
     if data.startswith(_NEW_MAGIC):
-        return _parse_new(data)
+        return _parse_new(data, 0)
     if not data.startswith(_OLD_MAGIC[:11]):
         raise CacheError("it does not start as a cache of glibc's does")
-    (_, count) = _OLD_HEADER.unpack_from(data)
-    end = _OLD_HEADER.size + count * _OLD_ENTRY.size
+    order = _order(data[12:16])
+    (_, count) = struct.unpack_from(order + _OLD_HEADER, data)
+    start = struct.calcsize(order + _OLD_HEADER)
+    end = start + count * struct.calcsize(order + _OLD_ENTRY)
     if end > len(data):
         raise CacheError("it ends before its entries do")
     after = end + -end % 8
     if data.startswith(_NEW_MAGIC, after):
-        return _parse_new(data[after:])
-    entries = _OLD_ENTRY.iter_unpack(data[_OLD_HEADER.size : end])
+        return _parse_new(data, after)
+    if count > _MOST_OLD:
+        raise CacheError("it has more entries than any system")
+    entries = struct.iter_unpack(order + _OLD_ENTRY, data[start:end])
     return tuple(CacheEntry(_text(data, end + name), _text(data, end + path), flags) for flags, name, path in entries)
 
 
-def _parse_new(data: bytes) -> tuple[CacheEntry, ...]:
-    order = ">" if data[28] & 3 == 3 else "<"
-    _, count, _, kind, extension = struct.unpack_from(order + _NEW_HEADER, data)
-    if kind & 3 == 0:  # glibc before 2.32 did not say in which byte order it wrote
-        order = "<" if int.from_bytes(data[20:24], "little") <= int.from_bytes(data[20:24], "big") else ">"
-        _, count, _, _, extension = struct.unpack_from(order + _NEW_HEADER, data)
+def _order(count: bytes) -> str:
+    """The byte order in which *count* is the smaller number, for formats that do not state theirs."""
+    return "<" if int.from_bytes(count, "little") <= int.from_bytes(count, "big") else ">"
+
+
+def _parse_new(data: bytes, base: int) -> tuple[CacheEntry, ...]:
+    """The new format at *base*: texts are counted from there, the extension from the start of the file."""
+    kind = data[base + 28] & 3
+    # glibc before 2.32 did not say in which byte order it wrote.
+    order = {2: "<", 3: ">"}.get(kind) or _order(data[base + 20 : base + 24])
+    _, count, _, _, extension = struct.unpack_from(order + _NEW_HEADER, data, base)
     size = struct.calcsize(order + _NEW_ENTRY)
-    start = struct.calcsize(order + _NEW_HEADER)
+    start = base + struct.calcsize(order + _NEW_HEADER)
     if start + count * size > len(data):
         raise CacheError("it ends before its entries do")
-    names = _hwcap_names(data, order, extension) if extension else ()
+    names = _hwcap_names(data, order, extension, base) if extension else ()
     found: list[CacheEntry] = []
+    left = _MOST_TEXT
     for flags, name, path, _, bits in struct.iter_unpack(order + _NEW_ENTRY, data[start : start + count * size]):
         hwcap, legacy = "", bits
         if bits & _NAMED_HWCAP and names:
             hwcap, legacy = names[bits & 0xFFFFFFFF], 0
-        found.append(CacheEntry(_text(data, name), _text(data, path), flags, hwcap, legacy))
+        found.append(CacheEntry(_text(data, base + name), _text(data, base + path), flags, hwcap, legacy))
+        left -= len(found[-1].name) + len(found[-1].path)
+        if left < 0:
+            raise CacheError("its entries share more text than any system has")
     return tuple(found)
 
 
-def _hwcap_names(data: bytes, order: str, at: int) -> tuple[str, ...]:
+def _hwcap_names(data: bytes, order: str, at: int, base: int) -> tuple[str, ...]:
     """The names of ``glibc-hwcaps`` folders that the extension at *at* lists."""
     magic, count = struct.unpack_from(order + "II", data, at)
     if magic != _EXTENSION_MAGIC or count > _MOST_EXTENSIONS:
@@ -139,7 +154,7 @@ def _hwcap_names(data: bytes, order: str, at: int) -> tuple[str, ...]:
         if tag == _TAG_HWCAPS:
             if start + size > len(data) or size % 4:
                 raise CacheError("its extension is out of bounds")
-            return tuple(_text(data, name) for (name,) in struct.iter_unpack(order + "I", data[start : start + size]))
+            return tuple(_text(data, base + name) for (name,) in struct.iter_unpack(order + "I", data[start : start + size]))
     return ()
 
 
