@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from sanctity.errors import SanctityError
     from sanctity.model.drift import Comparison, Drift
     from sanctity.model.environment import Fingerprint
+    from sanctity.model.seal import Seal
     from sanctity.plan.repair import RepairPlan
 
-__all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "plain", "repair_text"]
+__all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "plain", "repair_text", "sealing_text"]
 
 #: How many lines a distribution gets before the rest is counted.
 _MOST_LINES: Final = 5
@@ -147,6 +148,25 @@ def fingerprint_text(found: Fingerprint, *, parts: bool) -> str:
     rows = [("fingerprint", found.digest), *found.parts, *((f"({name})", digest) for name, digest in found.beside)]
     width = max(len(name) for name, _ in rows)
     return "".join(f"{name:<{width}}  {digest}\n" for name, digest in rows)
+
+
+def sealing_text(seal: Seal, comparison: Comparison, paint: Paint | None = None) -> str:
+    """What was sealed, and against what it was compared before."""
+    paint = paint or Paint()
+    digest = str(comparison.fingerprint.digest) if comparison.fingerprint else ""
+    made = next(each for each in seal.environments if str(each.fingerprint) == digest)
+    what = f"{made.platform}, {made.implementation} {made.version}, {len(made.distributions):,} packages"
+    lines = [f"{paint('good', 'SEALED')}  {plain(seal.path)}   {what}"]
+    if made.lock is not None:
+        lines.append(f"  as {plain(made.lock.path)} says, {made.lock.digest}")
+    else:
+        lines.append(paint("doubt", "  compared with its own RECORDs only: there is no lock"))
+    if made.accepted:
+        lines.append(paint("doubt", f"  with {len(made.accepted):,} drifts accepted, each named in it"))
+    lines += [f"  for {each.platform}, {each.python}: kept as it was" for each in seal.environments if each is not made]
+    lines.append(paint("dim", f"  fingerprint {made.fingerprint}"))
+    lines.append(paint("dim", f"  seal        {seal.digest}"))
+    return "\n".join(lines) + "\n"
 
 
 def repair_text(plan: RepairPlan, comparison: Comparison, paint: Paint | None = None) -> str:

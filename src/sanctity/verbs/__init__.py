@@ -6,6 +6,7 @@ What a verb may know of the world comes in as arguments: the working folder, the
 from __future__ import annotations
 
 from sanctity.verbs.judging import fingerprint, verify
+from sanctity.verbs.sealing import Sealing, seal
 from sanctity.verbs.world import Outcome, Target, World
 
-__all__ = ["Outcome", "Target", "World", "fingerprint", "verify"]
+__all__ = ["Outcome", "Sealing", "Target", "World", "fingerprint", "seal", "verify"]

@@ -1,7 +1,4 @@
-"""One function for each verb of the command line: hands look, thought compares, a value comes back.
-
-What a verb may know of the world comes in as arguments: the working folder, the environment variables and the clock.
-"""
+"""`check`, `verify` and `fingerprint`: look at an environment, compare it with its reference, judge it by its policy."""
 
 from __future__ import annotations
 
@@ -10,152 +7,138 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sanctity.errors import DocumentError, UsageError
-from sanctity.model.digest import Digest
-from sanctity.model.drift import Code, Comparison, Depth, Drift, Reference, ReferenceKind, Severity, Unchecked
+from sanctity.errors import UsageError
+from sanctity.model.drift import Code, Comparison, Depth, Drift, Reference, ReferenceKind, Unchecked
+from sanctity.verbs.references import Judging, References, read_policies, read_references
+from sanctity.verbs.world import Outcome, folder_of, from_folder, locate, meant, root_of, seen_by_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from sanctity.model.environment import Environment, Fingerprint
     from sanctity.model.lock import Lock
+    from sanctity.model.seal import Seal, SealedEnvironment
     from sanctity.observe.places import Place
-    from sanctity.plan.repair import RepairPlan
+    from sanctity.verbs.world import Target, World
 
-__all__ = ["Outcome", "Target", "World", "fingerprint", "verify"]
-
-
-def _never_tick(_done: int, _found: int) -> None:
-    return
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What a verb may know of the process it runs in: *cwd*, *environ*, a *clock* in seconds, and who wants progress told."""
-
-    cwd: str
-    environ: Mapping[str, str]
-    clock: Callable[[], float]
-    tick: Callable[[int, int], None] = _never_tick
+__all__ = [
+    "Look",
+    "compare_and_judge",
+    "fingerprint",
+    "fingerprint_or_fail",
+    "look",
+    "observe",
+    "seeds_for",
+    "verify",
+    "with_platform",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Which environment is meant: a *project* folder, or one named by *env*, *python*, or below an image's *root*."""
+class Look:
+    """A look that was taken: the *environment*, where it is, what to compare it with and by what to judge it."""
 
-    project: str = "."
-    env: str = ""
-    python: str = ""
-    root: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """A comparison, what would repair it, and what a reader should be told beside it."""
-
-    comparison: Comparison
-    plan: RepairPlan
-    notices: tuple[str, ...] = ()
+    environment: Environment
+    place: Place
+    project: str
+    references: References
+    judging: Judging
+    target: Target
+    started: float
 
 
-def _locate(target: Target, world: World) -> tuple[str, Place]:
-    from sanctity.observe.places import find_environment, find_project
-
-    start = os.path.join(world.cwd, target.project)
-    if not os.path.isdir(start):
-        raise UsageError("usage", "there is no such folder", where=target.project, hint="name the project's folder, or its lock")
-    project = find_project(start)
-    place = find_environment(project, environ=world.environ, cwd=world.cwd, env=target.env, python=target.python, root=target.root)
-    return project, place
-
-
-def _meant(target: Target, reference: str, world: World) -> tuple[Target, str]:
-    """The target and reference that are meant where one stands in the other's place: a folder for a lock, or a lock for a folder.
-
-    A lock that is named stands for its project too, unless an environment is named as well.
-    """
-    if reference.startswith("sha256:"):
-        return target, reference
-    named = os.path.join(world.cwd, os.path.expanduser(reference)) if reference else ""
-    if named and os.path.isdir(named):
-        return replace(target, project=named), ""
-    if not reference and os.path.isfile(os.path.join(world.cwd, target.project)):
-        named, reference = os.path.join(world.cwd, target.project), target.project
-    if named and not os.path.exists(named):
-        raise DocumentError("lock-not-found", "there is no such file", where=reference, hint="name the project's lock")
-    if named and not (target.env or target.python or target.root):
-        return replace(target, project=os.path.dirname(named)), reference
-    return (replace(target, project="."), reference) if named else (target, reference)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reference:
-    """What to compare with: a *lock*, a *literal* fingerprint, or neither; and a *notice* on what was passed over."""
-
-    lock: Lock | None = None
-    literal: Digest | None = None
-    notice: str = ""
-
-
-def _read_reference(reference: str, project: str, beside: str, world: World) -> _Reference:
-    """The lock, or the literal fingerprint, that *reference* names; with none named, the project's own lock if it has one.
-
-    Where the project has none, the folder *beside* the environment is looked into. With a literal fingerprint the project's lock is
-    read as well, since only a lock can name what differs.
-    """
-    from sanctity.observe.locks import read_lock
-    from sanctity.observe.places import find_lock
-
-    if reference.startswith("sha256:"):
-        try:
-            literal = Digest.parse(reference)
-        except ValueError as error:
-            raise UsageError("usage", str(error), where=reference, hint="a fingerprint is sha256: and 64 hex digits") from error
-        lock, _ = find_lock(project)
-        return _Reference(lock=_exact(read_lock(_shown(lock, world))) if lock else None, literal=literal)
-    if reference:
-        return _Reference(lock=_exact(read_lock(os.path.expanduser(reference))))
-    path, notice = find_lock(project)
-    if not path and beside:
-        path, notice = find_lock(beside)
-    return _Reference(lock=_exact(read_lock(_shown(path, world))) if path else None, notice=notice)
-
-
-def _shown(path: str, world: World) -> str:
-    """*path* as a report prints it: relative where it lies below the working folder."""
-    return os.path.relpath(path, world.cwd) if path.startswith(world.cwd.rstrip("/") + "/") else path
-
-
-def _exact(lock: Lock) -> Lock:
-    """*lock*, if it pins what it takes from an index: a file of loose requirements decides nothing to compare with."""
-    from sanctity.model.lock import SourceKind
-
-    loose = sorted({pin.name for pin in lock.pins if not pin.version and pin.source.kind is SourceKind.REGISTRY})
-    if loose:
-        some = ", ".join(loose[:4]) + (f" and {len(loose) - 4} more" if len(loose) > 4 else "")
-        raise DocumentError(
-            "lock-not-pinned",
-            f"it gives no exact version for {some}, so it is no lock",
-            where=lock.path,
-            hint=f"lock it: uv pip compile --generate-hashes {lock.path} -o requirements-lock.txt",
-        )
-    return lock
-
-
-def _observe(
-    place: Place, target: Target, world: World, *, depth: Depth, workers: int, meanwhile: Iterable[object] = ()
+def observe(
+    place: Place,
+    target: Target,
+    world: World,
+    *,
+    depth: Depth,
+    workers: int,
+    meanwhile: Iterable[object] = (),
+    keep_rows: bool = False,
 ) -> Environment:
+    """The environment at *place*."""
     from sanctity.observe.environment import observe_environment
 
     return observe_environment(
         place.prefix,
         depth=depth,
         clock=world.clock,
-        root=os.path.abspath(os.path.join(world.cwd, target.root)) if target.root else "",
+        root=root_of(target, world),
         workers=workers,
         tick=world.tick,
         meanwhile=meanwhile,
+        keep_rows=keep_rows,
     )
+
+
+def with_platform(environment: Environment, target: Target, world: World, *, workers: int) -> Environment:
+    """*environment* with what it stands on."""
+    from sanctity.observe.platform import observe_platform
+
+    found, problems = observe_platform(
+        environment, root=root_of(target, world), environ=world.environ, workers=workers, clock=world.clock
+    )
+    return replace(environment, platform=found, problems=tuple(sorted({*environment.problems, *problems})))
+
+
+def look(
+    target: Target,
+    world: World,
+    *,
+    reference: str = "",
+    depth: Depth = Depth.RECORD,
+    workers: int = 0,
+    profile: str = "",
+    asked: bool = False,
+    platform: bool = False,
+    keep_rows: bool = False,
+    seals: bool = True,
+) -> Look:
+    """Look at the environment that *target* means, while *reference* is read; *asked* says that groups or extras were asked for.
+
+    *platform* looks at what it stands on even where no seal asks for it; without *seals* none is looked for.
+    """
+    started = world.clock()
+    target, reference = meant(target, reference, world)
+    project, place = locate(target, world)
+    beside = os.path.dirname(place.prefix) if target.env and not target.root else ""
+    read: list[References] = []
+
+    def prepare() -> Iterator[None]:
+        """What can be done while the files are read: the reference, and the modules that will compare."""
+        read.append(read_references(reference, project, beside, world, seals=seals))
+        if asked and read[0].lock is None:
+            raise UsageError("usage", "groups and extras need a lock that lists them", hint="name the lock, or leave them out")
+        if read[0].literal is not None and depth is Depth.VERSION:
+            raise UsageError("usage", "a fingerprint is over every byte", where="--depth version", hint="leave --depth out")
+        yield
+        importlib.import_module("sanctity.compare.comparison" if read[0].lock else "sanctity.compare.records")
+        importlib.import_module("sanctity.plan.repair")
+
+    environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows)
+    references = _for_this(read[0], environment)
+    if depth is not Depth.VERSION and (platform or references.seal is not None):
+        environment = with_platform(environment, target, world, workers=workers)
+    return Look(
+        environment=environment,
+        place=place,
+        project=project,
+        references=references,
+        judging=read_policies(project, references.seal, world, profile=profile),
+        target=target,
+        started=started,
+    )
+
+
+def _for_this(read: References, environment: Environment) -> References:
+    """*read* without a seal that says nothing of this platform and Python, where nobody named it and there is a lock."""
+    from sanctity.compare.seal import entry_for
+
+    if read.seal is None or read.named or read.lock is None or entry_for(read.seal, environment) is not None:
+        return read
+    words = f"{read.seal.path} has no entry for this platform and Python, so it was passed over"
+    return replace(read, seal=None, notices=(*read.notices, words))
 
 
 def verify(
@@ -167,182 +150,202 @@ def verify(
     groups: tuple[str, ...] = (),
     extras: tuple[str, ...] = (),
     workers: int = 0,
+    profile: str = "",
+    settings: bool = False,
 ) -> Outcome:
-    """Compare an environment with a lock, a literal fingerprint (``sha256:…``), or, where there is neither, its own RECORDs.
+    """Compare an environment with a seal, a lock, a literal fingerprint (``sha256:…``), or, where there is none, its own RECORDs.
 
-    *reference* empty means the project's own lock. *groups* and *extras* are required beside those found to be selected.
+    *reference* empty means the project's own seal, or else its lock. *groups* and *extras* are required beside those found to be
+    selected. *profile* ``production`` judges as strictly as can be; *settings* also compares the numeric settings of this process
+    with the sealed ones.
 
     Raises:
         UsageError: an argument names nothing, or what does not go together.
         NoEnvironmentError: there is no environment.
-        DocumentError: the lock can not be read.
+        DocumentError: the lock, seal or policy can not be read.
         ObservationError: the environment can not be looked at.
     """
-    started = world.clock()
-    target, reference = _meant(target, reference, world)
-    project, place = _locate(target, world)
-    beside = os.path.dirname(place.prefix) if target.env and not target.root else ""
-    read: list[_Reference] = []
-
-    def prepare() -> Iterator[None]:
-        """What can be done while the files are read: the lock, and the modules that will compare."""
-        read.append(_read_reference(reference, project, beside, world))
-        if (groups or extras) and read[0].lock is None:
-            raise UsageError("usage", "groups and extras need a lock that lists them", hint="name the lock, or leave them out")
-        if read[0].literal is not None and depth is Depth.VERSION:
-            raise UsageError("usage", "a fingerprint is over every byte", where="--depth version", hint="leave --depth out")
-        yield
-        importlib.import_module("sanctity.compare.comparison")
-        importlib.import_module("sanctity.plan.repair")
-
-    environment = _observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare())
-    return _judge(environment, read[0], place, target, world, started, project=project, depth=depth, groups=groups, extras=extras)
+    asked = bool(groups or extras)
+    taken = look(target, world, reference=reference, depth=depth, workers=workers, profile=profile, asked=asked)
+    return compare_and_judge(taken, world, depth=depth, groups=groups, extras=extras, settings=settings)
 
 
-def _judge(
-    environment: Environment,
-    read: _Reference,
-    place: Place,
-    target: Target,
+def compare_and_judge(
+    taken: Look,
     world: World,
-    started: float,
     *,
-    project: str,
     depth: Depth,
-    groups: tuple[str, ...],
-    extras: tuple[str, ...],
+    groups: tuple[str, ...] = (),
+    extras: tuple[str, ...] = (),
+    settings: bool = False,
 ) -> Outcome:
-    from sanctity.compare.comparison import compare_with_lock, compare_with_records
-    from sanctity.model.lock import RootKind
-    from sanctity.observe.places import read_project_name
+    """Compare what was looked at with its reference, judge it, and plan what would repair it."""
+    from sanctity.compare.policy import apply_policy
     from sanctity.plan.repair import plan_repair, with_hints
 
-    lock, literal = read.lock, read.literal
-    folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path))) if lock else project
-    matched = _match_literal(compare_with_records(environment, depth=depth), environment, literal) if literal else None
-    if matched is not None:
-        comparison = matched
+    references, environment = taken.references, taken.environment
+    lock = references.lock
+    sealed_lock = None
+    if references.seal is not None:
+        comparison, sealed_lock = _compare_with_seal(taken, references.seal, world, depth=depth, settings=settings)
+        lock = sealed_lock or lock
+    elif references.literal is not None:
+        comparison = _compare_with_literal(taken, world, depth=depth, groups=groups, extras=extras)
     elif lock is not None:
-        comparison = compare_with_lock(
-            environment,
-            lock,
-            depth=depth,
-            lock_folder=_as_seen(folder, target, world),
-            project_name=read_project_name(folder),
-            groups=groups or None,
-            extras=extras or None,
-        )
+        comparison = _compare_with_lock(taken, lock, world, depth=depth, groups=groups, extras=extras)
     else:
+        from sanctity.compare.records import compare_with_records
+
         comparison = compare_with_records(environment, depth=depth)
-    if literal is not None and matched is None:
-        comparison = _mismatch_literal(comparison, literal)
+    judging = taken.judging
+    comparison = apply_policy(comparison, judging.policy, judging.waivers, digest=judging.digest, today=world.today())
+    folder = folder_of(lock, world) if lock else taken.project
     plan = plan_repair(
         comparison,
         environment,
         format=lock.format if lock else None,
         generator=lock.generator if lock else "",
         folder=os.path.relpath(folder, world.cwd),
-        env=_from(folder, place.prefix),
+        env=from_folder(folder, taken.place.prefix),
         lock=os.path.basename(lock.path) if lock else "",
-        default_groups=frozenset(root.name for root in lock.roots if root.kind is RootKind.GROUP and root.default)
-        if lock
-        else frozenset(),
+        default_groups=_default_groups(lock),
     )
-    comparison = replace(with_hints(comparison, plan), prefix=place.shown, seconds=world.clock() - started)
+    comparison = replace(with_hints(comparison, plan), prefix=taken.place.shown, seconds=world.clock() - taken.started)
     told = tuple(
         f"{note.code}: {note.where}: {note.message}" if note.where else f"{note.code}: {note.message}"
         for note in (lock.notes if lock else ())
     )
-    notices = tuple(text for text in (place.notice, read.notice, *told) if text)
+    notices = tuple(text for text in (taken.place.notice, *references.notices, *told) if text)
     return Outcome(comparison=comparison, plan=plan, notices=notices)
 
 
-def _as_seen(folder: str, target: Target, world: World) -> str:
-    """*folder* as the environment sees it, every link resolved: below an image's root, where it lies there."""
-    real = os.path.realpath(folder)
-    root = os.path.realpath(os.path.join(world.cwd, target.root)) if target.root else ""
-    return real[len(root) :] or "/" if root and f"{real}/".startswith(root.rstrip("/") + "/") else real
+def _default_groups(lock: Lock | None) -> frozenset[str]:
+    """The groups that the project's tool installs unasked."""
+    from sanctity.model.lock import RootKind
+
+    return frozenset(root.name for root in lock.roots if root.kind is RootKind.GROUP and root.default) if lock else frozenset()
 
 
-def _from(folder: str, path: str) -> str:
-    """*path* as seen from *folder*: relative where it lies inside."""
-    return os.path.relpath(path, folder) if path.startswith(folder.rstrip("/") + "/") else path
+def _compare_with_lock(
+    taken: Look, lock: Lock, world: World, *, depth: Depth, groups: tuple[str, ...], extras: tuple[str, ...]
+) -> Comparison:
+    from sanctity.compare.comparison import compare_with_lock
+    from sanctity.observe.places import read_project_name
 
-
-def _match_literal(comparison: Comparison, environment: Environment, literal: Digest) -> Comparison | None:
-    """*comparison* with a literal fingerprint that *environment* has, or None where it has another.
-
-    What an environment is seeded with depends on the lock, which a literal does not name; so the digest may be over the
-    environment with any of pip, setuptools and wheel counted in. What the fingerprint covers is as it was when that was taken, so
-    it is told and does not gate.
-    """
-    from itertools import combinations
-
-    from packaging.utils import canonicalize_name
-
-    from sanctity.compare.comparison import fingerprint_of
-    from sanctity.compare.ownership import own
-    from sanctity.compare.selection import SEEDS
-
-    reference = Reference(kind=ReferenceKind.FINGERPRINT, digest=str(literal))
-    index = own(environment)
-    present = sorted(SEEDS & {item.key for item in environment.distributions})
-    uncovered = {Code.BYTECODE_UNCHECKED, Code.INTERPRETER_CHANGED}
-    for size in range(len(present), -1, -1):
-        for seeds in combinations(present, size):
-            found = fingerprint_of(environment, frozenset(seeds), index)
-            if found is not None and found.digest == literal:
-                drifts = tuple(
-                    drift
-                    if not drift.gating or drift.code in uncovered or canonicalize_name(drift.distribution) in seeds
-                    else replace(drift, gating=False, severity=Severity.WARNING)
-                    for drift in comparison.drifts
-                )
-                return replace(comparison, reference=reference, fingerprint=found, drifts=drifts)
-    return None
-
-
-def _mismatch_literal(comparison: Comparison, literal: Digest) -> Comparison:
-    """*comparison* with a literal fingerprint that the environment does not have, or of which it can not be told."""
-    reference = replace(comparison.reference, kind=ReferenceKind.FINGERPRINT, digest=str(literal))
-    if comparison.fingerprint is None:
-        blind = Unchecked(
-            code="unreadable", what="fingerprint", reason="a part of the environment could not be read", in_scope=True
-        )
-        return replace(comparison, reference=reference, unchecked=(*comparison.unchecked, blind))
-    named = any(drift.gating for drift in comparison.drifts)
-    against = f"{comparison.reference.path} and its RECORDs" if comparison.reference.path else "its own RECORDs"
-    drift = Drift(
-        code=Code.FINGERPRINT_MISMATCH,
-        expected=str(literal),
-        actual=str(comparison.fingerprint.digest),
-        message=f"what differs from {against} is named here"
-        if named
-        else f"it agrees with {against}, so these can not name what differs",
+    folder = folder_of(lock, world)
+    return compare_with_lock(
+        taken.environment,
+        lock,
+        depth=depth,
+        lock_folder=seen_by_environment(folder, taken.target, world),
+        project_name=read_project_name(folder),
+        groups=groups or None,
+        extras=extras or None,
     )
-    return replace(comparison, reference=reference, drifts=(drift, *comparison.drifts))
 
 
-def fingerprint(target: Target, world: World, *, reference: str = "", workers: int = 0) -> tuple[Fingerprint, str]:
-    """The fingerprint of an environment, and how to show its place. The lock only says which of pip, setuptools and wheel count.
+def _compare_with_literal(
+    taken: Look, world: World, *, depth: Depth, groups: tuple[str, ...], extras: tuple[str, ...]
+) -> Comparison:
+    from sanctity.compare.literal import match_literal, mismatch_literal
+    from sanctity.compare.records import compare_with_records
 
-    Raises as `verify` does, and ObservationError where a part of the environment could not be read.
+    literal, lock = taken.references.literal, taken.references.lock
+    assert literal is not None
+    alone = compare_with_records(taken.environment, depth=depth)
+    matched = match_literal(alone, taken.environment, literal)
+    if matched is not None:
+        return matched
+    if lock is not None:
+        alone = _compare_with_lock(taken, lock, world, depth=depth, groups=groups, extras=extras)
+    return mismatch_literal(alone, literal)
+
+
+def _compare_with_seal(taken: Look, seal: Seal, world: World, *, depth: Depth, settings: bool) -> tuple[Comparison, Lock | None]:
+    """The comparison with *seal*, and the lock that it was made under, where that is there."""
+    from sanctity.compare.records import compare_with_records
+    from sanctity.compare.seal import compare_with_seal, entry_for
+
+    sealed = entry_for(seal, taken.environment)
+    reference = Reference(kind=ReferenceKind.SEAL, path=seal.path, digest=str(seal.digest))
+    if sealed is None:
+        alone = replace(compare_with_records(taken.environment, depth=depth), reference=reference)
+        known = ", ".join(f"{each.platform} {each.python}" for each in seal.environments)
+        blind = Unchecked(code="seal-not-for-this-platform", what=seal.path, reason=f"it is for {known}", in_scope=True)
+        return replace(alone, unchecked=(*alone.unchecked, blind)), None
+    reference = replace(reference, selection=sealed.selection)
+    comparison = compare_with_seal(
+        taken.environment, sealed, depth=depth, reference=reference, rows=_rows_beside(seal, world), settings=settings
+    )
+    stale, lock = _stale(sealed, taken.references)
+    return (replace(comparison, drifts=(*comparison.drifts, stale)) if stale else comparison), lock
+
+
+def _stale(sealed: SealedEnvironment, references: References) -> tuple[Drift | None, Lock | None]:
+    """Whether the lock that *sealed* was made under says something else now."""
+    locks = dict(references.locks)
+    if sealed.lock is None or sealed.lock.path not in locks:
+        return None, None
+    lock = locks[sealed.lock.path]
+    if lock is not None and lock.digest == sealed.lock.digest:
+        return None, lock
+    return (
+        Drift(
+            code=Code.SEAL_STALE,
+            path=sealed.lock.path,
+            expected=str(sealed.lock.digest),
+            actual=str(lock.digest) if lock else "",
+            message="the lock is not the one that this was sealed under"
+            if lock
+            else "the lock that this was sealed under can not be read",
+            hint="if the environment is what the lock says now, seal it again: sanctity seal",
+        ),
+        lock,
+    )
+
+
+def _rows_beside(seal: Seal, world: World) -> dict[str, tuple[tuple[str, str], ...]]:
+    """The rows in the ``env.seal.files`` beside *seal*, empty where there is none."""
+    del seal, world
+    return {}
+
+
+def fingerprint(
+    target: Target, world: World, *, reference: str = "", workers: int = 0, platform: bool = False
+) -> tuple[Fingerprint, str]:
+    """The fingerprint of an environment, and how to show its place; with *platform*, what it stands on beside it.
+
+    The reference only says which of pip, setuptools and wheel count. Raises as `verify` does, and ObservationError where a part of
+    the environment could not be read.
     """
-    from sanctity.compare.comparison import fingerprint_of, seeds_of
+    taken = look(target, world, reference=reference, workers=workers, platform=platform)
+    return fingerprint_or_fail(taken), taken.place.shown
+
+
+def seeds_for(references: References, environment: Environment) -> frozenset[str]:
+    """The names that count as seeds, by what the environment is compared with."""
+    from sanctity.compare.comparison import seeds_of
+    from sanctity.compare.seal import entry_for, seeds_beside
+
+    sealed = entry_for(references.seal, environment) if references.seal is not None else None
+    return seeds_beside(sealed) if sealed is not None else seeds_of(references.lock)
+
+
+def fingerprint_or_fail(taken: Look) -> Fingerprint:
+    """The fingerprint of what was looked at. Raises ObservationError where a part of it could not be read."""
+    from sanctity.compare.records import fingerprint_of
     from sanctity.errors import ObservationError
 
-    target, reference = _meant(target, reference, world)
-    project, place = _locate(target, world)
-    lock = _read_reference(reference, project, "", world).lock
-    environment = _observe(place, target, world, depth=Depth.RECORD, workers=workers)
-    found = fingerprint_of(environment, seeds_of(lock))
-    if found is None:
-        blind = next((f"{item.path}: {item.reason}" for item in environment.problems), "")
-        without = next(
-            (f"{item.name} has no content that could be read" for item in environment.distributions if not item.content), ""
-        )
-        why = blind or without or "its interpreter is not known"
-        raise ObservationError(
-            "no-fingerprint", f"a part of it could not be read: {why}", where=place.shown, hint="`sanctity verify` names every part"
-        )
-    return found, place.shown
+    environment = taken.environment
+    found = fingerprint_of(environment, seeds_for(taken.references, environment))
+    if found is not None:
+        return found
+    blind = next((f"{item.path}: {item.reason}" for item in environment.problems), "")
+    without = next((f"{item.name} has no content that could be read" for item in environment.distributions if not item.content), "")
+    why = blind or without or "its interpreter is not known"
+    raise ObservationError(
+        "no-fingerprint",
+        f"a part of it could not be read: {why}",
+        where=taken.place.shown,
+        hint="`sanctity verify` names every part",
+    )

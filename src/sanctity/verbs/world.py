@@ -10,26 +10,38 @@ from sanctity.errors import DocumentError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import date
 
     from sanctity.model.drift import Comparison
+    from sanctity.model.lock import Lock
     from sanctity.observe.places import Place
     from sanctity.plan.repair import RepairPlan
 
-__all__ = ["Outcome", "Target", "World", "from_folder", "locate", "meant", "seen_by_environment", "shown"]
+__all__ = ["Outcome", "Target", "World", "folder_of", "from_folder", "locate", "meant", "root_of", "seen_by_environment", "shown"]
 
 
 def _never_tick(_done: int, _found: int) -> None:
     return
 
 
+def _today() -> date:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).date()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a verb may know of the process it runs in: *cwd*, *environ*, a *clock* in seconds, and who wants progress told."""
+    """What a verb may know of the process it runs in.
+
+    *cwd*, *environ*, a *clock* in seconds, who wants progress told (*tick*), and the day (UTC) that waivers are looked at.
+    """
 
     cwd: str
     environ: Mapping[str, str]
     clock: Callable[[], float]
     tick: Callable[[int, int], None] = _never_tick
+    today: Callable[[], date] = _today
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +64,7 @@ class Outcome:
 
 
 def locate(target: Target, world: World) -> tuple[str, Place]:
+    """The project's folder, and the environment that *target* means."""
     from sanctity.observe.places import find_environment, find_project
 
     start = os.path.join(world.cwd, target.project)
@@ -84,6 +97,16 @@ def meant(target: Target, reference: str, world: World) -> tuple[Target, str]:
 def shown(path: str, world: World) -> str:
     """*path* as a report prints it: relative where it lies below the working folder."""
     return os.path.relpath(path, world.cwd) if path.startswith(world.cwd.rstrip("/") + "/") else path
+
+
+def folder_of(lock: Lock, world: World) -> str:
+    """The absolute folder that *lock* lies in."""
+    return os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path)))
+
+
+def root_of(target: Target, world: World) -> str:
+    """The absolute root of the image that *target* lies in, empty where it is this machine."""
+    return os.path.abspath(os.path.join(world.cwd, target.root)) if target.root else ""
 
 
 def seen_by_environment(folder: str, target: Target, world: World) -> str:

@@ -1,0 +1,62 @@
+"""The command that seals an environment."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sanctity.cli.common import EXIT, environment_options, fail, paint, perform, target_of, tell, write
+from sanctity.errors import SanctityError
+from sanctity.model.drift import Verdict
+
+__all__ = ["seal"]
+
+
+@click.command()
+@environment_options
+@click.option("--lock", metavar="FILE", default="", help="The lock to compare with first; by default the project's own.")
+@click.option("--accept", is_flag=True, help="Seal a drifted environment too, and name its drifts in the seal.")
+@click.option("--canary", metavar="FILE", default="", help="A program that `run` starts first, whose output is sealed too.")
+@click.option(
+    "--files", is_flag=True, help="Also write the rows behind each digest, to the seal's name with .files in place of .json."
+)
+@click.option("-o", "--output", metavar="FILE", default="", help="The seal; by default env.seal.json in the project's folder.")
+def seal(*, env: str, python: str, root: str, workers: int, lock: str, accept: bool, canary: str, files: bool, output: str) -> None:
+    """Compare an environment with its lock, and write down what it must be from now on.
+
+    What the seal says of other platforms and Pythons is kept. Commit the file: it is small, made to be read in a pull request, and
+    the same for the same environment.
+    """
+    from sanctity import verbs
+    from sanctity.report.text import comparison_text, sealing_text
+
+    made: verbs.Sealing = perform(
+        "seal",
+        "text",
+        lambda world: verbs.seal(
+            target_of(".", env, python, root),
+            world,
+            lock=lock,
+            output=output,
+            accept=accept,
+            canary=canary,
+            files=files,
+            workers=workers,
+        ),
+    )
+    comparison = made.outcome.comparison
+    if made.seal is None:
+        tell(comparison_text(comparison, "seal", paint(sys.stderr)))
+        if comparison.verdict is Verdict.DRIFTED:
+            tell("not sealed: `sanctity repair` undoes the drifts; --accept seals them as they are\n")
+        else:
+            tell("not sealed: what could not be looked at can not be stated\n")
+        raise SystemExit(EXIT[comparison.verdict])
+    try:
+        write(made.text, made.path)
+        if made.files_text:
+            write(made.files_text, made.path.removesuffix(".json") + ".files")
+        write(sealing_text(made.seal, comparison, paint(sys.stdout)), "")
+    except SanctityError as error:
+        fail(error, "seal", "text")

@@ -1,0 +1,168 @@
+"""What an environment is compared with, and the policy that it is judged by: found, read, and never mixed up.
+
+References are found in the contract's order: a seal, then a lock. What is judged by a seal is judged by the policy and the waivers
+in it, never by those of the working tree.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sanctity.errors import DocumentError, UsageError
+from sanctity.model.digest import Digest
+from sanctity.model.drift import ReferenceKind
+from sanctity.model.policy import Bytecode, Policy, Profile
+from sanctity.verbs.world import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sanctity.model.drift import Reference
+    from sanctity.model.lock import Lock
+    from sanctity.model.policy import Waiver
+    from sanctity.model.seal import Seal, SealedLock
+    from sanctity.verbs.world import World
+
+__all__ = ["Judging", "References", "lines_of", "lock_beside", "read_policies", "read_references"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """What to compare with: a *seal*, a *lock*, a *literal* fingerprint, or none of them; *notices* on what was passed over.
+
+    *named* says that the user named it: then nothing else takes its place. Where a seal names a lock that is there, *locks* holds
+    it by the path that the seal gives.
+    """
+
+    seal: Seal | None = None
+    lock: Lock | None = None
+    literal: Digest | None = None
+    notices: tuple[str, ...] = ()
+    named: bool = False
+    locks: tuple[tuple[str, Lock | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """The policy and waivers to judge by, and their digest."""
+
+    policy: Policy
+    waivers: tuple[Waiver, ...]
+    digest: Digest
+
+
+def read_references(reference: str, project: str, beside: str, world: World, *, seals: bool = True) -> References:
+    """What *reference* names: a seal, a lock, or a literal fingerprint; with none named, the project's own seal and lock.
+
+    Where the project has none, the folder *beside* the environment is looked into. With a literal fingerprint the project's lock is
+    read as well, since only a lock can name what differs. Without *seals* no seal is looked for.
+
+    Raises:
+        UsageError, DocumentError: it can not be read, or is no such thing.
+    """
+    from sanctity.observe.locks import read_lock
+    from sanctity.observe.places import find_lock
+    from sanctity.observe.seals import SEAL_NAME, is_seal, read_seal
+
+    if reference.startswith("sha256:"):
+        try:
+            literal = Digest.parse(reference)
+        except ValueError as error:
+            raise UsageError("usage", str(error), where=reference, hint="a fingerprint is sha256: and 64 hex digits") from error
+        found, _ = find_lock(project)
+        return References(lock=_exact(read_lock(shown(found, world))) if found else None, literal=literal, named=True)
+    if reference:
+        named = os.path.expanduser(reference)
+        path = os.path.join(world.cwd, named)
+        if is_seal(path):
+            seal = read_seal(path, shown=named)
+            return References(seal=seal, named=True, locks=_locks_of(seal, os.path.dirname(path), world))
+        return References(lock=_exact(read_lock(named)), named=True)
+    folders = [folder for folder in (project, beside) if folder]
+    seal_at = next((f"{folder}/{SEAL_NAME}" for folder in folders if seals and os.path.lexists(f"{folder}/{SEAL_NAME}")), "")
+    path = notice = ""
+    for folder in folders:
+        path, more = find_lock(folder)
+        notice = notice or more
+        if path:
+            break
+    found_lock = _exact(read_lock(shown(path, world))) if path else None
+    notices = (notice,) if notice and not seal_at else ()
+    if not seal_at:
+        return References(lock=found_lock, notices=notices)
+    seal = read_seal(seal_at, shown=shown(seal_at, world))
+    return References(seal=seal, lock=found_lock, notices=notices, locks=_locks_of(seal, os.path.dirname(seal_at), world))
+
+
+def _locks_of(seal: Seal, folder: str, world: World) -> tuple[tuple[str, Lock | None], ...]:
+    """The locks that *seal*, in *folder*, names and that are there; None for one that can not be read any more."""
+    from sanctity.observe.locks import read_lock
+
+    found: list[tuple[str, Lock | None]] = []
+    for path in sorted({sealed.lock.path for sealed in seal.environments if sealed.lock is not None}):
+        whole = os.path.normpath(os.path.join(folder, path))
+        if os.path.lexists(whole):
+            try:
+                found.append((path, read_lock(shown(whole, world))))
+            except DocumentError:
+                found.append((path, None))
+    return tuple(found)
+
+
+def _exact(lock: Lock) -> Lock:
+    """*lock*, if it pins what it takes from an index: a file of loose requirements decides nothing to compare with."""
+    from sanctity.model.lock import SourceKind
+
+    loose = sorted({pin.name for pin in lock.pins if not pin.version and pin.source.kind is SourceKind.REGISTRY})
+    if loose:
+        some = ", ".join(loose[:4]) + (f" and {len(loose) - 4} more" if len(loose) > 4 else "")
+        raise DocumentError(
+            "lock-not-pinned",
+            f"it gives no exact version for {some}, so it is no lock",
+            where=lock.path,
+            hint=f"lock it: uv pip compile --generate-hashes {lock.path} -o requirements-lock.txt",
+        )
+    return lock
+
+
+def lock_beside(lock: Lock, seal_folder: str, world: World) -> SealedLock:
+    """*lock* as a seal in *seal_folder* names it."""
+    from sanctity.model.seal import SealedLock
+
+    path = os.path.relpath(os.path.join(world.cwd, lock.path), seal_folder).replace(os.sep, "/")
+    return SealedLock(path=path, format=str(lock.format), digest=lock.digest)
+
+
+def read_policies(project: str, seal: Seal | None, world: World, *, profile: str = "") -> Judging:
+    """What to judge by: what *seal* carries, else what the project states. *profile* can make it stricter, and never looser.
+
+    In the profile ``production`` a working tree states nothing that would let something pass.
+    """
+    from sanctity.observe.policies import read_policy, read_waivers
+    from sanctity.policies.document import policy_digest
+
+    if seal is not None:
+        policy, waivers = seal.policy, seal.waivers
+    else:
+        place = shown(project, world)
+        policy, waivers = read_policy(project, shown=place), read_waivers(project, shown=place)
+    if profile == Profile.PRODUCTION or policy.profile is Profile.PRODUCTION:
+        loose = seal is None and policy.bytecode is Bytecode.IGNORE
+        policy = replace(policy, profile=Profile.PRODUCTION, bytecode=Bytecode.HEADER if loose else policy.bytecode)
+    return Judging(policy=policy, waivers=waivers, digest=policy_digest(policy, waivers))
+
+
+def lines_of(reference: Reference) -> Mapping[tuple[str, str], int]:
+    """The line of each distribution in the document that *reference* is, empty where it can not be read again."""
+    from sanctity.lockfiles.lines import lines, seal_lines
+
+    try:
+        with open(reference.path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, ValueError):
+        return {}
+    if reference.kind is ReferenceKind.SEAL:
+        return seal_lines(text)
+    return lines(text, reference.format) if reference.format is not None else {}
