@@ -75,9 +75,10 @@ def observe(
 def with_platform(environment: Environment, target: Target, world: World, *, workers: int) -> Environment:
     """*environment* with what it stands on."""
     from sanctity.observe.platform import observe_platform
+    from sanctity.observe.view import View
 
     found, problems = observe_platform(
-        environment, root=root_of(target, world), environ=world.environ, workers=workers, clock=world.clock
+        View(root_of(target, world)), environment, environ=world.environ, workers=workers, clock=world.clock, tick=world.tick
     )
     return replace(environment, platform=found, problems=tuple(sorted({*environment.problems, *problems})))
 
