@@ -1,8 +1,8 @@
 """Two inventories, of whatever kinds, in one `Difference`: packages first, then their files, then the parts beside them.
 
 What both sides state is compared, and what only one states is told as not compared. Swapping the sides mirrors the result, and no
-order of packages, artifacts or rows matters. Bytes that changed under a version that stayed the same are an alarm: an index, a cache
-or an installed file was rewritten.
+order of packages, artifacts or rows matters. Bytes that changed under a version that stayed the same are an alarm: an index, a
+cache or an installed file was rewritten.
 """
 
 from __future__ import annotations
@@ -265,7 +265,7 @@ class _Finding:
             changes.append(_direction(before, after))
         if not self._is_same_source(before, after):
             changes.append(Change.SOURCE)
-        if self.sides.locks and before.marker != after.marker:
+        if self.sides.locks and self.before.format == self.after.format and before.marker != after.marker:
             changes.append(Change.MARKER)
         if same is not False:
             change, gone, new = self._artifacts(before, after)
@@ -288,7 +288,8 @@ class _Finding:
             return True  # the system's package manager put it there
         one, other = before.origin, after.origin
         if self.sides.locks:
-            return one == other and (before.place == after.place or not before.place or not after.place)
+            places = {before.place.rstrip("/"), after.place.rstrip("/")}
+            return one == other and (len(places) == 1 or "" in places)
         if one == other:
             return True
         if one.partition(":")[0] == other.partition(":")[0] == "git":
@@ -386,8 +387,19 @@ class _Finding:
                 yield from self._part(name, older[name], newer[name])
             elif (name in older or name in newer) and name not in _OWN_PARTS and InventoryKind.LOCK not in self.sides:
                 self.remark(name, "platform-unknown", "nobody looked", in_scope=name in _IN_SCOPE)
+        yield from self._lock_of_seal()
         if self.sides.with_lock:
             self.remark("files, interpreter and platform", "not-stated", "a lock states none of them")
+
+    def _lock_of_seal(self) -> Iterator[PartChange]:
+        """The lock that a seal was made under, where the other side is the lock of that name and has other bytes."""
+        if not self.sides.with_lock or InventoryKind.SEAL not in self.sides:
+            return
+        lock, seal = (self.before, self.after) if self.sides.before is InventoryKind.LOCK else (self.after, self.before)
+        for path, digest in next((part.rows for part in seal.parts if part.name == "lock"), ()):
+            if path.rpartition("/")[2] == lock.path.replace(":", "/").rpartition("/")[2] and digest != lock.digest:
+                old, new = (lock.digest, digest) if lock is self.before else (digest, lock.digest)
+                yield PartChange("lock", path, old, new)
 
     def _part(self, name: str, before: tuple[Row, ...], after: tuple[Row, ...]) -> Iterator[PartChange]:
         behind = {**dict(self.before.behind), **dict(self.after.behind)}

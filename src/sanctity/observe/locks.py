@@ -11,13 +11,16 @@ import hashlib
 import os
 import posixpath
 import stat
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError
 from sanctity.lockfiles import LockReader, decode, reader_for
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Lock, LockFormat
 from sanctity.model.wire import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["MAX_BYTES", "MAX_FILES", "read_lock"]
 
@@ -28,24 +31,33 @@ MAX_FILES: Final = 256
 _CHUNK: Final = 1024 * 1024
 
 
-def read_lock(path: str | os.PathLike[str], *, reader: LockReader | None = None) -> Lock:
+def read_lock(
+    path: str | os.PathLike[str],
+    *,
+    reader: LockReader | None = None,
+    read: Callable[[str, int], bytes | None] | None = None,
+    revision: str = "",
+) -> Lock:
     """The lock at *path*, in the format that its file name says, or in *reader*'s.
 
-    The lock's `path` is *path* as given. Its digest is the SHA-256 of the file's bytes; for requirements of several files,
-    that of the canonical list of [path relative to the first file's folder, digest].
+    *read* gives the bytes of a file, at most so many, or None where there is none: it reads what a *revision* (``main:``) had,
+    which is then shown before each path. The lock's `path` is *path* as given. Its digest is the SHA-256 of the file's bytes;
+    for requirements of several files, that of the canonical list of [path relative to the first file's folder, digest].
 
     Raises:
         DocumentError: it can not be read, is too large, or is not a sound lock of its format.
     """
-    shown = os.fspath(path)
-    folder, name = os.path.split(shown)
+    read = read or _read
+    plain = os.fspath(path)
+    shown = revision + plain
+    folder, name = os.path.split(plain)
     if reader is None:
         reader = reader_for(name)
     if reader is None:
         hint = "name a uv.lock, poetry.lock, pylock.toml or requirements file"
         raise DocumentError("lock-unknown-format", f"no lock format has files called {name!r}", where=shown, hint=hint)
     bom = reader.FORMAT is LockFormat.REQUIREMENTS
-    data = _read(shown, MAX_BYTES)
+    data = read(plain, MAX_BYTES)
     if data is None:
         raise DocumentError("lock-not-found", "there is no such file", where=shown, hint="lock the project, or name its lock")
     text = decode(data, path=shown, bom=bom)
@@ -64,12 +76,12 @@ def read_lock(path: str | os.PathLike[str], *, reader: LockReader | None = None)
         if len(seen) > MAX_FILES:
             raise DocumentError("lock-too-large", f"it consists of more than {MAX_FILES} files", where=shown)
         place = os.path.join(folder, key)
-        data = _read(place, left)
+        data = read(place, left)
         if data is None:
             continue
         left -= len(data)
         digests[key] = _sha256(data)
-        beside[key] = decode(data, path=place, bom=bom) if data.strip() else ""
+        beside[key] = decode(data, path=revision + place, bom=bom) if data.strip() else ""
         if bom:
             waiting.extend((posixpath.dirname(key), more) for more in reader.wants(beside[key]))
     digest = digests[own]
