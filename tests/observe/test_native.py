@@ -10,7 +10,10 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +29,7 @@ from sanctity.observe.stdlib import observe_stdlib
 from sanctity.observe.view import View
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from real.tools import Workshop
     from sanctity.model.platform import NativeLibrary
@@ -292,12 +295,28 @@ def test_who_owns_a_library(tmp_path: Path) -> None:
 
 @needs_compiler
 @only_x86_64
-def test_a_library_that_can_not_be_read_is_a_problem(tmp_path: Path) -> None:
-    program = make_program(tmp_path / "bin/python3.11", ("libgone.so.1",), path=str(tmp_path / "lib"))
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib/libgone.so.1").symlink_to("/proc/self/mem")
-    found = observe_libraries(View(), str(tmp_path), [], Interpreter(executable=str(program)))
-    assert [problem.code for problem in found.problems] == ["unreadable"]
+def test_a_library_that_can_not_be_read_is_a_problem() -> None:
+    """In a folder of its own, since the superuser, who reads all, has to be somebody else for a moment."""
+    with tempfile.TemporaryDirectory() as folder, _as_nobody(folder):
+        place = Path(folder).resolve()
+        program = make_program(place / "bin/python3.11", ("libgone.so.1",), path=f"{place}/lib")
+        closed = make_library(place / "lib/libgone.so.1")
+        closed.chmod(0)
+        found = observe_libraries(View(), f"{place}/env", [], Interpreter(executable=str(program)))
+        assert (str(closed), "unreadable") in {(problem.path, problem.code) for problem in found.problems}
+
+
+@contextmanager
+def _as_nobody(folder: str) -> Iterator[None]:
+    if os.geteuid():
+        yield
+        return
+    os.chown(folder, 65534, 65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @needs_compiler
