@@ -67,6 +67,7 @@ class _Progress:
 
 
 def _world(progress: _Progress) -> World:
+    from sanctity.observe.sites import find_user_base
     from sanctity.verbs import World
 
     try:
@@ -77,7 +78,7 @@ def _world(progress: _Progress) -> World:
         raise UsageError(
             "no-working-folder", f"the working folder is gone: {error.strerror}", hint="change to one that is there"
         ) from error
-    return World(cwd=cwd, environ=os.environ, clock=time.monotonic, tick=progress)
+    return World(cwd=cwd, environ=os.environ, clock=time.monotonic, tick=progress, user_base=find_user_base())
 
 
 def paint(stream: IO[str]) -> Paint:

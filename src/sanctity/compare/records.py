@@ -14,6 +14,7 @@ from sanctity.compare.bytecode import compare_bytecode
 from sanctity.compare.copies import compare_distributions_alone
 from sanctity.compare.files import compare_claimed, compare_problems, compare_shared, compare_unclaimed, unclaimed_code
 from sanctity.compare.ownership import own
+from sanctity.compare.sites import compare_other_sites
 from sanctity.compare.startup import compare_interpreter, compare_startup
 from sanctity.compare.system import compare_system
 from sanctity.model.drift import Checked, Code, Comparison, Depth, Drift, Reference, Severity, Unchecked
@@ -94,6 +95,11 @@ def compare_alone(
         more, blind = _look_at_files(environment, ownership, seeds)
         drifts.extend(more)
         unchecked.extend(blind)
+        for each in compare_other_sites(environment, lambda other: _look_at_files(other, own(other), SEEDS)):
+            if isinstance(each, Drift):
+                drifts.append(each)
+            else:
+                unchecked.append(each)
         found = fingerprint_of(environment, seeds, ownership)
     return Comparison(
         depth=depth,

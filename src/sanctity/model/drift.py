@@ -70,6 +70,7 @@ class Code(StrEnum):
     PTH_HOOK = "pth-hook"
     CUSTOMIZE_HOOK = "customize-hook"
     SYSTEM_SITE = "system-site"
+    USER_SITE = "user-site"
     PATH_SHADOW = "path-shadow"
     BYTECODE_ORPHAN = "bytecode-orphan"
     BYTECODE_UNCHECKED = "bytecode-unchecked"

@@ -41,6 +41,7 @@ from sanctity.observe.activation import observe_activation
 from sanctity.observe.conda import CONDA_META, NOT_CONTENT, is_conda, keepers, observe_conda, read_conda_manifest
 from sanctity.observe.dpkg import DPKG_LISTS, dist_packages, observe_system, read_manifest
 from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
+from sanctity.observe.sites import Guise, layout_imports_more, observe_other_sites
 from sanctity.observe.startup import observe_hooks
 from sanctity.observe.view import View, is_blind
 from sanctity.observe.walk import Tree, default_workers, read_each, walk
@@ -78,40 +79,63 @@ def observe_environment(
     meanwhile: Iterable[object] = (),
     keep_rows: bool = False,
     known: Mapping[str, KnownFile] = _NOTHING,
+    user_base: str = "",
 ) -> Environment:
     """Look at the environment at *prefix*, an absolute path as the environment itself sees it, below *root* if one is given.
 
     At depth ``version`` only metadata is read; at ``record`` every file, by *workers* processes (0: as many as there are
     processors). *tick* is told (files read, files found). *meanwhile* is other work in steps, done while the files are read; what
     it raises ends the look. *keep_rows* keeps the rows behind each content digest. *known* are files that need not be read again
-    while they are the same. Nothing of the environment is run or imported.
+    while they are the same. *user_base* is the folder of a user's own packages (``/home/user/.local``), looked at where Python
+    would import from it; empty for nobody's. Nothing of the environment is run or imported.
 
     Raises:
         NoEnvironmentError: *prefix* holds no site-packages folder.
         ObservationError: the tree can not be read at all.
     """
+
+    def look(prefix: str, guise: Guise | None = None) -> tuple[Environment, Configuration | None]:
+        """Look at another folder that packages are imported from."""
+        return _observe_one(prefix, depth=depth, clock=clock, root=root, workers=workers, keep_rows=keep_rows, guise=guise)
+
+    environment, configuration = _observe_one(
+        prefix,
+        depth=depth,
+        clock=clock,
+        root=root,
+        workers=workers,
+        tick=tick,
+        meanwhile=meanwhile,
+        keep_rows=keep_rows,
+        known=known,
+    )
+    if layout_imports_more(environment.layout, configuration):
+        return observe_other_sites(environment, configuration, view=View(root), look=look, depth=depth, user_base=user_base)
+    return environment
+
+
+def _observe_one(
+    prefix: str,
+    *,
+    depth: Depth,
+    clock: Callable[[], float],
+    root: str,
+    workers: int,
+    tick: Callable[[int, int], None] = _never_tick,
+    meanwhile: Iterable[object] = (),
+    keep_rows: bool,
+    known: Mapping[str, KnownFile] = _NOTHING,
+    guise: Guise | None = None,
+) -> tuple[Environment, Configuration | None]:
+    """One prefix, and its pyvenv.cfg; *guise* says what it is where it is no prefix of an interpreter."""
     view = View(root)
     prefix = prefix.rstrip("/") or "/"
     problems: list[Problem] = []
-    try:
-        configuration: Configuration | None = parse_pyvenv(view.read(f"{prefix}/pyvenv.cfg", 1 << 16))
-    except FileNotFoundError:
-        configuration = None
-    except OSError as error:
-        reason = error.strerror or "unreadable"
-        fault = RecordFault("interpreter-changed", "pyvenv.cfg", f"it can not be read: {reason}")
-        configuration = Configuration(faults=() if is_blind(error) else (fault,))
-        if is_blind(error):
-            problems.append(Problem("unreadable", "pyvenv.cfg", reason))
-    scripts = "Scripts" if view.is_folder(f"{prefix}/Scripts") and not view.is_folder(f"{prefix}/bin") else "bin"
-    interpreter = observe_interpreter(view, prefix, scripts, configuration)
-    layout = _find_layout(view, prefix, scripts, interpreter, virtual=configuration is not None)
-    if not interpreter.version:
-        interpreter = replace(interpreter, version=layout.version, evidence="the library folder's name")
-    if configuration is None and _looks_virtual(prefix, interpreter):
-        fault = RecordFault("interpreter-changed", "pyvenv.cfg", "it is missing, so the interpreter does not know this environment")
-        interpreter = replace(interpreter, faults=(*interpreter.faults, fault))
-        layout = replace(layout, virtual=True)
+    if guise is None:
+        configuration, interpreter, layout = _identify(view, prefix, problems)
+    else:
+        configuration, interpreter, layout = None, guise.interpreter, guise.layout
+    scripts = layout.scripts
     itself = not root and os.path.realpath(sys.prefix) == os.path.realpath(prefix)
     looked_at_from = LookedAtFrom.ITSELF if itself else LookedAtFrom.OUTSIDE
     debian = layout.site == dist_packages(view, prefix, layout.version)
@@ -121,7 +145,7 @@ def observe_environment(
             manifest = read_manifest(view, prefix, layout.site)
         except OSError as error:
             problems.append(Problem("unreadable", DPKG_LISTS, f"the lists of what dpkg installed: {error.strerror or error}"))
-    conda = not debian and is_conda(view, prefix)
+    conda = guise is None and not debian and is_conda(view, prefix)
     claims: tuple[CondaClaim, ...] = ()
     manifest_faults: tuple[RecordFault, ...] = ()
     if conda:
@@ -148,7 +172,7 @@ def observe_environment(
         for _ in meanwhile:
             pass
         found = _sorted(list(look()))
-        return Environment(
+        short = Environment(
             prefix=prefix,
             layout=layout,
             interpreter=interpreter,
@@ -158,8 +182,11 @@ def observe_environment(
             manifest_faults=manifest_faults,
             looked_at_from=looked_at_from,
         )
+        return short, configuration
     tree = Tree()
     whole = _Whole(view, prefix, layout, tree, keep_rows=keep_rows)
+    if guise is not None:
+        whole.scripts_folder = guise.scripts
     distributions: list[Distribution] = []
     completed: list[Distribution] = []
 
@@ -182,7 +209,7 @@ def observe_environment(
                 yield False
 
     home = view.real(prefix)
-    parts = [folder for folder in (*layout.site, *(() if debian else (scripts,))) if view.is_folder(f"{prefix}/{folder}")]
+    parts = [folder for folder in (*layout.site, *(() if debian or guise else (scripts,))) if view.is_folder(f"{prefix}/{folder}")]
     if layout.virtual or conda:
         # The walk follows no link, so a part that lies behind one is a start of its own.
         parts = ["", *(folder for folder in parts if view.real(f"{prefix}/{folder}") != f"{home.rstrip('/')}/{folder}")]
@@ -227,7 +254,7 @@ def observe_environment(
     else:
         found_system = observe_system(manifest, files, read=whole.read, is_folder=is_folder)
     system = tuple(found_system)
-    return Environment(
+    environment = Environment(
         prefix=prefix,
         layout=layout,
         interpreter=interpreter,
@@ -250,6 +277,31 @@ def observe_environment(
         asked=() if root else tuple(sorted(view.asked)),
         listed=() if root else tuple(sorted(view.listed)),
     )
+    return environment, configuration
+
+
+def _identify(view: View, prefix: str, problems: list[Problem]) -> tuple[Configuration | None, Interpreter, Layout]:
+    """What pyvenv.cfg says, which interpreter it is, and where things are. Raises NoEnvironmentError."""
+    try:
+        configuration: Configuration | None = parse_pyvenv(view.read(f"{prefix}/pyvenv.cfg", 1 << 16))
+    except FileNotFoundError:
+        configuration = None
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        fault = RecordFault("interpreter-changed", "pyvenv.cfg", f"it can not be read: {reason}")
+        configuration = Configuration(faults=() if is_blind(error) else (fault,))
+        if is_blind(error):
+            problems.append(Problem("unreadable", "pyvenv.cfg", reason))
+    scripts = "Scripts" if view.is_folder(f"{prefix}/Scripts") and not view.is_folder(f"{prefix}/bin") else "bin"
+    interpreter = observe_interpreter(view, prefix, scripts, configuration)
+    layout = _find_layout(view, prefix, scripts, interpreter, virtual=configuration is not None)
+    if not interpreter.version:
+        interpreter = replace(interpreter, version=layout.version, evidence="the library folder's name")
+    if configuration is None and _looks_virtual(prefix, interpreter):
+        fault = RecordFault("interpreter-changed", "pyvenv.cfg", "it is missing, so the interpreter does not know this environment")
+        interpreter = replace(interpreter, faults=(*interpreter.faults, fault))
+        layout = replace(layout, virtual=True)
+    return configuration, interpreter, layout
 
 
 def _sorted(distributions: list[Distribution]) -> tuple[Distribution, ...]:

@@ -59,12 +59,15 @@ def observe(
 ) -> Environment:
     """The environment at *place*."""
     from sanctity.observe.environment import observe_environment
+    from sanctity.observe.sites import find_user_base
 
+    root = root_of(target, world)
     return observe_environment(
         place.prefix,
         depth=depth,
         clock=world.clock,
-        root=root_of(target, world),
+        root=root,
+        user_base=find_user_base(root) if root else world.user_base,
         workers=workers,
         tick=world.tick,
         meanwhile=meanwhile,

@@ -34,7 +34,8 @@ def _today() -> date:
 class World:
     """What a verb may know of the process it runs in.
 
-    *cwd*, *environ*, a *clock* in seconds, who wants progress told (*tick*), and the day (UTC) that waivers are looked at.
+    *cwd*, *environ*, a *clock* in seconds, who wants progress told (*tick*), the day (UTC) that waivers are looked at, and the
+    folder of the user's own packages (*user_base*, as PEP 370 names it), empty for nobody's.
     """
 
     cwd: str
@@ -42,6 +43,7 @@ class World:
     clock: Callable[[], float]
     tick: Callable[[int, int], None] = _never_tick
     today: Callable[[], date] = _today
+    user_base: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
