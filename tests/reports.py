@@ -11,6 +11,7 @@ from factories import a_comparison, a_digest, a_drift
 from sanctity.model.drift import Code, Depth, Reference, ReferenceKind, Selection, Severity, Unchecked
 from sanctity.model.environment import Fingerprint, LookedAtFrom
 from sanctity.model.lock import LockFormat
+from sanctity.report.words import remedies
 
 if TYPE_CHECKING:
     from sanctity.model.drift import Comparison, Drift
@@ -168,7 +169,7 @@ DRIFTS: Final = st.builds(
     message=TEXT,
     expected=TEXT,
     actual=TEXT,
-    hint=TEXT,
+    hint=st.one_of(TEXT, TEXT.map(lambda text: f"rm {text} && uv sync"), TEXT.map(lambda text: f".venv/bin/python -m pip {text}")),
     shared=st.booleans(),
     count=st.integers(1, 3),
     waiver=TEXT,
@@ -215,6 +216,11 @@ def harmless(comparison: Comparison) -> Comparison:
     def word(text: str) -> str:
         return words.setdefault(text, f"word{len(words)}")
 
+    def hint(text: str) -> str:
+        """Still a command, and still a long one, if it was."""
+        command = remedies((a_drift(hint=text),), 10**9)[0]
+        return f"rm {word(text)}{'x' * max(0, len(text) - 100)}" if command else word(text)
+
     def plain(drift: Drift) -> Drift:
         return replace(
             drift,
@@ -224,7 +230,7 @@ def harmless(comparison: Comparison) -> Comparison:
             expected=word(drift.expected),
             actual=word(drift.actual),
             message=word(drift.message),
-            hint=word(drift.hint),
+            hint=hint(drift.hint),
             waiver=word(drift.waiver),
         )
 

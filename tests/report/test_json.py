@@ -27,6 +27,7 @@ DRIFTS = st.builds(
     message=TEXT,
     expected=TEXT,
     count=st.integers(1, 99),
+    waiver=TEXT,
 )
 BLIND = st.builds(Unchecked, code=st.just("unreadable"), what=TEXT, reason=TEXT, in_scope=st.booleans())
 
@@ -53,6 +54,20 @@ def test_no_reference_says_so_and_no_more() -> None:
     document = json.loads(comparison_json(a_comparison(reference=Reference()), "check"))
     assert document["reference"] == {"kind": "none"}
     VALIDATOR.validate(document)
+
+
+def test_the_policy_and_the_waivers_that_were_used_are_stated() -> None:
+    waived = [a_drift(path=f"{n}.py", gating=False, waiver="W-7", count=n + 1) for n in range(3)]
+    comparison = a_comparison(*waived, a_drift(waiver="A-1"), a_drift(), policy=str(a_digest("policy")), profile="production")
+    document = json.loads(comparison_json(comparison, "run"))
+    VALIDATOR.validate(document)
+    assert document["policy"] == {"profile": "production", "digest": str(a_digest("policy"))}
+    assert document["waivers"] == [{"id": "A-1", "count": 1}, {"id": "W-7", "count": 6}]
+    assert [drift.get("waiver") for drift in document["drifts"]].count("W-7") == 3
+    plain = json.loads(comparison_json(a_comparison(a_drift()), "seal"))
+    VALIDATOR.validate(plain)
+    assert not {"policy", "waivers"} & plain.keys()
+    assert "waiver" not in plain["drifts"][0]
 
 
 def test_the_schema_refuses_what_the_contract_does() -> None:

@@ -100,6 +100,20 @@ def test_a_long_list_is_capped_and_counted() -> None:
     assert shown + int(rest[1]) == 150
 
 
+def test_a_command_is_whole_or_not_there_and_a_reason_is_no_command() -> None:
+    long = " && ".join(f"rm evil{n}.py" for n in range(200))
+    short = "cd 'a b' && rm 'x && ```y`' && uv sync"
+    by_hand = "its name is not UTF-8, so no command can be printed: remove it by hand"
+    text = comparison_markdown(
+        a_comparison(*(a_drift(path=f"{n}.py", hint=hint) for n, hint in enumerate((long, short, by_hand)))), "check"
+    )
+    (fence,) = [token for token in _tokens(text) if token.type == "fence"]
+    assert fence.content == short + "\n"
+    assert "evil1.py" not in text
+    assert "- by hand: `sanctity repair` prints the commands in order" in text
+    assert "- by hand: its name is not `UTF-8`, so no command can be printed: remove it by hand" in text
+
+
 def test_waivers_policy_selection_and_fingerprint_are_told() -> None:
     text = comparison_markdown(DRIFTED, "verify")
     assert "- waived: 1 drift by `W-7`" in text
@@ -117,7 +131,7 @@ def test_a_comment_holds_the_worst_report() -> None:
             version=worst,
             path=worst,
             message=worst,
-            hint=f"{n}{worst}",
+            hint=f"rm {n}{'`' * 900}" if n % 2 else f"{n}{worst}",
             gating=gating,
             waiver=f"{n}{worst}",
         )
@@ -142,6 +156,19 @@ def test_a_name_is_only_a_name(name: str) -> None:
     assert all(row.count("<td>") == 4 for row in rows)
     if name.isprintable() and not set("`|\ud800") & set(name) and len(name) <= 120 and name.strip():
         assert name in _spans(tokens)
+
+
+def test_what_a_message_of_ours_quotes_is_a_code_span() -> None:
+    drift = a_drift(
+        message="not as `uv tool`, says x.y`z.w`: see `a`(b) and ``c``",
+        hint="no command undoes this; `sanctity explain` says what to do",
+    )
+    tokens = _check(a_comparison(drift))
+    assert {"uv tool", "x.y", "z.w", "sanctity explain", "a"} <= _spans(tokens)
+    assert "`uv tool`, says `x.y` `z.w`: see `a` (b) and" in comparison_markdown(a_comparison(drift), "check")
+    assert "by hand: no command undoes this; `sanctity explain` says what to do" in comparison_markdown(
+        a_comparison(drift), "check"
+    )
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)

@@ -95,6 +95,15 @@ def test_a_selection_is_printed() -> None:
     assert "selected: groups dev; extras x, y" in _text(a_comparison(reference=chosen))
 
 
+def test_waivers_that_were_used_are_told_and_counted() -> None:
+    waived = [a_drift(path=f"{n}.py", gating=False, severity=Severity.NOTE, waiver="W-7") for n in range(3)]
+    text = _text(a_comparison(*waived, a_drift(path="x.py", gating=False, waiver="A\n1")))
+    assert text.startswith("CLEAN")
+    assert "  waived by A\\n1; W-7 (3)\n" in text
+    assert text.count("(waived by W-7)") == 3
+    assert "waived" not in _text(a_comparison(a_drift()))
+
+
 def test_an_error_names_code_place_and_remedy() -> None:
     text = error_text(UsageError("no-interpreter", "there is no such file", where="x", hint="name an interpreter"))
     assert text == "error: no-interpreter\n  x: there is no such file\nhint: name an interpreter\n"

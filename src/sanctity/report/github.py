@@ -25,6 +25,7 @@ _MOST: Final = 10
 #: How many drifts of one distribution an annotation names, so that no distribution crowds the others out.
 _MOST_EACH: Final = 5
 _LONGEST: Final = 400
+_LONGEST_REMEDY: Final = 1000
 _TYPES: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
@@ -72,7 +73,9 @@ def _message(group: list[Drift]) -> str:
     message = glue.join(part for part in (head, *rows) if part) or str(first.code)
     if len(group) > _MOST_EACH:
         message += f"\nand {len(group) - _MOST_EACH:,} more"
-    return "\n".join((message, *(f"fix: {_clip(hint)}" for hint in remedies(group)[:_MOST_EACH])))
+    commands, words = remedies(group, _LONGEST_REMEDY)
+    fixes = [f"fix: {plain(hint)}" for hint in commands] + [f"fix: {_clip(hint)}" for hint in words]
+    return "\n".join((message, *fixes[:_MOST_EACH]))
 
 
 def comparison_github(comparison: Comparison, verb: str, *, lines: Mapping[tuple[str, str], int] | None = None) -> str:

@@ -22,6 +22,7 @@ __all__ = ["comparison_html"]
 _MOST_EACH: Final = 5
 _MOST_OF_ALL: Final = 60
 _LONGEST: Final = 400
+_LONGEST_REMEDY: Final = 2000
 
 #: White on each of these can be read, on a light page and on a dark one.
 _BADGES: Final = {"good": "#1a7f37", "bad": "#cf222e", "doubt": "#9a6700"}
@@ -134,12 +135,16 @@ def comparison_html(comparison: Comparison) -> str:
     blind = [item for item in comparison.unchecked if item.in_scope]
     if blind:
         parts.append(f"<div>could not be looked at:</div>{_unchecked(blind)}")
-    fixes = remedies(gating)
-    if fixes:
+    commands, reasons = remedies(gating, _LONGEST_REMEDY)
+    if commands:
         box = (
             f"{_MONO};padding:.5em .7em;margin:.3em 0;border:{_LINE};border-radius:.3em;white-space:pre-wrap;overflow-wrap:anywhere"
         )
-        parts.append(f'<div>to fix it:</div><pre style="{box}">{chr(10).join(_text(fix) for fix in fixes[:_MOST_OF_ALL])}</pre>')
+        shown = "\n".join(escape(plain(command)) for command in commands[:_MOST_OF_ALL])
+        parts.append(f'<div>to fix it:</div><pre style="{box}">{shown}</pre>')
+    parts += [f"<div>by hand: {_text(text)}</div>" for text in reasons[:_MOST_OF_ALL]]
+    if max(len(commands), len(reasons)) > _MOST_OF_ALL:
+        parts.append("<div><code>sanctity repair</code> prints all that there is to do, in order</div>")
     others = [drift for drift in drifts if not drift.gating]
     if others:
         numbers = {weight: sum(level(drift) is weight for drift in others) for weight in Severity}

@@ -8,6 +8,7 @@ and long texts are cut and counted, so that a comment holds the report (GitHub t
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import ReferenceKind, Severity
@@ -28,18 +29,18 @@ _MOST_UNCHECKED: Final = 15
 _MOST_REMEDIES: Final = 8
 _MOST_NAMES: Final = 10
 _LONGEST: Final = 120
-_LONGEST_REMEDY: Final = 400
+_LONGEST_REMEDY: Final = 1000
 #: A word or number that Markdown, and what GitHub does after it, takes as it is. A long one of hex digits could name a commit.
-_PLAIN_WORD: Final = re.compile(r"\(?(?![A-Fa-f]{7})(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,6})[,.;:)]{0,2}")
+_PLAIN_WORD: Final = re.compile(r"\(?(?![A-Fa-f]{7})(?:[A-Za-z]+(?:['-][A-Za-z]+)*|[0-9]{1,6})[,.;:)]{0,2}|[,.;:)]")
+_QUOTED: Final = re.compile(r"`([^`]*[^`\s][^`]*)`")
+_BEFORE_STOP: Final = re.compile(r"` ([,.;:)])")
 _BACKTICKS: Final = re.compile(r"`+")
 
 
-def _clip(text: str, longest: int = _LONGEST) -> str:
+def _clip(text: str) -> str:
     """*text* on one line, without what drives a terminal; of a long one both ends."""
     text = plain(text)
-    if len(text) <= longest:
-        return text
-    return f"{text[: longest // 2]}…{text[-(longest // 2 - 1) :]}"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-(_LONGEST // 2 - 1) :]}"
 
 
 def _code(text: str) -> str:
@@ -53,27 +54,23 @@ def _code(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """*text* with everything in code spans that is not a plain word or number."""
+    """*text* with everything in code spans that is not a plain word or number; what stands between backticks is one already."""
     parts: list[str] = []
-    doubtful: list[str] = []
-    for word in [*_clip(text).split(" "), None]:
-        if word is not None and not (word and _PLAIN_WORD.fullmatch(word)):
-            if word:
-                doubtful.append(word)
+    for index, piece in enumerate(_QUOTED.split(_clip(text))):
+        if index % 2:
+            parts.append(_code(piece.strip()))
             continue
-        if doubtful:
-            span = " ".join(doubtful)
-            bare = span.rstrip(",.;:")
-            parts.append(_code(bare) + span[len(bare) :] if bare else _code(span))
-            doubtful = []
-        if word is not None:
-            parts.append(word)
-    return " ".join(parts)
+        for sure, words in groupby(piece.split(), lambda word: _PLAIN_WORD.fullmatch(word) is not None):
+            run = " ".join(words)
+            bare = run if sure else run.rstrip(",.;:") or run
+            parts.append(run if sure else _code(bare) + run[len(bare) :])
+    # Two spans never touch, since their backticks would be taken for one mark.
+    return _BEFORE_STOP.sub(r"`\1", " ".join(parts))
 
 
 def _fenced(commands: Iterable[str]) -> list[str]:
     """*commands* in a fenced block that nothing in them can close."""
-    shown = [_clip(command, _LONGEST_REMEDY) for command in commands]
+    shown = [plain(command) for command in commands]
     fence = "`" * max(3, 1 + max((len(run) for text in shown for run in _BACKTICKS.findall(text)), default=0))
     return [f"{fence}sh", *shown, fence, ""]
 
@@ -168,11 +165,13 @@ def comparison_markdown(comparison: Comparison, verb: str) -> str:
     blind = [item for item in comparison.unchecked if item.in_scope]
     if blind:
         lines += ["Could not be looked at:", "", *_unchecked(blind)]
-    fixes = remedies(gating)
-    if fixes:
-        lines += ["To fix it:", "", *_fenced(fixes[:_MOST_REMEDIES])]
-        if len(fixes) > _MOST_REMEDIES:
-            lines += [f"and {len(fixes) - _MOST_REMEDIES:,} more: `sanctity repair` prints them in order.", ""]
+    commands, words = remedies(gating, _LONGEST_REMEDY)
+    if commands:
+        lines += ["To fix it:", "", *_fenced(commands[:_MOST_REMEDIES])]
+    if words:
+        lines += [*(f"- by hand: {_prose(text)}" for text in words[:_MOST_REMEDIES]), ""]
+    if max(len(commands), len(words)) > _MOST_REMEDIES:
+        lines += ["`sanctity repair` prints all that there is to do, in order.", ""]
     others = [drift for drift in drifts if not drift.gating]
     if others:
         numbers = {weight: sum(level(drift) is weight for drift in others) for weight in Severity}

@@ -17,7 +17,7 @@ from sanctity.errors import UsageError
 from sanctity.lockfiles.lines import nearest
 from sanctity.model.drift import ReferenceKind, Severity, Verdict
 from sanctity.pages import page, summary
-from sanctity.report.words import claim, detail, level, plain, remedy, size, utf8, waivers
+from sanctity.report.words import claim, detail, level, plain, remedies, size, utf8, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,7 @@ __all__ = ["comparison_sarif"]
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "%SRCROOT%"
 _EXIT_CODES: Final = {Verdict.CLEAN: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
+_LONGEST_REMEDY: Final = 1000
 #: Braces are doubled (3.11.5), and brackets are no link (3.11.6).
 _MESSAGE: Final = str.maketrans({"{": "{{", "}": "}}", "[": "\\[", "]": "\\]", "\\": "\\\\"})
 
@@ -103,7 +104,8 @@ def _message(drift: Drift) -> str:
     if drift.count > 1:
         message += f" ({drift.count:,})"
     if drift.hint:
-        message += f". Fix: {_text(remedy(drift.hint))}"
+        commands, words = remedies((drift,), _LONGEST_REMEDY)
+        message += f". Fix: {_text((commands or words)[0])}"
     return message
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import ReferenceKind, Severity, Verdict
-from sanctity.report.words import by_distribution, claim, detail, plain, remedy, size, waivers
+from sanctity.report.words import by_distribution, claim, detail, level, plain, remedy, size, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,13 +106,13 @@ def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = Non
         lines.append(paint("dim", f"  and {len(blind) - _MOST_UNCHECKED:,} more that could not be looked at"))
     for drift in others:
         times = f" and {drift.count - 1:,} more" if drift.count > 1 and drift.path and "," not in drift.path else ""
-        about = plain(detail(drift))
-        style = "doubt" if drift.severity is Severity.WARNING else "dim"
+        about = "; ".join(plain(part) for part in (detail(drift), f"waived by {drift.waiver}" if drift.waiver else "") if part)
+        style = "doubt" if level(drift) is Severity.WARNING else "dim"
         place = _place(drift)
         lines.append(
             paint(
                 style,
-                f"  {drift.severity}: {drift.code}" + (f"   {place}{times}" if place else "") + (f"   ({about})" if about else ""),
+                f"  {level(drift)}: {drift.code}" + (f"   {place}{times}" if place else "") + (f"   ({about})" if about else ""),
             )
         )
     reference = comparison.reference

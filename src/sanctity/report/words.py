@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.model.drift import Code, Depth, ReferenceKind, Severity, Verdict
@@ -28,6 +29,10 @@ __all__ = [
 
 #: A remedy longer than this, if it is a list of commands, is left to `repair`, which prints one a line.
 _LONGEST_REMEDY: Final = 240
+#: How a remedy starts that is a command and no sentence.
+_COMMAND: Final = re.compile(
+    r"(?:\S*/)?(?:apt-get|cd|conda|env|git|mamba|micromamba|pip|pip-sync|pixi|poetry|python[0-9.]*|rm|sanctity|sed|unset|uv)\s"
+)
 
 
 def _is_bytes(text: str) -> bool:
@@ -120,15 +125,27 @@ def level(drift: Drift) -> Severity:
 
 
 def remedy(hint: str) -> str:
-    """*hint* as it is shown; a long list of commands is left to `repair`, which prints one a line."""
+    """*hint* as a line of text; a long list of commands is left to `repair`, which prints one a line."""
     if len(hint) > _LONGEST_REMEDY and " && " in hint:
         return f"{hint.count(' && ') + 1} commands: `sanctity repair` prints them in order"
     return hint
 
 
-def remedies(drifts: Iterable[Drift]) -> tuple[str, ...]:
-    """The remedies of *drifts* as they are shown, each once, in the order of what they undo."""
-    return tuple(dict.fromkeys(remedy(drift.hint) for drift in drifts if drift.hint))
+def remedies(drifts: Iterable[Drift], longest: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The remedies of *drifts*, each once, in the order of what they undo: commands to paste, and words for where there are none.
+
+    A command is whole or not there: one that is longer than *longest* is left to `repair`.
+    """
+    commands: dict[str, None] = {}
+    words: dict[str, None] = {}
+    for hint in dict.fromkeys(drift.hint for drift in drifts if drift.hint):
+        if not _COMMAND.match(hint):
+            words[hint] = None
+        elif len(plain(hint)) > longest:
+            words["`sanctity repair` prints the commands in order"] = None
+        else:
+            commands[hint] = None
+    return tuple(commands), tuple(words)
 
 
 def by_distribution(drifts: Iterable[Drift]) -> tuple[list[Drift], ...]:
