@@ -101,7 +101,9 @@ def observe_other_sites(
     site = _user_site(environment)
     if user_base and site and view.is_folder(f"{user_base}/{site}"):
         layout = Layout(site=(site,), scripts="bin", version=environment.layout.version, virtual=False)
-        scripts = view.real(f"{environment.prefix}/{environment.layout.scripts}")
+        # What a user installs is installed with the base's interpreter, not with a virtual environment's.
+        starts = interpreter.base if environment.layout.virtual else environment.prefix
+        scripts = view.real(f"{starts}/{environment.layout.scripts}")
         user = look_there(user_base, Guise(layout=layout, interpreter=interpreter, scripts=scripts))
     return replace(
         environment,

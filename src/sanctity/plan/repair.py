@@ -100,6 +100,7 @@ class _Context:
     has_pip: bool
     hashed: bool
     selection: tuple[str, ...]
+    conda: frozenset[str] = frozenset()
 
     @property
     def meant(self) -> tuple[str, ...]:
@@ -202,6 +203,7 @@ def plan_repair(
             *_selection_words(comparison.reference.selection, tool, default_groups),
             *_project_words(comparison.reference.selection, environment, tool),
         ),
+        conda=frozenset(file.package for file in environment.system) if environment.manager == "conda" else frozenset(),
     )
     gating = [drift for drift in comparison.by_weight() if drift.gating]
     left = [(drift, reason) for drift in gating if (reason := _beyond(drift, context))]
@@ -240,6 +242,13 @@ def _beyond(drift: Drift, context: _Context) -> str:
         return "its name is not UTF-8, so no command can be printed: remove it by hand"
     if drift.code is Code.PATH_SHADOW and drift.path.endswith(".zip") and not drift.distribution:
         return "it lies beside the base interpreter's standard library: remove it by hand"
+    if drift.path.startswith("${"):
+        return "it lies outside of the environment, in what the base interpreter or the user has: repair or remove it there"
+    if drift.distribution in context.conda and drift.code not in _SYNC:
+        first = "clean its copy in conda's package cache, which has the same bytes; then " if drift.shared else ""
+        return f"{first}`conda install --force-reinstall {drift.distribution}` or `pixi reinstall {drift.distribution}`"
+    if drift.path.startswith("conda-meta/"):
+        return "the package that it is about can not be told: make the environment anew"
     if drift.code is Code.INTERPRETER_MISMATCH and context.tool not in {Tool.UV_PROJECT, Tool.UV_PIP}:
         return f"make the environment anew with a Python that the lock allows ({drift.expected})"
     handled = _REINSTALL | _SYNC | _REMOVE | {Code.SYSTEM_SITE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
