@@ -1,4 +1,4 @@
-"""What an environment stands on, as one frozen value: the one place where build, standard library, loader and machine come together.
+"""What an environment stands on, as one frozen value: here build, standard library, loader and machine come together.
 
 Below another root an image is looked at, not a machine: its processor, accelerators and settings are then unknown, and libraries
 are those for any processor. What a program opens by itself while it runs (dlopen) is in none of this.
