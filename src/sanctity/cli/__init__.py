@@ -12,10 +12,11 @@ import click
 import sanctity
 from sanctity.cli.common import fail, perform, tell, write
 from sanctity.cli.judging import check, fingerprint, repair, verify
+from sanctity.cli.running import run
 from sanctity.cli.sealing import seal
 from sanctity.errors import SanctityError
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "internal", "main"]
 
 #: What a shell reports of a program that SIGINT ended.
 _INTERRUPTED: Final = 130
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, repair):
+for command in (check, verify, seal, fingerprint, repair, run):
     cli.add_command(command)
 
 
@@ -66,11 +67,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
         tell("interrupted\n")
         raise SystemExit(_INTERRUPTED) from None
     except Exception as error:  # noqa: BLE001 - a fault of ours is no verdict, least of all "drifted"
-        fail(_internal(error), "", "text")
+        fail(internal(error), "", "text")
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
-def _internal(error: Exception) -> SanctityError:
+def internal(error: Exception) -> SanctityError:
     """A fault of this program as an error like any other, with the place it happened at."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

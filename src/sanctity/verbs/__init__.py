@@ -6,7 +6,8 @@ What a verb may know of the world comes in as arguments: the working folder, the
 from __future__ import annotations
 
 from sanctity.verbs.judging import fingerprint, verify
+from sanctity.verbs.running import Running, run
 from sanctity.verbs.sealing import Sealing, seal
 from sanctity.verbs.world import Outcome, Target, World
 
-__all__ = ["Outcome", "Sealing", "Target", "World", "fingerprint", "seal", "verify"]
+__all__ = ["Outcome", "Running", "Sealing", "Target", "World", "fingerprint", "run", "seal", "verify"]

@@ -1,0 +1,161 @@
+"""`run`: verify, and say how to start a program in what was verified. To start it is the caller's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sanctity.errors import SanctityError, UsageError
+from sanctity.model.drift import Depth, Drift, ReferenceKind, Verdict
+from sanctity.model.policy import Variables
+from sanctity.verbs.judging import compare_and_judge, look
+from sanctity.verbs.world import locate, meant
+
+if TYPE_CHECKING:
+    from sanctity.apply.canary import Surroundings
+    from sanctity.model.drift import Comparison
+    from sanctity.model.seal import Canary
+    from sanctity.plan.start import Start
+    from sanctity.verbs.judging import Look
+    from sanctity.verbs.world import Outcome, Target, World
+
+__all__ = ["Running", "canary_of", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What `run` came to: the *outcome* of the comparison, and what to *start*, None where that is refused.
+
+    *dropped* are the names of the variables that the program does not get.
+    """
+
+    outcome: Outcome
+    start: Start | None = None
+    dropped: tuple[str, ...] = ()
+
+
+def run(
+    target: Target,
+    world: World,
+    command: tuple[str, ...],
+    *,
+    seal: str = "",
+    lock: str = "",
+    drop_variables: bool = False,
+    fresh_bytecode: bool = False,
+    otel: bool = False,
+    workers: int = 0,
+) -> Running:
+    """Compare an environment with its seal, or else its lock, and say how to start *command* in it.
+
+    *seal* or *lock* names the one to take; by default it is the project's own. It is compared at depth ``record``. Variables of
+    *world* that load code are drifts, and dropped instead where *drop_variables* or the policy says so; with a seal that is the
+    sealed policy, as the sealed waivers are what counts, and its canary is run. With *fresh_bytecode* the program gets an empty
+    folder for its bytecode, with *otel* the fingerprint and the verdict in ``OTEL_RESOURCE_ATTRIBUTES``.
+
+    Raises:
+        SanctityError: ``no-reference``, there is nothing to hold it to; as `verify`; and as `find_program` and `plan_start` where
+            the program is not to be found, or is not a part of what was verified.
+    """
+    from sanctity.apply.run import find_program, inherited
+    from sanctity.apply.run import fresh_bytecode as make_folder
+    from sanctity.compare.variables import code_loading, compare_variables, without
+    from sanctity.observe.variables import observe_variables
+    from sanctity.plan.start import FRESH, plan_start, resource_attributes
+
+    # Before anything is read: whether there is such a program at all does not depend on what is in it.
+    reference = _named(seal, lock, world)
+    _, place = locate(meant(target, reference, world)[0], world)
+    scripts = "Scripts" if os.path.isdir(f"{place.prefix}/Scripts") and not os.path.isdir(f"{place.prefix}/bin") else "bin"
+    search = world.environ.get("PATH", "")
+    program = find_program(command[0], place.prefix, scripts=scripts, cwd=world.cwd, search=search)
+
+    taken = look(target, world, reference=reference, workers=workers)
+    outcome = compare_and_judge(taken, world, depth=Depth.RECORD, settings=True)
+    if outcome.comparison.reference.kind is ReferenceKind.NONE:
+        raise SanctityError(
+            "no-reference",
+            "there is no seal and no lock, so nothing says what it has to be",
+            where=taken.place.shown,
+            hint="seal it with `sanctity seal`, or lock the project",
+        )
+    environ = inherited(world.environ)
+    if fresh_bytecode:
+        environ.pop(FRESH, None)  # it is set anew, so what it names now is not read
+    dropped: tuple[str, ...] = ()
+    if drop_variables or taken.judging.policy.variables is Variables.DROP:
+        dropped = code_loading(environ)
+        environ = without(environ, dropped)
+    outcome = _with(outcome, tuple(compare_variables(observe_variables(environ))))
+    sealed = taken.references.seal
+    if sealed is not None and sealed.canary is not None and outcome.comparison.verdict is Verdict.CLEAN:
+        outcome = _with_canary(outcome, sealed.canary, _around(taken, outcome.comparison, _folder(sealed.path, world), world))
+    comparison = outcome.comparison
+    if comparison.verdict is not Verdict.CLEAN:
+        return Running(outcome=outcome, dropped=dropped)
+    # Planned first without a folder, so that none is made for what is refused.
+    start = plan_start(program, command[1:], taken.environment, comparison, environ)
+    if otel and comparison.fingerprint is not None:
+        name = "OTEL_RESOURCE_ATTRIBUTES"
+        environ[name] = resource_attributes(
+            environ.get(name, ""), fingerprint=str(comparison.fingerprint.digest), verdict=str(comparison.verdict)
+        )
+    bytecode = make_folder(world.environ) if fresh_bytecode else ""
+    start = plan_start(program, command[1:], taken.environment, comparison, environ, bytecode=bytecode)
+    return Running(outcome=outcome, start=start, dropped=dropped)
+
+
+def _named(seal: str, lock: str, world: World) -> str:
+    """The reference that the user named, if any. Raises UsageError where it is of the other kind."""
+    from sanctity.observe.seals import is_seal
+
+    if seal and lock:
+        raise UsageError("usage", "a seal and a lock are both named", where="--seal --lock", hint="give one of them")
+    for option, name in (("--seal", seal), ("--lock", lock)):
+        path = os.path.join(world.cwd, os.path.expanduser(name))
+        if name and os.path.isfile(path) and is_seal(path) is not (option == "--seal"):
+            other = "a lock with --lock" if option == "--seal" else "a seal with --seal"
+            raise UsageError("usage", f"it is no {option[2:]}", where=f"{option} {name}", hint=f"name {other}")
+        if name and not os.path.isfile(path):
+            raise UsageError("usage", "there is no such file", where=f"{option} {name}", hint=f"name the {option[2:]}")
+    return seal or lock
+
+
+def canary_of(description: str, taken: Look, comparison: Comparison, folder: str, world: World) -> Canary:
+    """The canary that the file *description* states, run twice in the environment that was looked at, for a seal in *folder*.
+
+    Raises:
+        SanctityError: it can not be read, is not a part of the environment, or did not write the same twice.
+    """
+    from sanctity.apply.canary import make_canary
+
+    return make_canary(os.path.join(world.cwd, description), _around(taken, comparison, folder, world), shown=description)
+
+
+def _folder(path: str, world: World) -> str:
+    return os.path.dirname(os.path.abspath(os.path.join(world.cwd, path)))
+
+
+def _around(taken: Look, comparison: Comparison, folder: str, world: World) -> Surroundings:
+    from sanctity.apply.canary import Surroundings
+    from sanctity.observe.settings import NUMERIC_SETTINGS
+
+    settings = {name: world.environ[name] for name in NUMERIC_SETTINGS if name in world.environ}
+    return Surroundings(environment=taken.environment, comparison=comparison, folder=folder, settings=settings)
+
+
+def _with(outcome: Outcome, drifts: tuple[Drift, ...]) -> Outcome:
+    comparison = outcome.comparison
+    return replace(outcome, comparison=replace(comparison, drifts=(*comparison.drifts, *drifts)))
+
+
+def _with_canary(outcome: Outcome, canary: Canary, around: Surroundings) -> Outcome:
+    from sanctity.apply.canary import check_canary
+
+    found = check_canary(canary, around)
+    if found is None:
+        return outcome
+    if isinstance(found, Drift):
+        return _with(outcome, (found,))
+    return replace(outcome, comparison=replace(outcome.comparison, unchecked=(*outcome.comparison.unchecked, found)))
