@@ -15,6 +15,7 @@ from sanctity.compare.files import compare_problems, unclaimed_code
 from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.ownership import own
 from sanctity.compare.seal import origin_in_short, platform_of, stdlib_digests
+from sanctity.model.drift import Unchecked
 from sanctity.model.environment import Interpreter
 from sanctity.model.inventory import PART_NAMES, Inventory, InventoryKind, LockedFile, Package, Part
 from sanctity.model.lock import SourceKind
@@ -326,6 +327,17 @@ def _system_packages(environment: Environment) -> Iterable[Package]:
         yield Package(name=name, files=files, rows=tuple(sorted(rows[name])))
 
 
+def _elsewhere(environment: Environment) -> Iterable[Unchecked]:
+    """Packages that can be imported from here, and lie in another environment."""
+    for other, what in (
+        (environment.system_site, "packages of the base interpreter"),
+        (environment.user_site, "packages of the user's own folder"),
+    ):
+        if other is not None:
+            reason = f"they can be imported too, and were not compared: name {other.prefix} to do so"
+            yield Unchecked(code="system-site", what=what, reason=reason)
+
+
 def inventory_of_environment(
     environment: Environment, *, path: str = "", fingerprint: str = "", seeds: AbstractSet[str] = SEEDS
 ) -> Inventory:
@@ -370,6 +382,6 @@ def inventory_of_environment(
         parts=_parts(parts, [part for part, _ in unknown]),
         behind=tuple(sorted(behind.items())),
         unknown=tuple(sorted(unknown)),
-        blind=tuple(compare_problems(environment, ownership)),
+        blind=(*compare_problems(environment, ownership), *_elsewhere(environment)),
         interpreter=interpreter,
     )

@@ -17,7 +17,7 @@ from sanctity.observe.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LOCK_NAMES", "Place", "find_environment", "find_lock", "find_project", "read_project_name"]
+__all__ = ["LOCK_NAMES", "Place", "find_environment", "find_lock", "find_project", "is_environment", "read_project_name"]
 
 #: Lock files by the names their tools give them, in the order of section 2 of the contract.
 LOCK_NAMES: Final = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
@@ -52,7 +52,8 @@ def find_project(start: str) -> str:
         folder = parent
 
 
-def _is_environment(folder: str) -> bool:
+def is_environment(folder: str) -> bool:
+    """Whether *folder* is an environment's own, by what lies in it."""
     return os.path.isfile(f"{folder}/pyvenv.cfg") or os.path.isdir(f"{folder}/conda-meta") or _has_site(folder)
 
 
@@ -172,7 +173,7 @@ def find_environment(
                     hint="name the environment with --env DIR",
                 ) from error
             folder = os.path.join(project, stated)  # noqa: PLW2901 - the file stands for the folder
-        if _is_environment(folder):
+        if is_environment(folder):
             active = environ.get("VIRTUAL_ENV", "")
             other = active and os.path.realpath(active) != os.path.realpath(folder)
             notice = f"the active environment is {active}; looked at {folder}" if other else ""
