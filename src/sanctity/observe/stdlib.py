@@ -89,7 +89,7 @@ def observe_stdlib(
     folder = find_stdlib(view, interpreter)
     if not folder:
         where = f"{interpreter.base}/lib"
-        return StandardLibrary(), (Problem("vanished", where, "there is no standard library here"),), ()
+        return StandardLibrary(), (Problem("unreadable", where, "there is no standard library here"),), ()
     home = view.real(folder)
 
     def resolve(path: str) -> str:
