@@ -172,6 +172,17 @@ def test_what_was_left_unchecked_out_of_scope_is_told_and_changes_nothing() -> N
     assert (told["level"], told["descriptor"]["id"]) == ("note", "editable-source")
 
 
+def test_a_log_holds_no_more_than_is_taken_and_says_what_is_left() -> None:
+    drifts = [a_drift(path=f"{n}.py", gating=n == 25_001) for n in range(25_002)]
+    blind = Unchecked(code="unreadable", what="six.py", reason="EIO", in_scope=True)
+    (run,) = json.loads(comparison_sarif(a_comparison(*drifts, unchecked=(blind,)), "verify"))["runs"]
+    assert len(run["results"]) == 25_000
+    assert run["results"][0]["properties"]["gating"]
+    lost, more = run["invocations"][0]["toolExecutionNotifications"]
+    assert lost["level"] == "error"
+    assert more["message"]["text"].startswith("and 3 more results")
+
+
 def test_the_exit_code_is_the_processs_own() -> None:
     strict = a_comparison(a_drift(gating=False, severity=Severity.WARNING))
     assert _check(strict, exit_code=1)["invocations"][0]["exitCode"] == 1

@@ -30,6 +30,8 @@ _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "%SRCROOT%"
 _EXIT_CODES: Final = {Verdict.CLEAN: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
 _LONGEST_REMEDY: Final = 1000
+#: How many results of a run GitHub takes; a log with more is refused whole.
+_MOST: Final = 25_000
 #: Braces are doubled (3.11.5), and brackets are no link (3.11.6).
 _MESSAGE: Final = str.maketrans({"{": "{{", "}": "}}", "[": "\\[", "]": "\\]", "\\": "\\\\"})
 
@@ -202,7 +204,12 @@ def comparison_sarif(
                     "properties": {"what": what, "reason": utf8(item.reason), "count": item.count},
                 }
             )
-    codes = sorted(weights)
+    notifications = [_notification(comparison, item) for item in comparison.unchecked]
+    if len(results) > _MOST:
+        rest = f"and {len(results) - _MOST:,} more results, which code scanning would not take: see the JSON report"
+        notifications.append({"level": str(Severity.WARNING), "message": {"text": rest}})
+        del results[_MOST:]
+    codes = sorted({result["ruleId"] for result in results})
     for result in results:
         result["ruleIndex"] = codes.index(result["ruleId"])
     told = sorted({item.code for item in comparison.unchecked})
@@ -226,10 +233,9 @@ def comparison_sarif(
                 "executionSuccessful": not blind,
                 "exitCode": _EXIT_CODES[comparison.verdict] if exit_code is None else exit_code,
                 "exitCodeDescription": str(comparison.verdict),
-                "toolExecutionNotifications": [_notification(comparison, item) for item in comparison.unchecked],
+                "toolExecutionNotifications": notifications,
             }
         ],
-        "results": results,
         "properties": _summary(comparison),
     }
     reference = comparison.reference
@@ -241,7 +247,10 @@ def comparison_sarif(
         run["artifacts"] = [artifact]
         for result in results:
             result["locations"][0]["physicalLocation"]["artifactLocation"]["index"] = 0
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+    # One result a line: as easy to compare as an indented document, and written ten times faster.
+    head = json.dumps(run, ensure_ascii=False)[:-1]
+    rows = ",\n".join(json.dumps(result, ensure_ascii=False) for result in results)
+    return f'{{"$schema": "{_SCHEMA}", "version": "2.1.0", "runs": [{head}, "results": [\n{rows}\n]}}]}}\n'
 
 
 def _summary(comparison: Comparison) -> dict[str, Any]:
