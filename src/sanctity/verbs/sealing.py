@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from sanctity.model.drift import Depth, Verdict
 from sanctity.verbs.judging import compare_and_judge, fingerprint_or_fail, look, seeds_for
 from sanctity.verbs.references import lock_beside
+from sanctity.verbs.running import canary_of
 from sanctity.verbs.world import shown
 
 if TYPE_CHECKING:
-    from sanctity.model.seal import Canary, Seal
+    from sanctity.model.seal import Seal
     from sanctity.verbs.judging import Look
     from sanctity.verbs.world import Outcome, Target, World
 
@@ -81,7 +82,7 @@ def seal(
         merged(before, made),
         policy=policy.policy,
         waivers=policy.waivers,
-        canary=_canary(canary, taken, folder, world) if canary else before.canary if before is not None else None,
+        canary=canary_of(canary, taken, comparison, folder, world) if canary else before.canary if before is not None else None,
     )
     return Sealing(
         outcome=outcome,
@@ -90,10 +91,6 @@ def seal(
         text=format_seal(sealed),
         files_text=_files(taken) if files else "",
     )
-
-
-def _canary(description: str, taken: Look, folder: str, world: World) -> Canary:
-    raise NotImplementedError
 
 
 def _files(taken: Look) -> str:
