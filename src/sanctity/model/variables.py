@@ -59,7 +59,7 @@ VARIABLES = {
     "__PYVENV_LAUNCHER__": (LOADS, "on macOS and Windows it is taken for the interpreter that was started", _PLAIN),
     "PYTHONPYCACHEPREFIX": (LOADS, "compiled code is taken from there, in the place of each __pycache__", _PLAIN),
     "PYTHONSTARTUP": (LOADS, "an interactive session runs that file first", _PLAIN),
-    "PYTHONINSPECT": (LOADS, "when the program ends, the interpreter runs what stands on standard input", _PLAIN),
+    "PYTHONINSPECT": (CHANGES, "when the program ends, the interpreter goes on with what a terminal says", _PLAIN),
     "PYTHONWARNINGS": (LOADS, "a warning category with a dot in its name is imported at start-up", _PLAIN),
     "PYTHONBREAKPOINT": (LOADS, "breakpoint() imports what it names, and calls it", _PLAIN),
     "PYTHON_PRESITE": (LOADS, "a debug build imports that module before site (3.13 and newer)", _PLAIN),

@@ -82,9 +82,7 @@ def read_blas(view: View, prefix: str, path: str, processor: Processor, forced: 
     library = f"openblas {version}"
     if "DYNAMIC_ARCH" not in built:
         only = next((word for word in built if not _BUILT_WITH.fullmatch(word)), "")
-        return Blas(
-            library, path, only.lower().capitalize() if only.isupper() else only
-        ), "" if only else "it does not name its kernel"
+        return Blas(library, path, _spell(only.upper())), "" if only else "it does not name its kernel"
     kernels = frozenset(kernel.decode() for kernel in _KERNEL.findall(data))
     kernel, reason = choose_kernel(version, kernels, processor, forced)
     return Blas(library, path, kernel), reason
@@ -163,6 +161,8 @@ def choose_kernel(version: str, kernels: frozenset[str], processor: Processor, f
         return "", reason
     taken = "PRESCOTT" if wanted in _TOO_OLD else wanted
     if taken not in kernels:
+        if taken == "SAPPHIRERAPIDS" and "COOPERLAKE" in kernels:
+            return "", "what it takes in the place of the kernel SapphireRapids is not known here"
         older = _IN_PLACE_OF_OLDER.get(taken, "") if kernels >= _ALL else ""
         taken = older or next((other for other in _IN_PLACE.get(taken, ()) if other in kernels), "PRESCOTT")
     return (_spell(taken), "") if taken in kernels else ("", "the kernel that it would choose is not among those it has")
@@ -179,7 +179,7 @@ def _best(features: frozenset[str], ladder: Iterable[tuple[str, str]], last: str
 def _forced(forced: str, kernels: frozenset[str], features: frozenset[str]) -> tuple[str, str]:
     """The kernel that OPENBLAS_CORETYPE asks for: a name in any case; any other text has it chosen by features alone."""
     name = forced.upper()
-    if name == "SAPPHIRERAPIDS" and kernels & {"SAPPHIRERAPIDS", "COOPERLAKE"}:
+    if name == "SAPPHIRERAPIDS" and "SAPPHIRERAPIDS" in kernels:
         # Releases differ in whether this one can be asked for.
         return "", "whether OPENBLAS_CORETYPE can name this kernel is not known here"
     if name in {core.upper() for core in CORES}:
