@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from real.environments import HERE_PYTHON
 from real.tampering import NotHereError
 from real.tools import interpreters
+from sites import record_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from real.tools import Workshop
 
-__all__ = ["PLACEHOLDER", "Package", "demo_packages", "install", "publish", "python_package"]
+__all__ = ["PLACEHOLDER", "Package", "demo_packages", "install", "publish", "python_package", "write_wheel"]
 
 #: What stands for the prefix in a package, as long as conda-build makes it.
 PLACEHOLDER: Final = "/builder/host_env" + ("_placehold" * 24)
@@ -231,3 +232,21 @@ def demo_packages() -> tuple[Package, ...]:
 def install(shop: Workshop, channel: Path, *prefixes: Path) -> None:
     """Install every package of *channel* into each of *prefixes*, with rattler."""
     shop.run([shop.tool("rattler", "python"), "-c", _INSTALL, channel, channel.parent / "package-cache", *prefixes])
+
+
+def write_wheel(path: Path, *, scripts: tuple[str, ...] = ()) -> None:
+    """A wheel of one module, ``demo_pip``, for what pip installs beside conda; with console *scripts* that call it."""
+    info = "demo_pip-3.0.dist-info"
+    files = {
+        "demo_pip.py": b"PIP = True\n\n\ndef main():\n    return 0\n",
+        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: demo-pip\nVersion: 3.0\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    if scripts:
+        lines = ["[console_scripts]", *(f"{script} = demo_pip:main" for script in scripts)]
+        files[f"{info}/entry_points.txt"] = "\n".join(lines).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+        rows = [record_row(name, data) for name, data in files.items()]
+        archive.writestr(f"{info}/RECORD", "\n".join([*rows, f"{info}/RECORD,,"]) + "\n")

@@ -8,19 +8,17 @@ import json
 import os
 import shutil
 import time
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from real.conda import demo_packages, install, publish, python_package
+from real.conda import demo_packages, install, publish, python_package, write_wheel
 from real.environments import HERE_PYTHON
 from real.tampering import NotHereError
 from sanctity.compare.records import compare_with_records
 from sanctity.model.drift import Depth, Verdict
 from sanctity.observe.environment import observe_environment
-from sites import record_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,26 +54,12 @@ def prefixes(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pr
     found = Prefixes(one=folder / "one", other=folder / "a rather longer place" / "for the other")
     install(workshop, folder / "channel", found.one, found.other)
     wheel = workshop.scratch / "demo_pip-3.0-py3-none-any.whl"
-    _write_wheel(wheel)
+    write_wheel(wheel)
     pip = workshop.tool("pip", "python")
     for prefix in (found.one, found.other):
         python = prefix / "bin/python"
         workshop.run([pip, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel])
     return found
-
-
-def _write_wheel(path: Path) -> None:
-    info = "demo_pip-3.0.dist-info"
-    files = {
-        "demo_pip.py": b"PIP = True\n",
-        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: demo-pip\nVersion: 3.0\n",
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-        rows = [record_row(name, data) for name, data in files.items()]
-        archive.writestr(f"{info}/RECORD", "\n".join([*rows, f"{info}/RECORD,,"]) + "\n")
 
 
 def _look(prefix: Path) -> Comparison:

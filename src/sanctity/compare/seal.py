@@ -16,6 +16,7 @@ from sanctity.compare.files import unclaimed_code
 from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.ownership import own
 from sanctity.compare.records import compare_alone
+from sanctity.compare.sites import BASE
 from sanctity.model.drift import Code, Comparison, Depth, Drift, Severity, Unchecked
 from sanctity.model.environment import HookKind
 from sanctity.model.names import SEEDS, normalise_name, version_key
@@ -328,6 +329,7 @@ def _as_sealed(environment: Environment, sealed: SealedEnvironment, seeds: froze
         if not drift.gating or not (
             (drift.code is Code.DISTRIBUTION_DUPLICATE and names.count(normalise_name(drift.distribution)) > 1)
             or (drift.code in _HOOKS and drift.path in shown_hooks)
+            or (drift.path.startswith(f"{BASE}/") and "pyvenv.cfg" in as_sealed)  # whose digest is over all that lies there
             or (drift.code in _UNCLAIMED and plain_text(drift.path) in shown_loose)
         ):
             return drift
