@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.drift import Comparison
 
-__all__ = ["FORMATS", "Lines", "Report"]
+__all__ = ["FORMATS", "Report"]
 
 if TYPE_CHECKING:
     #: The line of a distribution in the lock or seal, by name and version, as `lockfiles.lines` gives it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.lockfiles.lines import nearest
 from sanctity.model.drift import ReferenceKind, Severity, Verdict
-from sanctity.report.words import by_distribution, claim, detail, level, plain, remedies, size
+from sanctity.report.words import by_distribution, claim, detail, level, plain, remedies, size, times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +53,7 @@ def _command(kind: str, message: str, *, title: str, file: str = "", line: int |
 def _about(drift: Drift) -> str:
     """What there is to say of *drift* beside its distribution."""
     about = ": ".join(_clip(part) for part in (drift.path, detail(drift)) if part)
-    if drift.count > 1:
-        about += f" ({drift.count:,})"
+    about += times(drift)
     if drift.waiver:
         about += f"; waived by {_clip(drift.waiver)}"
     return about.strip("; ")
@@ -101,8 +100,8 @@ def comparison_github(comparison: Comparison, verb: str, *, lines: Mapping[tuple
             found[name].append((len(group), _command(name, _message(group), title=title, file=file, line=line)))
     for item in comparison.unchecked:
         if item.in_scope:
-            times = f" ({item.count:,})" if item.count > 1 else ""
-            message = f"could not be looked at: {_clip(item.what)}{times}: {_clip(item.reason)}"
+            number = f" ({item.count:,})" if item.count > 1 else ""
+            message = f"could not be looked at: {_clip(item.what)}{number}: {_clip(item.reason)}"
             found["error"].append((1, _command("error", message, title=item.code, file=file)))
     written = [verdict]
     for name, commands in found.items():

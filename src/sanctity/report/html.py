@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import Severity
-from sanctity.report.words import by_distribution, claim, count, detail, level, plain, remedies, size, waivers
+from sanctity.report.words import by_distribution, claim, count, detail, level, plain, remedies, size, times, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,8 +72,7 @@ def _row(drift: Drift) -> tuple[str, ...]:
     about = _text(detail(drift))
     if drift.waiver:
         about = "; ".join(part for part in (about, f"waived by {_code(drift.waiver)}") if part)
-    if drift.count > 1:
-        about = f"{about} ({drift.count:,})".strip()
+    about = f"{about}{times(drift)}".strip()
     what = " ".join(_code(part) for part in (drift.distribution, drift.version) if part)
     edge = f";border-left:3px solid {_EDGES[level(drift)]};white-space:nowrap;overflow-wrap:normal"
     return _cell(_text(str(drift.code)), edge), _cell(what), _cell(_code(drift.path)), _cell(about)
@@ -100,8 +99,8 @@ def _drifts(drifts: list[Drift], *, each: int) -> str:
 def _unchecked(items: list[Unchecked]) -> str:
     rows: list[tuple[str, ...]] = []
     for item in items[:_MOST_OF_ALL]:
-        times = f" ({item.count:,})" if item.count > 1 else ""
-        rows.append((_cell(_text(item.code)), _cell(_code(item.what) + times), _cell(_text(item.reason))))
+        number = f" ({item.count:,})" if item.count > 1 else ""
+        rows.append((_cell(_text(item.code)), _cell(_code(item.what) + number), _cell(_text(item.reason))))
     if len(items) > _MOST_OF_ALL:
         rows.append(_rest(f"and {len(items) - _MOST_OF_ALL:,} more", 3))
     return _table(("code", "what", "reason"), rows)

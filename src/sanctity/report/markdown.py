@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import ReferenceKind, Severity
-from sanctity.report.words import by_distribution, claim, count, detail, level, plain, remedies, size, waivers
+from sanctity.report.words import by_distribution, claim, count, detail, level, plain, remedies, size, times, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,8 +80,7 @@ def _row(drift: Drift) -> str:
     about = _prose(detail(drift))
     if drift.waiver:
         about = "; ".join(part for part in (about, f"waived by {_code(drift.waiver)}") if part)
-    if drift.count > 1:
-        about = f"{about} ({drift.count:,})".strip()
+    about = f"{about}{times(drift)}".strip()
     return f"| {drift.code} | {what} | {_code(drift.path) if drift.path else ''} | {about} |"
 
 
@@ -107,8 +106,8 @@ def _drifts(drifts: list[Drift], *, each: int, most: int) -> list[str]:
 def _unchecked(items: list[Unchecked]) -> list[str]:
     lines = ["| code | what | reason |", "| --- | --- | --- |"]
     for item in items[:_MOST_UNCHECKED]:
-        times = f" ({item.count:,})" if item.count > 1 else ""
-        lines.append(f"| {item.code} | {_code(item.what) if item.what else ''}{times} | {_prose(item.reason)} |")
+        number = f" ({item.count:,})" if item.count > 1 else ""
+        lines.append(f"| {item.code} | {_code(item.what) if item.what else ''}{number} | {_prose(item.reason)} |")
     if len(items) > _MOST_UNCHECKED:
         lines.append(f"| | and {len(items) - _MOST_UNCHECKED:,} more | |")
     return [*lines, ""]

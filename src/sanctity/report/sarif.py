@@ -17,7 +17,7 @@ from sanctity.errors import UsageError
 from sanctity.lockfiles.lines import nearest
 from sanctity.model.drift import ReferenceKind, Severity, Verdict
 from sanctity.pages import page, summary
-from sanctity.report.words import claim, detail, level, plain, remedies, size, utf8, waivers
+from sanctity.report.words import claim, detail, level, plain, remedies, size, times, utf8, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,8 +103,7 @@ def _location(comparison: Comparison, line: int | None, logical: list[dict[str, 
 def _message(drift: Drift) -> str:
     place = " ".join(_text(part) for part in (drift.distribution, drift.version, drift.path) if part)
     message = ": ".join(part for part in (place, _text(detail(drift))) if part) or str(drift.code)
-    if drift.count > 1:
-        message += f" ({drift.count:,})"
+    message += times(drift)
     if drift.hint:
         commands, words = remedies((drift,), _LONGEST_REMEDY)
         message += f". Fix: {_text((commands or words)[0])}"
@@ -141,12 +140,12 @@ class _Marks:
 
 
 def _notification(comparison: Comparison, item: Unchecked) -> dict[str, Any]:
-    times = f" ({item.count:,})" if item.count > 1 else ""
+    number = f" ({item.count:,})" if item.count > 1 else ""
     what = "could not be looked at" if item.in_scope else "not checked"
     found: dict[str, Any] = {
         "descriptor": {"id": item.code},
         "level": str(Severity.ERROR if item.in_scope else Severity.NOTE),
-        "message": {"text": f"{what}: {_text(item.what)}{times}: {_text(item.reason)}"},
+        "message": {"text": f"{what}: {_text(item.what)}{number}: {_text(item.reason)}"},
     }
     if item.in_scope:
         found["locations"] = [_location(comparison, None, [])]

@@ -23,6 +23,7 @@ __all__ = [
     "remedies",
     "remedy",
     "size",
+    "times",
     "utf8",
     "waivers",
 ]
@@ -115,6 +116,11 @@ def detail(drift: Drift) -> str:
     if drift.shared:
         parts.append("a link: shared with other environments")
     return "; ".join(parts)
+
+
+def times(drift: Drift) -> str:
+    """How many files *drift* speaks of, where its path names only the first: `` (12)``, else nothing."""
+    return f" ({drift.count:,})" if drift.count > 1 and drift.path and "," not in drift.path else ""
 
 
 def level(drift: Drift) -> Severity:
