@@ -198,11 +198,12 @@ def _distributions(environment: Environment, sealed: SealedEnvironment, seeds: f
 
 
 def _line_of(copy: Distribution, lines: Iterable[SealedDistribution]) -> SealedDistribution | None:
-    """The sealed line of an installed *copy*: the one of its version."""
+    """The sealed line of an installed *copy*: the one of its version; an editable's version is its source's, which git governs."""
     key = version_key(copy.version)
-    return next(
-        (line for line in lines if line.version == copy.version or (key is not None and version_key(line.version) == key)), None
-    )
+    for line in lines:
+        if line.version == copy.version or line.origin == "editable" or (key is not None and version_key(line.version) == key):
+            return line
+    return None
 
 
 def _content(

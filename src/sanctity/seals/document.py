@@ -20,7 +20,7 @@ from sanctity.model.environment import Hook, HookKind
 from sanctity.model.platform import Accelerator, Blas, Build, Cpu, NativeLibrary
 from sanctity.model.policy import Policy
 from sanctity.model.seal import SEAL_SCHEMA, Canary, Seal, SealedDistribution, SealedEnvironment, SealedLock
-from sanctity.model.wire import Reader, canonical
+from sanctity.model.wire import MAX_SAFE_INTEGER, Reader, canonical
 from sanctity.policies.document import policy_digest, policy_document, read_policy, read_waiver, waiver_document
 
 if TYPE_CHECKING:
@@ -227,6 +227,8 @@ def load_json(data: bytes, path: str, *, noun: str, hint: str) -> dict[str, obje
         raise DocumentError(f"{noun}-too-large", f"it has more than {_LARGEST:,} bytes", where=path, hint=hint)
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=once, parse_float=refuse, parse_constant=refuse)
+        if b"\\u" in data:
+            canonical(found)  # which refuses half a character, that no canonical text can hold
     except RecursionError:
         raise DocumentError(f"{noun}-syntax", "it is nested too deeply", where=path, hint=hint) from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are among these
@@ -261,9 +263,10 @@ class _Seal:
 
     def number(self, table: dict[str, object], key: str, where: str) -> int:
         value = self.reader.get(table, key, int, 0, where)
-        if value < 0:
-            self.bad(f"{where}.{key}", "it is negative")
-        return max(value, 0)
+        if not 0 <= value <= MAX_SAFE_INTEGER:
+            self.bad(f"{where}.{key}", "it is not from 0 to 2**53")
+            return 0
+        return value
 
     def digest(self, table: dict[str, object], key: str, where: str, *, needed: bool = False) -> Digest | None:
         text = self.text(table, key, where, needed=needed)

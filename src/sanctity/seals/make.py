@@ -97,7 +97,7 @@ def _line(item: Distribution, lock: Lock | None) -> SealedDistribution:
     editable = item.origin is not None and item.origin.editable
     return SealedDistribution(
         name=item.key,
-        version=item.version,
+        version="" if editable else item.version,
         content=None if editable else item.content,
         stated=item.stated if not editable and item.stated != item.content else None,
         artifact=_artifact(item, lock),
