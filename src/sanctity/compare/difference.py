@@ -243,7 +243,11 @@ class _Finding:
             self.remark(f"{package.name} {package.version}".rstrip(), *package.doubt, in_scope=True)
             return
         if not package.needed:
-            self.remark(package.name, "not-stated", "the lock has it for other environments, groups or extras")
+            virtual = package.origin == "virtual"
+            reason = (
+                "it is a project that is never installed" if virtual else "the lock has it for other environments, groups or extras"
+            )
+            self.remark(package.name, "not-stated", reason)
             return
         other = self.before if change is Change.ADDED else self.after
         if package.seed:

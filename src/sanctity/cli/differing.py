@@ -1,0 +1,59 @@
+"""The command that compares any two of lock, seal and environment."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sanctity.cli.common import fail, paint, perform, tell, write
+from sanctity.errors import SanctityError
+
+if TYPE_CHECKING:
+    from sanctity.verbs.differing import Differing
+
+__all__ = ["diff"]
+
+_FORMATS: Final = ("text", "json", "markdown", "sarif", "github")
+#: The formats that point at a line of the lock or seal.
+_LOCATED: Final = ("sarif", "github")
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option(
+    "--platform", metavar="KEY", default="", help="The entry of a seal that is meant, such as linux-x86_64-glibc, or its beginning."
+)
+@click.option("--workers", type=click.IntRange(0, 64), default=0, help="Reading processes; 0 means one a processor.")
+@click.option("--format", "format_", type=click.Choice(_FORMATS), default="text", show_default=True, help="What to print.")
+@click.option("-o", "--output", metavar="FILE", default="", help="Write the report to this file instead.")
+def diff(*, before: str, after: str, platform: str, workers: int, format_: str, output: str) -> None:
+    """Say what A and B differ in: packages first, then files.
+
+    Each is a lock, a seal, the folder of an environment or of its project, or a lock or seal as it was at a revision of git:
+    main:env.seal.json, HEAD~3:uv.lock, :uv.lock for what is staged.
+
+    Exit codes: 0 no difference, 1 they differ, 2 bad usage or unreadable input, 3 not all of it could be looked at.
+    """
+    from sanctity.report.difference import FORMATS, difference_text, exit_code
+    from sanctity.report.words import plain
+    from sanctity.verbs.differing import diff as compare
+
+    found: Differing = perform(
+        "diff",
+        format_,
+        lambda world: compare(before, after, world, platform=platform, workers=workers, located=format_ in _LOCATED),
+    )
+    if format_ == "text":
+        text = difference_text(found.differences, paint=paint(sys.stdout) if not output else None)
+    else:
+        text = FORMATS[format_](found.differences, [(place.file, place.lines) for place in found.places])
+    for notice in found.notices:
+        tell(f"note: {plain(notice)}\n")
+    try:
+        write(text, output)
+    except SanctityError as error:
+        fail(error, "diff", format_)
+    raise SystemExit(exit_code(found.differences))
