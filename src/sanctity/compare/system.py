@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sanctity.model.drift import Code, Drift, Unchecked
+from sanctity.model.environment import FileKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +17,13 @@ __all__ = ["compare_system"]
 
 
 def _is_code(file: SystemFile, environment: Environment) -> bool:
-    """Whether import, or a start of Python, could take *file* for code; of conda's, whether anything could that is started."""
-    if environment.manager == "conda" and file.path.startswith((f"{environment.layout.scripts}/", *environment.layout.site)):
-        return True
-    return file.path.endswith((".py", ".so", ".pth"))
+    """Whether *file* could be taken for code. Whatever conda installs may be, but for links to folders beyond the reach of import."""
+    if environment.manager != "conda":
+        return file.path.endswith((".py", ".so", ".pth"))
+    entry = environment.files.get(file.path)
+    return (entry is not None and entry.kind is FileKind.FILE) or file.path.startswith(
+        tuple(f"{folder}/" for folder in (environment.layout.scripts, environment.layout.stdlib, *environment.layout.site))
+    )
 
 
 def compare_system(environment: Environment, ownership: Ownership) -> Iterator[Drift | Unchecked]:

@@ -102,6 +102,7 @@ def _claims(stated: dict[str, Any], name: str) -> Iterator[CondaClaim]:
     package = stated["name"]
     if not isinstance(package, str) or not name.startswith(f"{package}-"):
         raise ValueError(f"it is about {package!r}")
+    package.encode()
     data = stated.get("paths_data")
     rows = data["paths"] if isinstance(data, dict) else None
     if not rows:  # before conda 4.3, and for a package of no files
@@ -119,6 +120,7 @@ def _claims(stated: dict[str, Any], name: str) -> Iterator[CondaClaim]:
             or ".." in path.split("/")
         ):
             raise ValueError(f"{path!r} is no path inside the prefix")
+        path.encode("utf-8", "surrogateescape")  # JSON can write halves of characters, which no path has
         placeholder = row.get("prefix_placeholder") or ""
         packaged, installed = (_raw(row.get(key)) for key in ("sha256", "sha256_in_prefix"))
         yield CondaClaim(
