@@ -35,16 +35,16 @@ import stat
 import sys
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module gives it the name of everybody's error
-from typing import TYPE_CHECKING, Any, Final
 
-from sanctity.model.environment import FileEntry, FileKind, KnownFile
 from sanctity.store import sameness
 from sanctity.store.sameness import ANSWER, COUNT, IDENTITY, MAGIC, MOST_PAGES, PAGE, ROW, TOKEN, Book, BookError, Shelf, checksum
 
+TYPE_CHECKING = False  # this is imported before anything is known to have changed: `typing` would take longer than all else here
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Final
 
-    from sanctity.model.environment import Environment
+    from sanctity.model.environment import Environment, FileEntry, KnownFile
 
 __all__ = ["StatCache", "cache_folder"]
 
@@ -69,14 +69,15 @@ _COARSE: Final = 4_000_000_000
 _MOST_RESULTS: Final = 8
 _KEPT: Final = 60 * 24 * 3600
 
-_KIND: Final = 0o170000
+#: What a path leads to, by the kind that a look gave it; 0 is nowhere.
 _ENDS: Final = {
-    FileKind.LINK: stat.S_IFREG,
-    FileKind.DIRLINK: stat.S_IFDIR,
-    FileKind.FIFO: stat.S_IFIFO,
-    FileKind.SOCKET: stat.S_IFSOCK,
-    FileKind.DANGLING: 0,
-    FileKind.LOOP: 0,
+    "file": stat.S_IFREG,
+    "link": stat.S_IFREG,
+    "directory link": stat.S_IFDIR,
+    "fifo": stat.S_IFIFO,
+    "socket": stat.S_IFSOCK,
+    "dangling link": 0,
+    "link loop": 0,
 }
 
 
@@ -157,13 +158,11 @@ class StatCache:
         pipes = [*os.pipe(), *os.pipe()]
         numbers, put, answers, said = pipes
         children: list[int] = []
-        same = [False] * count
+        same: list[bool | None] = [None] * count
         try:
-            # Nobody reads yet, so what does not fit (a user with too many pipes gets small ones) is left for afterwards.
+            # Nobody reads yet. What does not fit (a user with too many pipes gets small ones) is done here first.
             os.set_blocking(put, False)
-            tokens = b"".join(number.to_bytes(TOKEN, "little") for number in range(count))
-            with contextlib.suppress(BlockingIOError):
-                tokens = tokens[os.write(put, tokens) :]
+            sent = os.write(put, b"".join(number.to_bytes(TOKEN, "little") for number in range(count))) // TOKEN
             os.close(put)
             pipes.remove(put)
             if count >= _FEW_PAGES and min(numbers, said) > 2 and hasattr(os, "posix_spawn"):
@@ -171,21 +170,17 @@ class StatCache:
                 command = [executable, "-I", "-S", "-B", script, self.base]
                 for (book, first, last, _), name in zip(books, files, strict=True):
                     command += [f"{self.folder}/{name}", book.sum.hex(), str(first), str(last)]
-                for _ in range(workers - 1):
-                    child = os.posix_spawn(executable, command, {}, file_actions=_redirect(numbers, said))
-                    children.append(child)
+                with contextlib.suppress(OSError):  # where none can be started, all is done here
+                    for _ in range(workers - 1):
+                        children.append(os.posix_spawn(executable, command, {}, file_actions=_redirect(numbers, said)))  # noqa: PERF401
             os.close(said)
             pipes.remove(said)
-            sameness.serve(shelf, numbers, same.__setitem__)
-            if children:
-                for number, alike in _hear(answers):
-                    same[number] = alike
-            for at in range(0, len(tokens), TOKEN):
-                number = int.from_bytes(tokens[at : at + TOKEN], "little")
-                if not all(same[:number]):
-                    break
+            for number in range(sent, count):
                 same[number] = shelf.is_same(number)
-            return all(same)
+            sameness.serve(shelf, numbers, same.__setitem__)
+            if all(alike is not False for alike in same):
+                _hear(answers, same)
+            return all(same)  # a page that nobody answered is none that is the same
         finally:
             for fd in pipes:
                 os.close(fd)
@@ -223,6 +218,9 @@ class StatCache:
             pages = [os.fsencode(self.base), *scan.pages(), *scan.found()]
             outside = _Scan(clock, started_ns)
             _scan_outside(outside, environment, self.base, extra, trees)
+            for other in (environment.system_site, environment.user_site):
+                if other is not None:
+                    _scan_other(outside, other)
             tree_sum = self._write(self._tree_name(), pages)
             whole = scan.settled and outside.settled
             name = self._result_name(key)
@@ -248,6 +246,8 @@ class StatCache:
 
     def _is_private(self) -> bool:
         """Whether the cache's folder is this user's own, and nobody else can write to it."""
+        if not hasattr(os, "pread"):  # pragma: no cover - not on this platform
+            return False
         try:
             state = os.lstat(self.folder)
         except OSError:
@@ -343,18 +343,18 @@ def _redirect(numbers: int, said: int) -> list[tuple[Any, ...]]:
     ]
 
 
-def _hear(answers: int) -> Iterator[tuple[int, bool]]:
-    """What the children say, until each has closed the pipe *answers*, or none says anything for too long."""
+def _hear(answers: int, same: list[bool | None]) -> None:
+    """Put what the children say of pages into *same*, until all are answered, one is not the same, or nobody says more."""
     import select
 
     poll = select.poll()
     poll.register(answers, select.POLLIN)
     heard = b""
-    while poll.poll(_PATIENCE) and (data := os.read(answers, 1 << 16)):
+    while None in same and False not in same and poll.poll(_PATIENCE) and (data := os.read(answers, 1 << 16)):
         heard += data
         whole = len(heard) - len(heard) % ANSWER.size
         for number, alike in ANSWER.iter_unpack(heard[:whole]):
-            yield number, bool(alike)
+            same[number] = bool(alike)
         heard = heard[whole:]
 
 
@@ -368,10 +368,12 @@ def _end(child: int) -> None:
 
 
 def _read_known(page: bytes, found: bytes) -> Iterator[tuple[str, KnownFile]]:
-    """The files of a page of paths and of the page that says what was found in them."""
+    """The files of a page of paths and of the page that says what was found in them. Raises BookError and StructError."""
+    from sanctity.model.environment import FileEntry, FileKind, KnownFile
+
     length = PAGE.unpack_from(page)[0]
     start = PAGE.size + sum(PAGE.unpack_from(page))
-    paths = os.fsdecode(page[PAGE.size : PAGE.size + length]).split("\0")
+    paths = os.fsdecode(page[PAGE.size : PAGE.size + length]).split("\0") if length else []
     if len(found) != len(paths) * _FOUND.size:
         raise BookError("a page of findings does not fit its page of paths")
     for number, (path, (flags, size, links, data)) in enumerate(zip(paths, _FOUND.iter_unpack(found), strict=True)):
@@ -421,7 +423,7 @@ def _measure(folder: str, now_ns: int) -> _Clock:
 
 
 class _Scan:
-    """Entries on their way to pages, and whether all of them can be trusted: *settled*."""
+    """Entries on their way to pages, and whether all of them can be trusted: *settled*. Their paths are written after *at*."""
 
     def __init__(self, clock: _Clock, started_ns: int) -> None:
         self.clock = clock
@@ -429,6 +431,7 @@ class _Scan:
         self.surely = started_ns - max(_COARSE, clock.lag_ns)
         self.settled = True
         self.paths: list[str] = []
+        self.at = ""
         self.states: list[bytes] = []
         self.founds: list[bytes] = []
         self.ends: dict[str, bytes] = {}
@@ -445,7 +448,7 @@ class _Scan:
         """Take an entry, which is not followed, and what was *found* in it; say whether it can be trusted."""
         trusted = self.trusts(state)
         self.settled = self.settled and trusted
-        self.paths.append(path)
+        self.paths.append(self.at + path)
         self.states.append(sameness.identify(state))
         self.founds.append(found if trusted else b"")
         return trusted
@@ -461,7 +464,7 @@ class _Scan:
         else:
             if stat.S_ISREG(state.st_mode):
                 self.settled = self.settled and self.trusts(state)
-        self.ends[path] = end = sameness.identify_end(os.fsencode(place))
+        self.ends[self.at + path] = end = sameness.identify_end(os.fsencode(place))
         return end
 
     def add_folder(self, path: str) -> None:
@@ -482,14 +485,14 @@ class _Scan:
             inside = f"{folder}/" if folder else ""
             names = os.listdir(base + folder)
             if not self.clock.tells or state.st_dev != self.clock.device:
-                self.listed[folder or "."] = len(names)
+                self.listed[self.at + (folder or ".")] = len(names)
             for name in names:
                 path = inside + name
                 entry = os.lstat(base + path)
                 if stat.S_ISDIR(entry.st_mode):
                     if path in skip:
                         # What it holds does not count; that it is a folder, and which one, does.
-                        self.ends[path] = sameness.identify_end(os.fsencode(base + path))
+                        self.ends[self.at + path] = sameness.identify_end(os.fsencode(base + path))
                     else:
                         stack.append((path, entry))
                 else:
@@ -501,10 +504,7 @@ class _Scan:
         listed = sorted(self.listed.items())
         size = self._size()
         return [
-            *(
-                _page(self.paths[at : at + size], self.states[at : at + size], [], [])
-                for at in range(0, len(self.paths) or 1, size)
-            ),
+            *(_page(self.paths[at : at + size], self.states[at : at + size], [], []) for at in range(0, len(self.paths), size)),
             *(_page([], [], ends[at : at + size], []) for at in range(0, len(ends), size)),
             *(_page([], [], [], listed[at : at + size]) for at in range(0, len(listed), size)),
         ]
@@ -513,9 +513,7 @@ class _Scan:
         """For each page of `pages`, what was found in the entries that are not followed."""
         size = self._size()
         nothing = bytes(_FOUND.size)
-        pages = [
-            b"".join([found or nothing for found in self.founds[at : at + size]]) for at in range(0, len(self.paths) or 1, size)
-        ]
+        pages = [b"".join([found or nothing for found in self.founds[at : at + size]]) for at in range(0, len(self.paths), size)]
         return pages + [b""] * (-(-len(self.ends) // size) + -(-len(self.listed) // size))
 
     def _size(self) -> int:
@@ -538,7 +536,7 @@ def _scan_environment(scan: _Scan, environment: Environment, base: str) -> None:
     """
     files = environment.files
     elves = frozenset(environment.elves)
-    seen = 0
+    seen: set[str] = set()
     for start in environment.walked:
         for path, state in scan.walk(base, start, environment.skipped):
             entry = files.get(path)
@@ -546,9 +544,9 @@ def _scan_environment(scan: _Scan, environment: Environment, base: str) -> None:
                 scan.add(path, state)
                 scan.settled = False
                 continue
-            seen += 1
+            seen.add(path)
             if stat.S_ISREG(state.st_mode):
-                if entry.kind is FileKind.FILE and _is_as_found(entry, state):
+                if entry.kind == "file" and _is_as_found(entry, state):
                     flags = _DIGEST if entry.digest else _HEADER
                     found = _FOUND.pack(
                         flags | (_ELF if path in elves else 0), len(entry.header), entry.links, entry.digest or entry.header
@@ -560,11 +558,10 @@ def _scan_environment(scan: _Scan, environment: Environment, base: str) -> None:
             if stat.S_ISLNK(state.st_mode):
                 scan.settled = scan.settled and _is_end_as_found(entry, base + path)
                 scan.ask(path, base + path)
-    if seen != len(files):
+    if len(seen) != len(files):
         # What a RECORD claims elsewhere was read by itself.
-        known = frozenset(scan.paths)
         for path, entry in files.items():
-            if path not in known:
+            if path not in seen:
                 scan.settled = scan.settled and _is_end_as_found(entry, base + path)
                 scan.ask(path, base + path)
     for item in environment.distributions:
@@ -588,10 +585,20 @@ def _is_end_as_found(entry: FileEntry, place: str) -> bool:
         state: os.stat_result | None = os.stat(place)
     except OSError:
         state = None
-    if entry.kind in {FileKind.LINK, FileKind.FILE}:
-        return state is not None and stat.S_ISREG(state.st_mode) and _is_as_found(entry, state)
-    kind = _ENDS.get(entry.kind)
-    return kind is None or kind == (state.st_mode & _KIND if state is not None else 0)
+    kind = stat.S_IFMT(state.st_mode) if state is not None else 0
+    if kind != _ENDS.get(entry.kind, kind):
+        return False
+    return state is None or kind != stat.S_IFREG or _is_as_found(entry, state)
+
+
+def _scan_other(scan: _Scan, environment: Environment) -> None:
+    """Take an environment whose packages can be imported from the one that the cache is of. Raises OSError."""
+    base = os.path.realpath(environment.prefix).rstrip("/") + "/"
+    scan.settled = scan.settled and bool(environment.walked) and not environment.problems
+    scan.at = base
+    _scan_environment(scan, environment, base)
+    scan.at = ""
+    _scan_outside(scan, environment, base, (), ())
 
 
 def _scan_outside(scan: _Scan, environment: Environment, base: str, extra: Iterable[str], trees: Iterable[str]) -> None:
