@@ -11,6 +11,7 @@ import click
 
 import sanctity
 from sanctity.cli.common import fail, perform, tell, write
+from sanctity.cli.differing import diff
 from sanctity.cli.judging import check, fingerprint, repair, verify
 from sanctity.cli.running import run
 from sanctity.cli.sealing import seal
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, repair, run):
+for command in (check, verify, seal, fingerprint, diff, repair, run):
     cli.add_command(command)
 
 
