@@ -60,7 +60,7 @@ NUMERIC_SETTINGS: Final = {
     "KMP_BLOCKTIME": (r"\d{1,9}|infinite", "how threads wait"),
     "GOMP_SPINCOUNT": (r"\d{1,12}|(?i:infinite|infinity)", "how threads wait"),
     "MKL_NUM_THREADS": _THREADS,
-    "MKL_DOMAIN_NUM_THREADS": (r"(?:MKL_(?:DOMAIN_)?[A-Z]{2,8}=\d{1,6}[, ]?){1,6}", "how many threads share a sum, a domain"),
+    "MKL_DOMAIN_NUM_THREADS": (r"(?:MKL_(?:DOMAIN_)?[A-Z]{2,8}=\d{1,6}(?:, ?| )?){1,6}", "how many threads share a sum, a domain"),
     "MKL_DYNAMIC": (_SWITCH, "whether MKL chooses the number of threads as it runs"),
     "MKL_CBWR": (
         r"(?i:AUTO|OFF|COMPATIBLE|SSE2|SSE3|SSSE3|SSE4_[12]|AVX|AVX2(?:_E1)?|AVX512(?:_MIC|_MIC_E1|_E[1-4])?|AVX10)(?i:,STRICT)?",
@@ -158,8 +158,8 @@ def observe_settings(environ: Mapping[str, str]) -> tuple[tuple[tuple[str, str],
         value = environ.get(name)
         if value is None:
             continue
-        plain = value.strip(" ") if len(value) <= _LONGEST else ""
-        if len(value) > _LONGEST or not re.fullmatch(form, plain, re.ASCII):
+        plain = value.strip(" ")
+        if len(plain) > _LONGEST or (plain and not re.fullmatch(form, plain, re.ASCII)):
             plain = NOT_RECORDED
             unknown.append(("settings", f"{name} has a value that is not of its plain form, so it is not recorded"))
         settings.append((name, plain))
