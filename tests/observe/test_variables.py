@@ -113,7 +113,7 @@ def test_forged_bytecode_is_taken_from_the_pycache_prefix(python: str, tmp_path:
         "+ (t.st_size & 0xFFFFFFFF).to_bytes(4, 'little') + marshal.dumps(compile(sys.argv[2], s, 'exec')))"
     )
     prefix = str(tmp_path / "cache")
-    argv = [interpreters()[python], "-X", f"pycache_prefix={prefix}", "-c", write, source, SPEAKS]
+    argv: list[str | Path] = [interpreters()[python], "-X", f"pycache_prefix={prefix}", "-c", write, source, SPEAKS]
     subprocess.run(argv, check=True, env={}, timeout=60)
     _proven(python, "import colorsys", {}, "PYTHONPYCACHEPREFIX", prefix)
 
@@ -122,7 +122,7 @@ def test_an_interactive_session_runs_its_startup_file(python: str, tmp_path: Pat
     (tmp_path / "start.py").write_text(SPEAKS)
     done = {}
     for environ in ({}, {"PYTHONSTARTUP": str(tmp_path / "start.py")}):
-        argv = [interpreters()[python], "-i"]
+        argv: list[str | Path] = [interpreters()[python], "-i"]
         ran = subprocess.run(argv, env=environ, input="", capture_output=True, text=True, timeout=60, check=True)
         done[bool(environ)] = WORD in ran.stdout + ran.stderr
     assert done == {False: False, True: True}
@@ -133,7 +133,7 @@ def test_inspecting_runs_nothing_but_what_a_terminal_says(python: str) -> None:
     assert WORD not in _run(python, "pass", {"PYTHONINSPECT": "1"}, stdin=SPEAKS + "\n")
     ours, theirs = os.openpty()
     os.write(ours, SPEAKS.encode() + b"\nexit()\n")
-    argv = [interpreters()[python], "-c", "pass"]
+    argv: list[str | Path] = [interpreters()[python], "-c", "pass"]
     environ = {"PYTHONINSPECT": "1", "PYTHON_BASIC_REPL": "1", "TERM": "dumb"}
     done = subprocess.run(argv, env=environ, stdin=theirs, capture_output=True, text=True, timeout=60, check=False)
     os.close(ours)
