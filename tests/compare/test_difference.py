@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,12 +26,18 @@ from sanctity.compare.difference import difference
 from sanctity.compare.inventory import inventory_of_environment, inventory_of_lock, inventory_of_seal, narrowed
 from sanctity.compare.records import fingerprint_of
 from sanctity.model.difference import Answer, Change, Difference, FileChange, PackageChange, PartChange
-from sanctity.model.environment import Hook, HookKind, Problem
+from sanctity.model.drift import Selection
+from sanctity.model.environment import Hook, HookKind, Problem, SystemFile
 from sanctity.model.inventory import Inventory, InventoryKind, LockedFile, Package, Part
 from sanctity.model.lock import Artifact, Pin, Source, SourceKind
 from sanctity.model.names import SEEDS
+from sanctity.model.platform import StandardLibrary
+from sanctity.model.policy import Policy, Waiver
+from sanctity.model.seal import Canary
 from sanctity.seals.document import seal_of
+from sanctity.seals.files import files_of
 from sanctity.seals.make import seal_environment
+from sealing import PLATFORM, SITE, WHOLE, a_hook, on_platform, raw, sealed
 
 if TYPE_CHECKING:
     from sanctity.model.environment import Distribution, Environment
@@ -395,3 +402,96 @@ def test_a_seal_beside_the_lock_it_was_made_under() -> None:
     newer = a_lock(a_pin("six", "1.1"), a_project("six"))
     (found,) = difference(narrowed(inventory_of_lock(newer), newer, sealed), sealed).packages
     assert found.changes == (Change.DOWN,)
+
+
+# -- parts ------------------------------------------------------------------------------------------------------------------------
+
+
+def _parts(environment: Environment) -> set[tuple[str, str]]:
+    """The (part, key) rows in which *environment* differs from `WHOLE`, the same ones as from its seal's."""
+    entry = sealed()
+    seal = inventory_of_seal(seal_of("env.seal.json", [entry]), entry, rows=files_of(WHOLE))
+    from_environment, from_seal = (difference(side, _taken(environment)) for side in (_taken(WHOLE), seal))
+    assert from_environment.parts == from_seal.parts
+    assert from_environment.packages == from_seal.packages == ()
+    return {(row.part, row.key) for row in from_environment.parts}
+
+
+def test_what_an_environment_stands_on_is_the_same_from_either_side() -> None:
+    assert _parts(WHOLE) == set()
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"build": replace(PLATFORM.build, executable=a_digest("other"))}, {("interpreter", "executable")}),
+        ({"libc": "glibc 2.37"}, {("native", "libc")}),
+        ({"libraries": PLATFORM.libraries[:1]}, {("native", "libm.so.6")}),
+        ({"cpu": replace(PLATFORM.cpu, features=("avx",))}, {("cpu", "avx2")}),
+        ({"blas": ()}, {("blas", "numpy.libs/libopenblas.so")}),
+        ({"accelerators": PLATFORM.accelerators * 2}, {("accelerators", "cuda H100 #2")}),
+        (
+            {"stdlib": replace(PLATFORM.stdlib, sources=(("json/decoder.py", raw("decoder")), ("random.py", raw("evil"))))},
+            {("stdlib", "random.py")},
+        ),
+        ({"stdlib": replace(PLATFORM.stdlib, built=())}, {("stdlib", "lib-dynload/_ssl.so")}),
+        ({"settings": (("OMP_NUM_THREADS", "4"),)}, set()),
+    ],
+)
+def test_each_part_of_a_platform_is_told_row_by_row(fields: dict[str, object], told: set[tuple[str, str]]) -> None:
+    assert _parts(on_platform(WHOLE, **fields)) == told
+
+
+def test_the_interpreter_hooks_and_scripts_are_told() -> None:
+    other = replace(WHOLE, interpreter=replace(WHOLE.interpreter, version="3.11.8"), activation=(("bin/activate", raw("evil")),))
+    assert _parts(replace(other, hooks=(a_hook(),))) == {
+        ("python", "version"),
+        ("activation", "bin/activate"),
+        ("startup", f"pth-code {SITE}/hook.pth"),
+    }
+
+
+def test_a_part_that_one_side_does_not_know_is_told_and_the_standard_library_leaves_it_undecided() -> None:
+    blind = on_platform(unknown=(("native", "it is no ELF"),), libraries=(), libc="")
+    found = difference(_taken(WHOLE), _taken(blind))
+    assert found.answer is Answer.SAME
+    assert [(item.what, item.in_scope) for item in found.unchecked] == [("native", False)]
+    blind = on_platform(unknown=(("stdlib", "it is a zip"),), stdlib=StandardLibrary())
+    assert difference(_taken(WHOLE), _taken(blind)).answer is Answer.UNDECIDED
+    assert difference(_taken(WHOLE), _taken(replace(WHOLE, platform=None))).answer is Answer.UNDECIDED
+
+
+def test_policy_waivers_and_canary_of_two_seals() -> None:
+    entry = sealed()
+    waiver = Waiver(id="W-1", code="file-altered", path="six.py", reason="r", owner="a", approver="b", until=date(2027, 1, 31))
+    canary = Canary(command=("python", "canary.py"), output=a_digest("out"))
+    other = replace(entry, settings=(("OMP_NUM_THREADS", "4"),), selection=Selection(groups=("dev",)), accepted=("x",))
+    one = seal_of("env.seal.json", [entry])
+    two = seal_of("env.seal.json", [other], policy=Policy(gate=("cpu",)), waivers=[waiver], canary=canary)
+    found = difference(inventory_of_seal(one, entry), inventory_of_seal(two, other))
+    told = {part: [row.key for row in found.parts if row.part == part] for part in dict.fromkeys(row.part for row in found.parts)}
+    assert told == {
+        "settings": ["OMP_NUM_THREADS"],
+        "selection": ["groups"],
+        "accepted": ["x"],
+        "policy": ["gate"],
+        "waivers": ["W-1"],
+        "canary": ["command", "output", "timeout"],
+    }
+
+
+def test_packages_of_the_system_are_told_by_their_files() -> None:
+    def conda(text: str, version: str = "1.0") -> Environment:
+        file = SystemFile("lib/python3.11/site-packages/six.py", "six", b"", raw(text), present=True, content=raw(text))
+        item = replace(_item("six", version), keeper="six", content=None, rows=None)
+        return an_environment(item, system=(file,), manager="conda")
+
+    found = difference(_taken(conda("x")), _taken(conda("y")))
+    (change,) = found.packages
+    assert (change.name, change.changes) == ("system:six", (Change.CONTENT,))
+    assert [each.path for each in change.files] == ["lib/python3.11/site-packages/six.py"]
+    assert difference(_taken(conda("x")), _taken(conda("x"))).answer is Answer.SAME
+    assert difference(_sealed(conda("x")), _taken(conda("x"))).packages == ()
+    lock = a_lock(a_pin("six", "1.0"))
+    there = _taken(conda("x", "1.1"))
+    assert [each.changes for each in difference(narrowed(inventory_of_lock(lock), lock, there), there).packages] == [(Change.UP,)]
