@@ -30,6 +30,7 @@ def seal(*, env: str, python: str, root: str, workers: int, lock: str, accept: b
     """
     from sanctity import verbs
     from sanctity.report.text import comparison_text, sealing_text
+    from sanctity.seals.files import files_name
 
     made: verbs.Sealing = perform(
         "seal",
@@ -56,7 +57,7 @@ def seal(*, env: str, python: str, root: str, workers: int, lock: str, accept: b
     try:
         write(made.text, made.path)
         if made.files_text:
-            write(made.files_text, made.path.removesuffix(".json") + ".files")
+            write(made.files_text, files_name(made.path))
         write(sealing_text(made.seal, comparison, paint(sys.stdout)), "")
     except SanctityError as error:
         fail(error, "seal", "text")

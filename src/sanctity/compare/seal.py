@@ -122,7 +122,7 @@ def compare_with_seal(
         drifts = _content(environment, sealed, drifts, rows or {}, unchecked)
         drifts = _as_sealed(environment, sealed, seeds, drifts)
         drifts += _activation(environment, sealed)
-        _compare_platform(environment, sealed, drifts, unchecked, settings=settings)
+        _compare_platform(environment, sealed, drifts, unchecked, rows or {}, settings=settings)
         drifts += _net(found, sealed, drifts, unchecked)
     return replace(found, drifts=tuple(drifts), unchecked=tuple(unchecked))
 
@@ -293,15 +293,9 @@ def _named(copy: Distribution, line: SealedDistribution, rows: Mapping[str, tupl
     sealed_rows = rows.get(str(line.content))
     if sealed_rows is None or copy.rows is None:
         return
-    expected, actual = dict(sealed_rows), dict(copy.rows)
-    for key in sorted(expected.keys() | actual.keys()):
-        before, after = expected.get(key, ""), actual.get(key, "")
-        if before == after:
-            continue
-        code = Code.FILE_MISSING if not after else Code.FILE_UNCLAIMED if not before else Code.FILE_ALTERED
-        message = "" if after and before else "it was sealed" if before else "it was not there when this was sealed"
+    for key, before, after, message in _row_changes(sealed_rows, copy.rows):
         yield Drift(
-            code=code,
+            code=Code.FILE_MISSING if not after else Code.FILE_UNCLAIMED if not before else Code.FILE_ALTERED,
             distribution=copy.name,
             version=copy.version,
             path=key.removeprefix("lib/"),
@@ -309,6 +303,16 @@ def _named(copy: Distribution, line: SealedDistribution, rows: Mapping[str, tupl
             actual=after,
             message=message,
         )
+
+
+def _row_changes(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str, str]]:
+    """Each row that differs: its key, its value before and after (empty where there is none), and what to say of it."""
+    expected, actual = dict(before), dict(after)
+    for key in sorted(expected.keys() | actual.keys()):
+        one, other = expected.get(key, ""), actual.get(key, "")
+        if one != other:
+            message = "" if one and other else "it was sealed, and is gone" if one else "it was not there when this was sealed"
+            yield key, one, other, message
 
 
 def _as_sealed(environment: Environment, sealed: SealedEnvironment, seeds: frozenset[str], drifts: list[Drift]) -> list[Drift]:
@@ -397,7 +401,13 @@ def _beside(code: Code, path: str, message: str, expected: str = "", actual: str
 
 
 def _compare_platform(
-    environment: Environment, sealed: SealedEnvironment, drifts: list[Drift], unchecked: list[Unchecked], *, settings: bool
+    environment: Environment,
+    sealed: SealedEnvironment,
+    drifts: list[Drift],
+    unchecked: list[Unchecked],
+    rows: Mapping[str, tuple[tuple[str, str], ...]],
+    *,
+    settings: bool,
 ) -> None:
     platform = environment.platform
     unknown = dict(platform.unknown) if platform is not None else dict.fromkeys(_PART_CODES, "nobody looked")
@@ -415,7 +425,7 @@ def _compare_platform(
         same_build = platform.build.identity == sealed.build.identity
         drifts.extend(_build(environment, sealed, platform))
     if "stdlib" not in unknown:
-        drifts.extend(_stdlib(sealed, platform, same_build=same_build))
+        drifts.extend(_stdlib(sealed, platform, rows, same_build=same_build))
     if "native" not in unknown:
         drifts.extend(_native(sealed, platform))
         reason = "what a program opens by name at run time (dlopen) is not known before it runs"
@@ -449,25 +459,35 @@ def _build(environment: Environment, sealed: SealedEnvironment, platform: Platfo
             )
 
 
-def _stdlib(sealed: SealedEnvironment, platform: Platform, *, same_build: bool) -> Iterator[Drift]:
+def _stdlib(
+    sealed: SealedEnvironment, platform: Platform, rows: Mapping[str, tuple[tuple[str, str], ...]], *, same_build: bool
+) -> Iterator[Drift]:
+    library = platform.stdlib
     sources, built = stdlib_digests(platform)
-    for path in platform.stdlib.unchecked:
+    for path in library.unchecked:
         yield Drift(
             code=Code.BYTECODE_UNCHECKED,
             path=f"${{stdlib}}/{path}",
             message="import runs it in place of the standard library's own source, and never compares the two",
         )
-    for was, now, what, gates in (
-        (sealed.stdlib_sources, sources, "sources", True),
-        (sealed.stdlib_built, built, "extension modules and build files", same_build),
+    for was, now, files, what, gates in (
+        (sealed.stdlib_sources, sources, library.sources, "sources", True),
+        (sealed.stdlib_built, built, library.built, "extension modules and build files", same_build),
     ):
         if was is None or was == now:
             continue
         counts = f"{now[0]:,} files, sealed {was[0]:,}" if now[0] != was[0] else f"one or more of {now[0]:,} files"
-        drift = _beside(
-            Code.STDLIB_ALTERED, "", f"the standard library's {what} are not the sealed ones ({counts})", str(was[1]), str(now[1])
-        )
-        yield replace(drift, gating=True, severity=Severity.ERROR) if gates else drift
+        words = f"the standard library's {what} are not the sealed ones ({counts})"
+        found = [_beside(Code.STDLIB_ALTERED, "", words, str(was[1]), str(now[1]))]
+        before = rows.get(str(was[1]))
+        if before is not None:
+            after = [(plain_text(path), f"sha256:{digest.hex()}") for path, digest in files]
+            found = [
+                _beside(Code.STDLIB_ALTERED, f"${{stdlib}}/{path}", message or "it is not the sealed one", one, other)
+                for path, one, other, message in _row_changes(before, after)
+            ]
+        for drift in found:
+            yield replace(drift, gating=True, severity=Severity.ERROR) if gates else drift
 
 
 def _native(sealed: SealedEnvironment, platform: Platform) -> Iterator[Drift]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError
 from sanctity.observe.view import View
 from sanctity.seals.document import parse_seal
+from sanctity.seals.files import files_name, parse_files
 
 if TYPE_CHECKING:
     from sanctity.model.seal import Seal
+    from sanctity.seals.files import Rows
 
-__all__ = ["SEAL_NAME", "is_seal", "read_seal"]
+__all__ = ["SEAL_NAME", "has_rows", "is_seal", "read_rows", "read_seal"]
 
 #: The name of a project's seal.
 SEAL_NAME: Final = "env.seal.json"
@@ -47,3 +50,26 @@ def read_seal(path: str, *, shown: str = "") -> Seal:
             hint="write one with `sanctity seal`" if missing else "make it readable",
         ) from error
     return parse_seal(data, shown)
+
+
+def has_rows(path: str) -> bool:
+    """Whether rows are kept beside the seal at *path*."""
+    return os.path.lexists(files_name(path))
+
+
+def read_rows(path: str, *, shown: str = "") -> Rows:
+    """The rows beside the seal at *path*, proven by their digests; empty where there are none.
+
+    Raises:
+        DocumentError: they can not be read, or are not what their digests say.
+    """
+    name = files_name(path)
+    try:
+        data = _HERE.read(name, _LARGEST)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DocumentError(
+            "seal-unreadable", error.strerror or "it can not be read", where=files_name(shown or path), hint="make it readable"
+        ) from error
+    return parse_files(data, files_name(shown or path))

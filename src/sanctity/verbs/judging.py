@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sanctity.errors import UsageError
 from sanctity.model.drift import Code, Comparison, Depth, Drift, Reference, ReferenceKind, Unchecked
-from sanctity.verbs.references import Judging, References, read_policies, read_references
+from sanctity.verbs.references import Judging, References, has_rows_beside, read_policies, read_references
 from sanctity.verbs.world import Outcome, folder_of, from_folder, locate, meant, root_of, seen_by_environment
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def look(
         importlib.import_module("sanctity.compare.comparison" if read[0].lock else "sanctity.compare.records")
         importlib.import_module("sanctity.plan.repair")
 
+    keep_rows = keep_rows or (seals and has_rows_beside(reference, project, beside, world))
     environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows)
     references = _for_this(read[0], environment)
     if depth is not Depth.VERSION and (platform or references.seal is not None):
@@ -191,7 +192,7 @@ def compare_and_judge(
     lock = references.lock
     sealed_lock = None
     if references.seal is not None:
-        comparison, sealed_lock = _compare_with_seal(taken, references.seal, world, depth=depth, settings=settings)
+        comparison, sealed_lock = _compare_with_seal(taken, references.seal, depth=depth, settings=settings)
         lock = sealed_lock or lock
     elif references.literal is not None:
         comparison = _compare_with_literal(taken, world, depth=depth, groups=groups, extras=extras)
@@ -265,7 +266,7 @@ def _compare_with_literal(
     return mismatch_literal(alone, literal)
 
 
-def _compare_with_seal(taken: Look, seal: Seal, world: World, *, depth: Depth, settings: bool) -> tuple[Comparison, Lock | None]:
+def _compare_with_seal(taken: Look, seal: Seal, *, depth: Depth, settings: bool) -> tuple[Comparison, Lock | None]:
     """The comparison with *seal*, and the lock that it was made under, where that is there."""
     from sanctity.compare.records import compare_with_records
     from sanctity.compare.seal import compare_with_seal, entry_for
@@ -279,7 +280,7 @@ def _compare_with_seal(taken: Look, seal: Seal, world: World, *, depth: Depth, s
         return replace(alone, unchecked=(*alone.unchecked, blind)), None
     reference = replace(reference, selection=sealed.selection)
     comparison = compare_with_seal(
-        taken.environment, sealed, depth=depth, reference=reference, rows=_rows_beside(seal, world), settings=settings
+        taken.environment, sealed, depth=depth, reference=reference, rows=taken.references.rows, settings=settings
     )
     stale, lock = _stale(sealed, taken.references)
     return (replace(comparison, drifts=(*comparison.drifts, stale)) if stale else comparison), lock
@@ -306,12 +307,6 @@ def _stale(sealed: SealedEnvironment, references: References) -> tuple[Drift | N
         ),
         lock,
     )
-
-
-def _rows_beside(seal: Seal, world: World) -> dict[str, tuple[tuple[str, str], ...]]:
-    """The rows in the ``env.seal.files`` beside *seal*, empty where there is none."""
-    del seal, world
-    return {}
 
 
 def fingerprint(

@@ -7,7 +7,7 @@ in it, never by those of the working tree.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sanctity.errors import DocumentError, UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sanctity.model.lock import Lock
     from sanctity.model.policy import Waiver
     from sanctity.model.seal import Seal, SealedLock
+    from sanctity.seals.files import Rows
     from sanctity.verbs.world import World
 
 __all__ = ["Judging", "References", "lines_of", "lock_beside", "read_policies", "read_references"]
@@ -33,7 +34,7 @@ class References:
     """What to compare with: a *seal*, a *lock*, a *literal* fingerprint, or none of them; *notices* on what was passed over.
 
     *named* says that the user named it: then nothing else takes its place. Where a seal names a lock that is there, *locks* holds
-    it by the path that the seal gives.
+    it by the path that the seal gives; *rows* are those kept beside the seal, by the digest that they are behind.
     """
 
     seal: Seal | None = None
@@ -42,6 +43,7 @@ class References:
     notices: tuple[str, ...] = ()
     named: bool = False
     locks: tuple[tuple[str, Lock | None], ...] = ()
+    rows: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ def read_references(reference: str, project: str, beside: str, world: World, *, 
         path = os.path.join(world.cwd, named)
         if is_seal(path):
             seal = read_seal(path, shown=named)
-            return References(seal=seal, named=True, locks=_locks_of(seal, os.path.dirname(path), world))
+            rows, told = _rows_of(path, named)
+            return References(seal=seal, named=True, locks=_locks_of(seal, os.path.dirname(path), world), rows=rows, notices=told)
         return References(lock=_exact(read_lock(named)), named=True)
     folders = [folder for folder in (project, beside) if folder]
     seal_at = next((f"{folder}/{SEAL_NAME}" for folder in folders if seals and os.path.lexists(f"{folder}/{SEAL_NAME}")), "")
@@ -93,7 +96,28 @@ def read_references(reference: str, project: str, beside: str, world: World, *, 
     if not seal_at:
         return References(lock=found_lock, notices=notices)
     seal = read_seal(seal_at, shown=shown(seal_at, world))
-    return References(seal=seal, lock=found_lock, notices=notices, locks=_locks_of(seal, os.path.dirname(seal_at), world))
+    rows, told = _rows_of(seal_at, shown(seal_at, world))
+    locks = _locks_of(seal, os.path.dirname(seal_at), world)
+    return References(seal=seal, lock=found_lock, notices=(*notices, *told), locks=locks, rows=rows)
+
+
+def has_rows_beside(reference: str, project: str, beside: str, world: World) -> bool:
+    """Whether rows are kept beside a seal that *reference* may mean, so that those of the environment are worth keeping."""
+    from sanctity.observe.seals import SEAL_NAME, has_rows
+
+    if reference:
+        return has_rows(os.path.join(world.cwd, os.path.expanduser(reference)))
+    return any(has_rows(f"{folder}/{SEAL_NAME}") for folder in (project, beside) if folder)
+
+
+def _rows_of(path: str, named: str) -> tuple[Rows, tuple[str, ...]]:
+    """The rows beside the seal at *path*, and what to tell where they can not be believed: they only help to name files."""
+    from sanctity.observe.seals import read_rows
+
+    try:
+        return read_rows(path, shown=named), ()
+    except DocumentError as error:
+        return {}, (f"{error.code}: {error.where}: {error.message}; files are not named by it",)
 
 
 def _locks_of(seal: Seal, folder: str, world: World) -> tuple[tuple[str, Lock | None], ...]:

@@ -89,9 +89,13 @@ def seal(
         path=path,
         seal=sealed,
         text=format_seal(sealed),
-        files_text=_files(taken) if files else "",
+        files_text=_files_text(taken, sealed, path) if files else "",
     )
 
 
-def _files(taken: Look) -> str:
-    raise NotImplementedError
+def _files_text(taken: Look, sealed: Seal, path: str) -> str:
+    """The text of the rows beside the seal at *path*: those of what was looked at, and those kept for its other entries."""
+    from sanctity.observe.seals import read_rows
+    from sanctity.seals.files import files_of, format_files
+
+    return format_files({**read_rows(path), **files_of(taken.environment)}, sealed)
