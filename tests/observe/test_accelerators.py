@@ -235,10 +235,14 @@ def test_amds_devices_by_their_target(tmp_path: Path, target: int, name: str) ->
     assert unknown == ()
 
 
-def test_the_kernels_own_amdgpu_states_no_version(tmp_path: Path) -> None:
-    found, unknown = observe_accelerators(_amd(tmp_path, 90010, driver=""))
+def test_the_kernels_own_amdgpu_is_of_the_kernels_version(tmp_path: Path) -> None:
+    found, unknown = observe_accelerators(_amd(tmp_path / "none", 90010, driver=""))
     assert [device.driver for device in found] == [""]
     assert [part for part, _ in unknown] == ["accelerators"]
+    _image(tmp_path / "kernel", {"proc/sys/kernel/osrelease": "6.18.5\n"})
+    found, unknown = observe_accelerators(_amd(tmp_path / "kernel", 90010, driver=""))
+    assert [device.driver for device in found] == ["linux 6.18.5"]
+    assert unknown == ()
 
 
 def test_a_processor_is_no_accelerator(tmp_path: Path) -> None:

@@ -153,14 +153,17 @@ def test_an_image_does_not_say_which_machine_it_will_run_on(tmp_path: Path) -> N
     assert sorted(part for part, _ in machine.unknown) == ["blas", "cpu"]
 
 
+MODEL = "the one for AuthenticAMD 25/17"
+
+
 @pytest.mark.parametrize(
     ("library", "named", "kernel"),
     [
         (_openblas(), "openblas 0.3.27", "SkylakeX"),
         (_openblas("0.3.31.188.0"), "openblas 0.3.31.188.0", "SkylakeX"),
         (_openblas("0.3.23.dev"), "openblas 0.3.23.dev", "SkylakeX"),
-        (_openblas("0.3.18"), "openblas 0.3.18", ""),
-        (_openblas(kernels=""), "openblas 0.3.27", ""),
+        (_openblas("0.3.18"), "openblas 0.3.18", MODEL),
+        (_openblas(kernels=""), "openblas 0.3.27", MODEL),
         (_openblas(built="HASWELL SINGLE_THREADED"), "openblas 0.3.27", "Haswell"),
         (_openblas(built="SKYLAKEX"), "openblas 0.3.27", "SkylakeX"),
         (_openblas(built=""), "openblas 0.3.27", ""),
@@ -195,8 +198,15 @@ def test_what_is_no_blas_is_none_and_a_link_is_told_once(tmp_path: Path) -> None
     ],
 )
 def test_other_blas_libraries_choose_while_they_run(tmp_path: Path, path: str, library: str) -> None:
-    view, _ = _image(tmp_path)
-    machine = _look(view, [path])
+    """What they choose is not known, but that it is another choice on another model of processor is."""
+    kernels = []
+    for name, cpuinfo in {"one": EPYC, "same": EPYC, "other": EPYC.replace("model\t\t: 17", "model\t\t: 18")}.items():
+        machine = _look(_image(tmp_path / name, cpuinfo)[0], [path])
+        assert [item.library for item in machine.blas] == [library]
+        assert machine.unknown == ()
+        kernels += [item.kernel for item in machine.blas]
+    assert kernels == [MODEL, MODEL, "the one for AuthenticAMD 25/18"]
+    machine = _look(_image(tmp_path / "unknown", RISC)[0], [path])
     assert [(item.library, item.kernel) for item in machine.blas] == [(library, "")]
     assert [part for part, _ in machine.unknown] == ["blas"]
 
@@ -487,7 +497,9 @@ def test_the_kernel_is_the_one_that_openblas_takes(numeric: dict[str, Path], whi
     for blas in machine.blas:
         version, kernel = taken[Path(blas.path).name]
         assert blas.library == f"openblas {version}"
-        if blas.kernel:
+        if blas.kernel.startswith("the one for"):
+            assert forced is None
+        elif blas.kernel:
             told += 1
             # A library with a list of kernels has Prescott's by the name Katmai, and says so.
             assert blas.kernel == {"Katmai": "Prescott"}.get(kernel, kernel)

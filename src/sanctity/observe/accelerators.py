@@ -15,8 +15,6 @@ Sources: NVIDIA's NVML API reference and driver README (``/proc/driver/nvidia``)
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import re
 import sys
@@ -37,6 +35,7 @@ _MOST: Final = 1024
 #: Seconds that a driver has to answer; loading it for the first time after a boot can take some.
 _PATIENCE: Final = 20.0
 _NVIDIA: Final = ("/proc/driver/nvidia/version", "/dev/nvidiactl")
+_AMDGPU: Final = ("/sys/module/amdgpu/version", "/proc/sys/kernel/osrelease")
 _NODES: Final = "/sys/class/kfd/kfd/topology/nodes"
 _PYTHON: Final = re.compile(r"(?:python|pypy)[\d.]*[a-z]?(?:\.exe)?", re.IGNORECASE)
 _VERSION: Final = re.compile(rb"NVRM version:.{0,80}?\s(\d{1,5}(?:\.\d{1,5}){1,3})\s")
@@ -81,11 +80,12 @@ def observe_accelerators(view: View) -> tuple[tuple[Accelerator, ...], tuple[tup
         if reason:
             unknown.append((_PART, reason))
     if view.exists(_NODES):
-        driver = _read(view, "/sys/module/amdgpu/version").strip().decode("ascii", "replace")[:40]
-        devices = list(_amd(view, driver))
+        # A driver that came with the kernel states no version of its own, and is the kernel's.
+        stated, kernel = (_read(view, path).strip().decode("ascii", "replace")[:80] for path in _AMDGPU)
+        devices = list(_amd(view, stated or (f"linux {kernel}" if kernel else "")))
         found += devices
-        if devices and not driver:
-            unknown.append((_PART, "the amdgpu driver is the kernel's own and states no version"))
+        if devices and not stated and not kernel:
+            unknown.append((_PART, "neither the amdgpu driver nor the kernel states a version"))
     return tuple(sorted(found)), tuple(unknown)
 
 
@@ -122,6 +122,8 @@ def ask_nvml(folder: str = "", *, patience: float = _PATIENCE) -> list[Accelerat
     The bindings are looked for in *folder* first, where one is given. A child that has not answered after *patience* seconds is
     ended.
     """
+    import contextlib
+    import json
     import subprocess
 
     if not _PYTHON.fullmatch(os.path.basename(sys.executable or "")):

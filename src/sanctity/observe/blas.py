@@ -2,7 +2,11 @@
 
 OpenBLAS is the one that NumPy's and SciPy's wheels bring: it holds a text that says how it was built, a table of the kernels it
 has, and a rule by which it takes one of them. The rule is stated here anew, as far as it is known: for 64-bit x86, from release
-0.3.21 on. Where it is not known, or the library is another one, the kernel is left empty, with the reason. Nothing is loaded.
+0.3.21 on. Nothing is loaded.
+
+Where the rule is not known, or the library is another one, its choice still follows from its bytes, the processor and the settings:
+so the kernel is then "the one for" a maker's family and model, and another model is a difference. Where that is not known either, it
+is left empty, with the reason.
 """
 
 from __future__ import annotations
@@ -59,7 +63,7 @@ _KERNEL: Final = re.compile(rb"gotoblas_([A-Z][A-Z0-9_]{1,30})\0")
 _BUILT_WITH: Final = re.compile(
     r"DYNAMIC_ARCH|DYNAMIC_OLDER|USE64BITINT|USE_OPENMP|USE_TLS|NO_\w*|OPTIMIZED|NEEDBUNDERSCORE|SINGLE_?THREADED|MAX_THREADS\S*"
 )
-#: The first release whose rule is known here; what it would choose was compared with what it chose from 0.3.21 to 0.3.31.
+#: The first release whose rule is known here. What it says was compared with what 0.3.21, .23, .27, .30 and .31 chose, on AMD.
 _RULE_SINCE: Final = (0, 3, 21)
 
 
@@ -68,7 +72,8 @@ def read_blas(view: View, prefix: str, path: str, processor: Processor, forced: 
     name = path.rpartition("/")[2]
     for shape, library in _OTHER_BLAS:
         if shape.fullmatch(name):
-            return Blas(library, path), f"{library} chooses its kernels while it runs"
+            kernel = _for_model(processor)
+            return Blas(library, path, kernel), "" if kernel else f"{library} chooses its kernels while it runs"
     if not _OPENBLAS.fullmatch(name):
         return None, ""
     try:
@@ -85,7 +90,15 @@ def read_blas(view: View, prefix: str, path: str, processor: Processor, forced: 
         return Blas(library, path, _spell(only.upper())), "" if only else "it does not name its kernel"
     kernels = frozenset(kernel.decode() for kernel in _KERNEL.findall(data))
     kernel, reason = choose_kernel(version, kernels, processor, forced)
-    return Blas(library, path, kernel), reason
+    if not kernel and forced is None:
+        kernel = _for_model(processor)
+    return Blas(library, path, kernel), "" if kernel else reason
+
+
+def _for_model(processor: Processor) -> str:
+    """What stands for the choice of a library whose rule is not known; empty where the processor's model is not known."""
+    models = ", ".join(f"{family}/{model}" for family, model in processor.models)
+    return f"the one for {processor.cpu.vendor} {models}" if models else ""
 
 
 #: The kernels of OpenBLAS for 64-bit x86, best first, by what the processor must have.
