@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factories import a_comparison, a_distribution, a_drift, an_environment
-from sanctity.model.drift import Code, Reference, ReferenceKind, Selection
+from sanctity.model.drift import Code, Drift, Reference, ReferenceKind, Selection
 from sanctity.model.lock import LockFormat
-from sanctity.plan.repair import Tool, choose_tool, plan_repair, with_hints
+from sanctity.plan.repair import RepairPlan, Tool, choose_tool, plan_repair, with_hints
 
 UV, PIP = a_distribution(installer="uv"), a_distribution(installer="pip")
 
@@ -107,3 +107,24 @@ def test_a_clean_environment_has_no_steps() -> None:
     )
     assert plan.steps == ()
     assert plan.left == ()
+
+
+def _plan_for(drift: Drift) -> RepairPlan:
+    return plan_repair(
+        a_comparison(drift), an_environment(UV), format=LockFormat.UV, generator="", folder=".", env=".venv", lock="uv.lock"
+    )
+
+
+def test_what_lies_under_an_environment_is_told_and_never_run_against() -> None:
+    """No step is made for the base interpreter, the system or a waiver, whatever the tool; a forged RECORD is installed again."""
+    for drift in (
+        a_drift(Code.STDLIB_ALTERED, distribution="", version="", path="${stdlib}/random.py"),
+        a_drift(Code.BYTECODE_UNCHECKED, distribution="", version="", path="${stdlib}/__pycache__/random.cpython-311.pyc"),
+        a_drift(Code.INTERPRETER_CHANGED, distribution="", version="", actual="sha256:" + "0" * 64),
+        a_drift(Code.NATIVE_LIBRARY_CHANGED, distribution="", version="", path="/lib/libm.so.6"),
+        a_drift(Code.WAIVER_EXPIRED, distribution="", version="", path="waivers/W-1.toml"),
+    ):
+        plan = _plan_for(drift)
+        assert not plan.steps
+        assert [left for left, _ in plan.left] == [drift]
+    assert any("six" in str(step) for step in _plan_for(a_drift(Code.RECORD_FORGED, path="six-1.0.dist-info/RECORD")).steps)

@@ -60,6 +60,7 @@ _REINSTALL: Final = frozenset(
         Code.FILE_ALTERED,
         Code.FILE_MISSING,
         Code.DATA_ALTERED,
+        Code.RECORD_FORGED,
         Code.RECORD_INVALID,
         Code.RECORD_MISSING,
         Code.PATH_INVALID,
@@ -68,6 +69,21 @@ _REINSTALL: Final = frozenset(
         Code.DISTRIBUTION_DUPLICATE,
     }
 )
+#: What lies under an environment, or beside it, and why no command of its tool undoes it.
+_BASE: Final = {
+    Code.STDLIB_ALTERED: "the standard library lies in the base interpreter: install that Python again",
+    Code.NATIVE_LIBRARY_CHANGED: "it is the system's: use the image that was sealed, or seal again",
+    Code.CPU_CHANGED: "use the kind of machine that was sealed, or seal again",
+    Code.ACCELERATOR_CHANGED: "use the kind of machine that was sealed, or seal again",
+    Code.SETTING_CHANGED: "set it as it was sealed, or seal again",
+    Code.STARTUP_VARIABLE: "unset it, or let `run` drop it",
+    Code.ACTIVATE_ALTERED: "look at the script; making the environment anew writes it again",
+    Code.BYTECODE_FORBIDDEN: "remove the __pycache__ folders, and install with --no-compile",
+    Code.CANARY_CHANGED: "use the kind of machine that was sealed, or seal again",
+    Code.WAIVER_EXPIRED: "remove the waiver, or have a new day approved",
+    Code.WAIVER_SELF_APPROVED: "have somebody else approve it",
+    Code.WAIVER_UNSIGNED: "mend what it lets pass",
+}
 _SYNC: Final = frozenset({Code.DISTRIBUTION_MISSING, Code.VERSION_MISMATCH, Code.DISTRIBUTION_EXTRA})
 _REMOVE: Final = frozenset(
     {Code.FILE_UNCLAIMED, Code.PTH_HOOK, Code.CUSTOMIZE_HOOK, Code.PATH_SHADOW, Code.BYTECODE_ORPHAN, Code.BYTECODE_UNCHECKED}
@@ -236,6 +252,10 @@ def plan_repair(
 
 def _beyond(drift: Drift, context: _Context) -> str:
     """Why no command undoes *drift*, or an empty text."""
+    if drift.code in _BASE or drift.path.startswith("${"):
+        return _BASE.get(drift.code, "it lies in the base interpreter: install that Python again")
+    if drift.code is Code.INTERPRETER_CHANGED and drift.actual.startswith("sha256:"):
+        return "the base interpreter's own bytes were changed: install that Python again"
     if drift.code is Code.FILE_CLOBBERED:
         return "two installed distributions own this path, so one of them always loses: lock only one of them"
     if drift.code is Code.PATH_INVALID and not drift.distribution:
