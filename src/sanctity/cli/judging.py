@@ -70,8 +70,11 @@ def _judge(
     require_reference: bool,
     format_: str,
     output: str,
+    also: tuple[tuple[str, str], ...],
+    metrics: str,
 ) -> None:
     from sanctity import verbs
+    from sanctity.cli.metrics import Metrics
 
     def work(world: World) -> Outcome:
         return verbs.verify(
@@ -85,17 +88,27 @@ def _judge(
             profile=profile or "",
         )
 
-    outcome = perform(verb, format_, work)
+    kept = Metrics(metrics, env=env, python=python, root=root, project=project, reference=reference)
+    outcome = perform(verb, format_, work, kept.failed)
     try:
-        report(outcome, verb, format_=format_, output=output, strict=strict, require_reference=require_reference)
+        report(
+            outcome,
+            verb,
+            format_=format_,
+            output=output,
+            strict=strict,
+            require_reference=require_reference,
+            also=also,
+            metrics=kept.judged,
+        )
     except SanctityError as error:
         fail(error, verb, format_)
 
 
 @click.command()
 @environment_options
-@click.option("--lock", metavar="FILE", default="", help="The lock that says which of pip, setuptools and wheel count.")
-@click.option("--parts", is_flag=True, help="Print one line a part.")
+@click.option("--lock", metavar="FILE", default="", help="The lock or seal that says which of pip, setuptools and wheel count.")
+@click.option("--parts", is_flag=True, help="Print one line a part, and in brackets what is beside them.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What to print.")
 @click.option("-o", "--output", metavar="FILE", default="", help="Write it to this file instead.")
 def fingerprint(*, env: str, python: str, root: str, workers: int, lock: str, parts: bool, format_: str, output: str) -> None:
@@ -105,7 +118,9 @@ def fingerprint(*, env: str, python: str, root: str, workers: int, lock: str, pa
     found, shown = perform(
         "fingerprint",
         format_,
-        lambda world: verbs.fingerprint(target_of(".", env, python, root), world, reference=lock, workers=workers),
+        lambda world: verbs.fingerprint(
+            target_of(".", env, python, root), world, reference=lock, workers=workers, platform=parts or format_ == "json"
+        ),
     )
     if format_ == "json":
         from sanctity.report.json import fingerprint_json

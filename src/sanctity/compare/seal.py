@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from sanctity.model.platform import Platform
     from sanctity.model.seal import Seal, SealedDistribution, SealedEnvironment
 
-__all__ = ["compare_with_seal", "entry_for", "origin_in_short", "platform_of", "seeds_beside", "stdlib_digests"]
+__all__ = [
+    "compare_with_seal",
+    "entry_for",
+    "origin_in_short",
+    "platform_of",
+    "platform_parts",
+    "seeds_beside",
+    "stdlib_digests",
+]
 
 #: Drifts of a distribution's own files and RECORD: what its sealed content speaks about.
 _CONTENT: Final = frozenset(
@@ -91,6 +99,26 @@ def stdlib_digests(platform: Platform) -> tuple[tuple[int, Digest], tuple[int, D
         return len(rows), part_digest([[plain_text(path), f"sha256:{digest.hex()}"] for path, digest in rows])
 
     return counted(platform.stdlib.sources), counted(platform.stdlib.built)
+
+
+def platform_parts(platform: Platform) -> tuple[tuple[str, Digest], ...]:
+    """A digest for each part of what an environment stands on, as it is shown beside a fingerprint; none for what is not known."""
+    build = platform.build
+    bytes_of = [str(build.executable or ""), str(build.library or "")]
+    rows: dict[str, object] = {
+        "build": [*build.identity, *bytes_of],
+        "stdlib": [[count, str(digest)] for count, digest in stdlib_digests(platform)],
+        "native": [platform.libc, *([item.name, item.digest.hex()] for item in platform.libraries)],
+        "cpu": [
+            platform.cpu.architecture,
+            platform.cpu.vendor,
+            *platform.cpu.features,
+            *([item.library, item.path, item.kernel] for item in platform.blas),
+        ],
+        "accelerators": [[item.kind, item.name, item.driver, item.capability, item.memory] for item in platform.accelerators],
+    }
+    unknown = {part for part, _ in platform.unknown}
+    return tuple((name, part_digest(value)) for name, value in rows.items() if name not in unknown)
 
 
 def compare_with_seal(

@@ -317,8 +317,13 @@ def fingerprint(
     The reference only says which of pip, setuptools and wheel count. Raises as `verify` does, and ObservationError where a part of
     the environment could not be read.
     """
+    from sanctity.compare.seal import platform_parts
+
     taken = look(target, world, reference=reference, workers=workers, platform=platform)
-    return fingerprint_or_fail(taken), taken.place.shown
+    found = fingerprint_or_fail(taken)
+    if platform and taken.environment.platform is not None:
+        found = replace(found, beside=(*found.beside, *platform_parts(taken.environment.platform)))
+    return found, taken.place.shown
 
 
 def seeds_for(references: References, environment: Environment) -> frozenset[str]:
