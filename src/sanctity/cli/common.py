@@ -15,14 +15,17 @@ from sanctity.model.drift import Depth, Severity, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sanctity.model.drift import Comparison
     from sanctity.report.text import Paint
     from sanctity.verbs import Outcome, Target, World
 
 __all__ = [
     "EXIT",
+    "as_asked",
     "environment_options",
     "fail",
     "judging_options",
+    "metrics_option",
     "paint",
     "perform",
     "report",
@@ -106,7 +109,8 @@ def write(text: str, output: str) -> None:
     temporary = ""
     try:
         if not os.path.exists(target) or os.path.isfile(target):
-            temporary = f"{target}.{os.getpid()}.tmp"
+            # In a container every process is number 1, and what a killed one left behind must not be in the way.
+            temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         # What is no regular file, such as a device or a FIFO, is written to and never replaced.
         flags = os.O_WRONLY | ((os.O_CREAT | os.O_EXCL) if temporary else 0)
         with os.fdopen(os.open(temporary or target, flags, 0o666), "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -116,12 +120,14 @@ def write(text: str, output: str) -> None:
                 os.fsync(file.fileno())
         if temporary:
             os.replace(temporary, target)
+            temporary = ""
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
         raise SanctityError(
-            "output-failed", error.strerror or "it can not be written", where=output, hint="name another file with -o"
+            "output-failed", error.strerror or "it can not be written", where=output, hint="name another file"
         ) from error
+    finally:
+        if temporary and os.path.exists(temporary):  # also where a signal ended this
+            os.unlink(temporary)
 
 
 def tell(text: str) -> None:
@@ -149,14 +155,12 @@ def fail(error: SanctityError, verb: str, format_: str) -> NoReturn:
     raise SystemExit(error.exit_code)
 
 
-def report(outcome: Outcome, verb: str, *, format_: str, output: str, strict: bool, require_reference: bool) -> NoReturn:
-    """Print the report on *outcome*, and end with the exit code of its verdict."""
+def as_asked(comparison: Comparison, *, strict: bool, require_reference: bool) -> Comparison:
+    """*comparison* judged as the command line asks: with *strict* warnings gate, and a reference can be required."""
     from dataclasses import replace
 
     from sanctity.model.drift import ReferenceKind, Unchecked
-    from sanctity.report.text import plain
 
-    comparison = outcome.comparison
     if strict:
         drifts = tuple(
             replace(drift, gating=drift.gating or (drift.severity is Severity.WARNING and not drift.waiver))
@@ -168,24 +172,52 @@ def report(outcome: Outcome, verb: str, *, format_: str, output: str, strict: bo
             code="no-reference", what="the environment", reason="there is no lock to compare it with", in_scope=True
         )
         comparison = replace(comparison, unchecked=(*comparison.unchecked, missing))
+    return comparison
+
+
+def report(
+    outcome: Outcome,
+    verb: str,
+    *,
+    format_: str,
+    output: str,
+    strict: bool,
+    require_reference: bool,
+    also: tuple[tuple[str, str], ...] = (),
+    metrics: Callable[[Comparison], None] | None = None,
+) -> NoReturn:
+    """Print the report on *outcome*, and end with the exit code of its verdict.
+
+    *also* are (format, file) pairs to write it to as well; *metrics* is told what was judged before anything is printed.
+    """
+    from sanctity.report.text import plain
+
+    comparison = as_asked(outcome.comparison, strict=strict, require_reference=require_reference)
     code = EXIT[comparison.verdict]
+    if metrics is not None:
+        metrics(comparison)
+    for each, file in also:
+        write(_drawn(comparison, verb, each, code), file)
     if format_ == "text":
         from sanctity.report.text import comparison_text
 
         text = comparison_text(comparison, verb, paint(sys.stdout) if not output else None)
     else:
-        from sanctity.report import FORMATS
-        from sanctity.verbs.references import lines_of
-
-        text = FORMATS[format_](
-            comparison, verb, lines=lines_of(comparison.reference) if format_ in _LOCATED else {}, exit_code=code
-        )
+        text = _drawn(comparison, verb, format_, code)
     for notice in outcome.notices:
         tell(f"note: {plain(notice)}\n")
     write(text, output)
     if verb == "check" and format_ == "text" and not output:
         tell(_next_step(outcome))
     raise SystemExit(code)
+
+
+def _drawn(comparison: Comparison, verb: str, format_: str, code: int) -> str:
+    from sanctity.report import FORMATS
+    from sanctity.verbs.references import lines_of
+
+    lines = lines_of(comparison.reference) if format_ in _LOCATED else {}
+    return FORMATS[format_](comparison, verb, lines=lines, exit_code=code)
 
 
 def _next_step(outcome: Outcome) -> str:
@@ -205,13 +237,15 @@ def _next_step(outcome: Outcome) -> str:
     return ""
 
 
-def perform(verb: str, format_: str, work: Callable[[World], Any]) -> Any:
-    """What *work* gives, with progress on a terminal; an error of it is told, and ends the process."""
+def perform(verb: str, format_: str, work: Callable[[World], Any], failed: Callable[[SanctityError], None] | None = None) -> Any:
+    """What *work* gives, with progress on a terminal; an error of it is told, to *failed* first, and ends the process."""
     progress = _Progress()
     try:
         return work(_world(progress))
     except SanctityError as error:
         progress.close()
+        if failed is not None:
+            failed(error)
         fail(error, verb, format_)
     finally:
         progress.close()
@@ -236,6 +270,23 @@ def environment_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def _pairs(_context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The values of ``--also`` as (format, file)."""
+    found = tuple((format_, file) for format_, _, file in (value.partition("=") for value in values))
+    for format_, file in found:
+        if format_ not in _FORMATS or file in {"", "-"}:
+            raise click.BadParameter(
+                f"{format_}={file} is not one of {', '.join(_FORMATS)}, an equals sign and a file", param=parameter
+            )
+    return found
+
+
+#: The option of every command that can leave metrics behind.
+metrics_option = click.option(
+    "--metrics", metavar="FILE", default="", help="Also keep the verdict in this file, as metrics for Prometheus."
+)
 
 
 def judging_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -265,6 +316,14 @@ def judging_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--format", "format_", type=click.Choice(_FORMATS), default="text", show_default=True, help="What to print."
             ),
             click.option("-o", "--output", metavar="FILE", default="", help="Write the report to this file instead."),
+            click.option(
+                "--also",
+                multiple=True,
+                metavar="FORMAT=FILE",
+                callback=_pairs,
+                help="Write the report to this file too, in this format; may be repeated.",
+            ),
+            metrics_option,
         )
     ):
         function = option(function)

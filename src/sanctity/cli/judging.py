@@ -88,7 +88,7 @@ def _judge(
             profile=profile or "",
         )
 
-    kept = Metrics(metrics, env=env, python=python, root=root, project=project, reference=reference)
+    kept = Metrics(file=metrics, env=env, python=python, root=root, project=project, reference=reference)
     outcome = perform(verb, format_, work, kept.failed)
     try:
         report(
