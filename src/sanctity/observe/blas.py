@@ -4,9 +4,9 @@ OpenBLAS is the one that NumPy's and SciPy's wheels bring: it holds a text that 
 has, and a rule by which it takes one of them. The rule is stated here anew, as far as it is known: for 64-bit x86, from release
 0.3.21 on. Nothing is loaded.
 
-Where the rule is not known, or the library is another one, its choice still follows from its bytes, the processor and the settings:
-so the kernel is then "the one for" a maker's family and model, and another model is a difference. Where that is not known either, it
-is left empty, with the reason.
+Where the rule is not known, or the library is another one, its choice still follows from its bytes, the processor and the
+settings: so the kernel is then "the one for" a maker's family and model, and another model is a difference. Where that is not known
+either, it is left empty, with the reason.
 """
 
 from __future__ import annotations
