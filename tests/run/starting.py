@@ -1,0 +1,111 @@
+"""A small sealed project, and `sanctity run` as a process of its own whose variables are exactly what a test gives."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sites import add_distribution, build_site, site_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["BARE", "SANCTITY", "Project", "a_project", "children", "needs_unshare", "sanctity"]
+
+SOURCE: Final = Path(__file__).parents[2] / "src"
+#: The command line without an installation and without PYTHONPATH, which `run` refuses.
+SANCTITY: Final = (
+    sys.executable,
+    "-I",
+    "-c",
+    f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from sanctity.cli import main; main()",
+)
+#: The variables of a shell that has hardly any.
+BARE: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+#: Programs of the system's that say what arrived, without a runtime that would change it.
+TOOLS: Final = ("cat", "env", "ls", "printf", "sleep")
+
+HELLO: Final = b"def main():\n    print('hello')\n    return 7\n"
+
+
+class Project:
+    """A project *folder* with an environment ``env``, a lock ``requirements.txt``, and a seal once `seal` is called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = build_site(folder, {})
+        tools = {f"../../../bin/{name}": Path(shutil.which(name) or "").resolve().read_bytes() for name in TOOLS}
+        add_distribution(self.env, "tools", "1.0", tools)
+        scripts = {"hello.py": HELLO, "entry_points.txt": b"[console_scripts]\nhello = hello:main\n"}
+        add_distribution(self.env, "hello", "1.0", scripts)
+        for file in (self.env / "bin").iterdir():
+            if not file.is_symlink():
+                file.chmod(0o755)
+        rows = [f"{name}==1.0 --hash=sha256:{number:064d}\n" for number, name in enumerate(("hello", "tools"))]
+        (folder / "requirements.txt").write_text("".join(rows))
+
+    @property
+    def site(self) -> Path:
+        return site_packages(self.env)
+
+    def seal(self, *words: str, environ: Mapping[str, str] = BARE) -> subprocess.CompletedProcess[bytes]:
+        """`sanctity seal`, which has to succeed."""
+        done = sanctity("seal", "--env", "env", *words, cwd=self.folder, environ=environ)
+        assert done.returncode == 0, done.stderr.decode()
+        return done
+
+    def command(self, *command: str | bytes, options: Sequence[str] = ()) -> list[str | bytes]:
+        """The whole command line of `sanctity run`."""
+        return [*SANCTITY, "run", "--env", str(self.env), *options, "--", *command]
+
+    def run(
+        self, *command: str | bytes, options: Sequence[str] = (), environ: Mapping[Any, Any] = BARE, **more: Any
+    ) -> subprocess.CompletedProcess[bytes]:
+        """`sanctity run OPTIONS -- COMMAND`."""
+        given = {"cwd": self.folder, "env": dict(environ), "timeout": 120, "stdin": subprocess.DEVNULL, **more}
+        if "input" in given:
+            del given["stdin"]
+        if "stdout" not in given:
+            given["stdout"] = subprocess.PIPE
+        if "stderr" not in given:
+            given["stderr"] = subprocess.PIPE
+        return subprocess.run(self.command(*command, options=options), check=False, **given)
+
+    def directly(self, *command: str | bytes, environ: Mapping[Any, Any] = BARE, **more: Any) -> subprocess.CompletedProcess[bytes]:
+        """The same program, started without `run`."""
+        given = {"cwd": self.folder, "env": dict(environ), "timeout": 120, "stdin": subprocess.DEVNULL, **more}
+        path = self.env / "bin" / os.fsdecode(command[0])
+        return subprocess.run([str(path), *command[1:]], capture_output=True, check=False, **given)
+
+
+def a_project(folder: Path, *, sealed: bool = True) -> Project:
+    project = Project(folder)
+    if sealed:
+        project.seal()
+    return project
+
+
+def sanctity(*words: str, cwd: Path, environ: Mapping[str, str] = BARE) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*SANCTITY, *words], cwd=cwd, env=dict(environ), capture_output=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def children(pid: int) -> list[int]:
+    """The processes that *pid* started and that are still there."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def needs_unshare(*words: str) -> str:
+    """Why ``unshare WORDS`` can not be used here; empty where it can."""
+    if shutil.which("unshare") is None:
+        return "there is no unshare"
+    done = subprocess.run(["unshare", *words, "true"], capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode else ""
