@@ -37,6 +37,7 @@ MAKERS = {
     "Problem": 0,
     "Unchecked": 0,
     "RecordFault": 0,
+    "remark": 1,
     "_Trouble": 0,
 }
 #: Codes that are put together when they are needed, by the text before and after what is filled in.

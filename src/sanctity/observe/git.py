@@ -46,7 +46,7 @@ _OPTIONS: Final = (
     "-c",
     "protocol.allow=never",
 )
-_SHALLOW: Final = "a shallow clone, as CI makes it, lacks older ones: fetch the whole history"
+_SHALLOW: Final = "a shallow clone, as CI makes it, lacks older ones"
 
 
 def split_revision(text: str) -> tuple[str, str] | None:

@@ -400,7 +400,7 @@ def difference_document(differences: Sequence[Difference]) -> dict[str, Any]:
                         "before": _package(change.before),
                         "after": _package(change.after),
                         "files": [
-                            {"path": utf8(each.path), "before": each.before or None, "after": each.after or None}
+                            {"path": utf8(each.path), "before": utf8(each.before) or None, "after": utf8(each.after) or None}
                             for each in change.files
                         ],
                         "artifacts": {
@@ -556,7 +556,7 @@ def difference_github(differences: Sequence[Difference], places: Places = ()) ->
             )
         for name in dict.fromkeys(row.part for row in difference.parts):
             rows = [row for row in difference.parts if row.part == name]
-            words = f"{name}: {count(len(rows), 'row')} differ: {', '.join(row.key for row in rows[:3])}"
+            words = f"{name} differs in {count(len(rows), 'row')}: {', '.join(row.key for row in rows[:3])}"
             found["notice"].append(_command("notice", _clip(words), title=f"sanctity diff: {name}", file=_clip(there)))
     for item in _blind(differences):
         words = f"could not be looked at: {_clip(item.what)}: {_clip(item.reason)}"
