@@ -128,7 +128,7 @@ class StatCache:
                     return None
                 shelf = [(tree, 1, _middle(tree), os.fsencode(self.base)), (result, 2, len(result.rows), b"")]
                 files = (self._tree_name(), self._result_name(key))
-                if not self._compare(shelf, files, workers=workers, executable=executable or sys.executable):
+                if not self._compare(shelf, files, workers=workers, executable=executable or _interpreter()):
                     return None
                 return result.page(1)
             except (BookError, OSError, ValueError, StructError):
@@ -165,7 +165,7 @@ class StatCache:
             sent = os.write(put, b"".join(number.to_bytes(TOKEN, "little") for number in range(count))) // TOKEN
             os.close(put)
             pipes.remove(put)
-            if count >= _FEW_PAGES and min(numbers, said) > 2 and hasattr(os, "posix_spawn"):
+            if executable and count >= _FEW_PAGES and min(numbers, said) > 2 and hasattr(os, "posix_spawn"):
                 script = os.path.abspath(sameness.__file__)
                 command = [executable, "-I", "-S", "-B", script, self.base]
                 for (book, first, last, _), name in zip(books, files, strict=True):
@@ -283,10 +283,14 @@ class StatCache:
             start += len(page)
         head = MAGIC + COUNT.pack(len(pages)) + b"".join(rows)
         mark = checksum(head)
-        with contextlib.ExitStack() as stack, contextlib.suppress(BookError, OSError):
-            if self._open(name, stack).sum == mark:
-                return mark
         path = f"{self.folder}/{name}"
+        with contextlib.ExitStack() as stack, contextlib.suppress(BookError, OSError):
+            book = self._open(name, stack)
+            if book.sum == mark:
+                for number in range(len(pages)):
+                    book.page(number)  # raises where it is damaged, and then it is written anew
+                os.utime(book.fd)  # it is in use
+                return mark
         temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
@@ -318,6 +322,12 @@ class StatCache:
         for _, path in sorted(results, reverse=True)[_MOST_RESULTS - 1 :]:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def _interpreter() -> str:
+    """The interpreter that runs this, for children; empty where a server has embedded it, and is the program itself."""
+    name = os.path.basename(sys.executable or "")
+    return sys.executable if name.startswith(("python", "pypy")) else ""
 
 
 def _is_own(state: os.stat_result) -> bool:
