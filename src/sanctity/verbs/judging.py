@@ -98,20 +98,25 @@ def look(
     platform: bool = False,
     keep_rows: bool = False,
     seals: bool = True,
+    before: Look | None = None,
 ) -> Look:
     """Look at the environment that *target* means, while *reference* is read; *asked* says that groups or extras were asked for.
 
-    *platform* looks at what it stands on even where no seal asks for it; without *seals* none is looked for.
+    *platform* looks at what it stands on even where no seal asks for it; without *seals* none is looked for. With a look taken
+    *before*, the same environment is looked at, and held to what was read then.
     """
     started = world.clock()
-    target, reference = meant(target, reference, world)
-    project, place = locate(target, world)
+    if before is not None:
+        target, project, place = before.target, before.project, before.place
+    else:
+        target, reference = meant(target, reference, world)
+        project, place = locate(target, world)
     beside = os.path.dirname(place.prefix) if target.env and not target.root else ""
     read: list[References] = []
 
     def prepare() -> Iterator[None]:
         """What can be done while the files are read: the reference, and the modules that will compare."""
-        read.append(read_references(reference, project, beside, world, seals=seals))
+        read.append(before.references if before else read_references(reference, project, beside, world, seals=seals))
         if asked and read[0].lock is None:
             raise UsageError("usage", "groups and extras need a lock that lists them", hint="name the lock, or leave them out")
         if read[0].literal is not None and depth is Depth.VERSION:
@@ -130,7 +135,7 @@ def look(
         place=place,
         project=project,
         references=references,
-        judging=read_policies(project, references.seal, world, profile=profile),
+        judging=before.judging if before else read_policies(project, references.seal, world, profile=profile),
         target=target,
         started=started,
     )
