@@ -92,7 +92,8 @@ class Result:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Result can not be changed: {name}")
 
-    __delattr__ = __setattr__  # type: ignore[assignment] # both refuse
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Result can not be changed: {name}")
 
     def __reduce__(self) -> tuple[type[Result], tuple[object, ...]]:
         return Result, (self.verdict, self.codes, self.message, self.text, self.depth, self.seal, self.looked)
@@ -746,6 +747,10 @@ class _Callable(type(sys)):  # type: ignore[misc] # the type of modules, without
     ) -> Result:
         """Do what `guard` does."""
         return _guard(sys._getframe(1), seal, depth, on_drift, timeout)  # noqa: SLF001 - see there
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        """So that it can be the target of a process that another one starts."""
+        return __import__("importlib").import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _Callable
