@@ -45,8 +45,8 @@ UNREAD = frozenset(
     }
 )
 
-#: What a value lists, so that their number can be told: folders, libraries, or nothing that is counted.
-_FOLDERS, _LIBRARIES, _PLAIN = "folders", "libraries", ""
+#: What a value lists, by its singular and plural, so that their number can be told: folders, libraries, or nothing that is counted.
+_FOLDERS, _LIBRARIES, _PLAIN = ("folder", "folders"), ("library", "libraries"), ()
 
 #: Each name, with its weight, what it does, and what its value lists.
 VARIABLES = {
@@ -248,6 +248,6 @@ def weigh(name: str, value: str, separator: str = ":") -> tuple[str, str] | None
         return milder
     if counted:
         # The loaders take a blank between libraries too.
-        parts = (value.replace(" ", separator) if counted == _LIBRARIES else value).split(separator)
-        return weight, f"{effect} ({counted}: {len(parts)})"
+        number = len((value.replace(" ", separator) if counted == _LIBRARIES else value).split(separator))
+        return weight, f"{effect}; {number} {counted[number != 1]}"
     return weight, effect
