@@ -127,7 +127,8 @@ def look(
 
     keep_rows = keep_rows or (seals and has_rows_beside(reference, project, beside, world))
     environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows)
-    references = _for_this(read[0], environment)
+    # What was held to a seal before stays so: another Python is no reason to be judged by the lock.
+    references = before.references if before else _for_this(read[0], environment)
     if depth is not Depth.VERSION and (platform or references.seal is not None):
         environment = with_platform(environment, target, world, workers=workers)
     return Look(
