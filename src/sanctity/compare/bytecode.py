@@ -33,13 +33,25 @@ _NAME: Final = re.compile(r"(?P<stem>.+)\.(?P<tag>[a-z]+-?\d+)(?:\.opt-(?P<level
 _UNCHECKED_HASH, _CHECKED_HASH = 1, 3
 
 
+def _is_of(version: str, magic: int) -> bool:
+    """Whether import of Python *version* (``3.11``) takes bytecode with the number *magic*.
+
+    Of a version that is not in `MAGIC` only the range is known, which starts at 2900 + 50 n for each 3.n since 3.11.
+    """
+    if version in MAGIC:
+        return magic == MAGIC[version]
+    major, _, minor = version.partition(".")
+    if major != "3" or not minor.isdecimal() or int(minor) < 11:
+        return True
+    return 0 <= magic - (2900 + 50 * int(minor)) < 50
+
+
 def _state(environment: Environment, entry: FileEntry, source: FileEntry) -> str:
     """``fits``, ``stale`` or ``unchecked``: what import would make of bytecode beside its source."""
     header = entry.header
     if len(header) < 16 or header[2:4] != b"\r\n":
         return "stale"
-    magic = MAGIC.get(environment.layout.version)
-    if magic is not None and int.from_bytes(header[:2], "little") != magic:
+    if not _is_of(environment.layout.version, int.from_bytes(header[:2], "little")):
         return "stale"
     flags = int.from_bytes(header[4:8], "little")
     if flags == _UNCHECKED_HASH:

@@ -37,7 +37,9 @@ _INSTALLERS_OWN: Final = frozenset({".lock", ".gitignore", "CACHEDIR.TAG", "pyve
 _LOADS_CODE: Final = frozenset({"entry_points.txt", "METADATA", "RECORD"})
 _MODULE: Final = re.compile(r"(?P<stem>[^./]+)(?:\.(?:cpython|cp|abi|pypy)[\w-]*)?\.(?:so|pyd)")
 _INTERPRETER: Final = re.compile(
-    r"(?:python|pypy)[0-9.]*t?(?:-config)?(?:\.exe)?|activate(?:[._].*)?|deactivate(?:\..*)?", re.IGNORECASE
+    # Python 3.14 and newer greet whoever looks into bin.
+    r"(?:python|pypy|\U0001d70bthon)[0-9.]*t?(?:-config)?(?:\.exe)?|activate(?:[._].*)?|deactivate(?:\..*)?",
+    re.IGNORECASE,
 )
 
 

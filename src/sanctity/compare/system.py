@@ -17,7 +17,7 @@ __all__ = ["compare_system"]
 
 
 def _is_code(file: SystemFile, environment: Environment) -> bool:
-    """Whether *file* could be taken for code. Whatever conda installs may be, but for links to folders beyond the reach of import."""
+    """Whether *file* could be taken for code: all that conda installs may be, but links to folders beyond the reach of import."""
     if environment.manager != "conda":
         return file.path.endswith((".py", ".so", ".pth"))
     entry = environment.files.get(file.path)

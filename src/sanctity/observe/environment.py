@@ -334,8 +334,11 @@ def _find_layout(view: View, prefix: str, scripts: str, interpreter: Interpreter
     if not known:
         raise _no_site(prefix)
     version = minor if minor in known.values() else max(known.values(), key=lambda text: int(text.split(".")[1]))
-    site = tuple(folder for folder, of in known.items() if of == version)
-    return Layout(site=site, scripts=scripts, stdlib=os.path.dirname(site[0]), version=version, virtual=virtual)
+    site = [folder for folder, of in known.items() if of == version]
+    # Two builds of one version may share a prefix: with the lock, and without it (PEP 703).
+    threaded = interpreter.abi.endswith("t")
+    site = [folder for folder in site if os.path.dirname(folder).endswith("t") is threaded] or site
+    return Layout(site=tuple(site), scripts=scripts, stdlib=os.path.dirname(site[0]), version=version, virtual=virtual)
 
 
 def _newest_library(view: View, prefix: str) -> str:

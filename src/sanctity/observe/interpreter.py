@@ -152,7 +152,9 @@ def _abi(view: View, base: str, version: str, executable: str) -> str:
     flags = ""
     found = False
     stdlib = f"{base}/lib/python{minor}"
-    for folder in (stdlib, stdlib + "t"):
+    # A build without the lock (PEP 703) has a library folder of its own, which may lie beside the other one's.
+    threaded = bool(re.search(r"\dt(?:d|\.|$)", os.path.basename(executable)))
+    for folder in (f"{stdlib}t", stdlib) if threaded else (stdlib, f"{stdlib}t"):
         for name in view.listing(folder):
             if not name.startswith("_sysconfigdata_") or not name.endswith(".py"):
                 continue
@@ -168,9 +170,21 @@ def _abi(view: View, base: str, version: str, executable: str) -> str:
                 break
         if found:
             break
-    if not found and re.search(r"\dt", os.path.basename(executable)):
-        flags = "t"
+    if not found:
+        flags = _stated_flags(view, stdlib) or ("t" if threaded else "")
     return f"cpython-{minor.replace('.', '')}{flags}"
+
+
+def _stated_flags(view: View, stdlib: str) -> str:
+    """The ABI flags that a build states of itself (PEP 739, from Python 3.14 on), or an empty text."""
+    for folder in (stdlib, f"{stdlib}t"):
+        try:
+            flags = json.loads(view.read(f"{folder}/build-details.json", _SMALL))["abi"]["flags"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+        if isinstance(flags, list) and all(isinstance(flag, str) for flag in flags):
+            return "".join(flag for flag in flags if re.fullmatch("[a-z]", flag))
+    return ""
 
 
 def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Configuration | None) -> Interpreter:
@@ -192,7 +206,9 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
     targets = {name: view.real(f"{folder}/{name}") for name in names}
     if configuration is None:
         version_of_folder = _folder_version(view, prefix)
-        names = [name for name in names if name.removesuffix("t").endswith(version_of_folder)] or names
+        # By what they lead to: of two builds in one prefix, ``python`` says which one is meant.
+        fitting = (os.path.basename(targets[name]).removesuffix("t").endswith(version_of_folder) for name in names)
+        names = [name for name, fits in zip(names, fitting, strict=True) if fits] or names
     executable = targets[names[0]]
     shown = executable.removeprefix(prefix + "/")
     try:
@@ -245,7 +261,7 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
     return Interpreter(
         implementation=implementation,
         version=version,
-        abi=_abi(view, base, version, executable) if version and implementation == "cpython" else "",
+        abi=_abi(view, base, version, library or executable) if version and implementation == "cpython" else "",
         machine=elf.machine,
         libc=libc,
         executable=shown,
@@ -257,9 +273,10 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
 
 
 def _folder_version(view: View, prefix: str) -> str:
-    found = [name.removeprefix("python") for name in view.listing(f"{prefix}/lib") if re.fullmatch(r"python3\.\d+", name)]
-    with_site = [name for name in found if view.is_folder(f"{prefix}/lib/python{name}/site-packages")]
-    return max(with_site or found, key=lambda text: int(text.split(".")[1]), default="")
+    found = [name for name in view.listing(f"{prefix}/lib") if re.fullmatch(r"python3\.\d+t?", name)]
+    with_site = [name for name in found if view.is_folder(f"{prefix}/lib/{name}/site-packages")]
+    versions = [name.removeprefix("python").removesuffix("t") for name in with_site or found]
+    return max(versions, key=lambda text: int(text.split(".")[1]), default="")
 
 
 def _minor_version(view: View, executable: str, library: str, base: str) -> str:

@@ -111,7 +111,8 @@ def observe_hooks(
     if configuration is not None and configuration.system_site:
         hooks.append(Hook(HookKind.SYSTEM_SITE, "pyvenv.cfg", b"", "include-system-site-packages = true"))
     if interpreter.base and layout.version:
-        zipped = f"lib/python{layout.version.replace('.', '')}.zip"
+        threaded = "t" if interpreter.abi.endswith("t") else ""
+        zipped = f"lib/python{layout.version.replace('.', '')}{threaded}.zip"
         if view.exists(f"{interpreter.base}/{zipped}"):
             data = read(f"{interpreter.base}/{zipped}")
             digest = hashlib.sha256(data or b"").digest()
