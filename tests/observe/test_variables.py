@@ -21,6 +21,8 @@ from sanctity.model.variables import CHANGES, HARMLESS, LOADS, UNREAD, VARIABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from real.tools import Workshop
+
 SPEAKS = "print('THE PLANTED CODE SPEAKS')"
 WORD = "THE PLANTED CODE SPEAKS"
 #: A module of every standard library that prints when it is imported: the Zen of Python.
@@ -176,6 +178,48 @@ def test_pytest_imports_what_its_variables_name(name: str, value: str, tmp_path:
         heard.append(ZEN in done.stdout + done.stderr)
     assert heard == [False, True]
     assert VARIABLES[name][0] == LOADS
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> Path:
+    """An environment with tools that run code of their own choosing when they start."""
+    env = tmp_path_factory.mktemp("tools") / "env"
+    workshop.run([sys.executable, "-m", "venv", env])
+    workshop.run([env / "bin/python", "-m", "pip", "install", "-q", "coverage>=7.11", "matplotlib", "ipython", "jupyter_client"])
+    return env
+
+
+#: Each variable, the file that is planted in its folder (empty where it names a module), and what starts the tool.
+TOOLS = {
+    "IPYTHONDIR": ("profile_default/startup/x.py", ("-m", "IPython", "-c", "pass")),
+    "MPLBACKEND": ("", ("-c", "import matplotlib.pyplot as p; p.figure()")),
+    "COVERAGE_PROCESS_START": ("coveragerc", ("-c", "pass")),
+    "JUPYTER_CONFIG_DIR": ("jupyter_config.py", ("-m", "jupyter_client.kernelspecapp", "list")),
+    "JUPYTER_CONFIG_PATH": ("jupyter_config.py", ("-m", "jupyter_client.kernelspecapp", "list")),
+}
+
+
+@pytest.mark.index
+@pytest.mark.parametrize("name", sorted(TOOLS))
+def test_a_tool_runs_what_its_variable_names(name: str, tools: Path, tmp_path: Path) -> None:
+    planted, command = TOOLS[name]
+    value = str(tmp_path / "planted")
+    if planted:
+        path = tmp_path / "planted" / planted
+        path.parent.mkdir(parents=True)
+        path.write_text("[run]\nplugins = this\n" if planted == "coveragerc" else SPEAKS)
+        value = str(path) if planted == "coveragerc" else value
+    else:
+        value = "module://this"
+    heard = []
+    for environ in ({}, {name: value}):
+        around = {"HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", **environ}
+        done = subprocess.run(
+            [tools / "bin/python", *command], env=around, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
+        )
+        heard.append(WORD in done.stdout + done.stderr or ZEN in done.stdout + done.stderr)
+    assert heard == [False, True], done.stdout + done.stderr
+    assert (weigh(name, value) or ("",))[0] == LOADS
 
 
 @pytest.fixture(scope="module")
