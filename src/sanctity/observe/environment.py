@@ -110,7 +110,12 @@ def observe_environment(
         known=known,
     )
     if layout_imports_more(environment.layout, configuration):
-        return observe_other_sites(environment, configuration, view=View(root), look=look, depth=depth, user_base=user_base)
+        view = View(root)
+        environment = observe_other_sites(environment, configuration, view=view, look=look, depth=depth, user_base=user_base)
+        if not root:
+            asked = {*environment.asked, *view.asked, f"{environment.interpreter.base}/{environment.layout.stdlib}/site-packages"}
+            listed = {*environment.listed, *view.listed}
+            return replace(environment, asked=tuple(sorted(asked)), listed=tuple(sorted(listed)))
     return environment
 
 

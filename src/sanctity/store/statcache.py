@@ -199,12 +199,16 @@ class StatCache:
         now_ns: int,
         extra: Iterable[str] = (),
         trees: Iterable[str] = (),
+        asked: Iterable[str] = (),
+        skip: Collection[str] = (),
     ) -> bool:
         """Remember what a look found, and its *result* for `unchanged`; say whether the result will be repeated.
 
         *started_ns* is when the look began, before it read anything. *extra* are the absolute paths of what else the result rests
         on: files, read through links; folders, whose names count but not what they hold; and what is not there and must not come.
-        *trees* are folders that count with everything below them.
+        *trees* are folders that count with everything below them but the folders named in *skip*, absolute paths. *asked* are paths
+        that were looked at besides those that *environment* knows of: a file by its bytes, a folder by being there. What
+        lies below ``/proc`` and ``/sys`` has no times that say anything: it is left out, and must be in *key*.
 
         It is False where a file changed during the look or just before it, where something could not be seen, or where the cache
         can not be written. The entries that can be trusted are kept all the same.
@@ -217,7 +221,7 @@ class StatCache:
             _scan_environment(scan, environment, self.base)
             pages = [os.fsencode(self.base), *scan.pages(), *scan.found()]
             outside = _Scan(clock, started_ns)
-            _scan_outside(outside, environment, self.base, extra, trees)
+            _scan_outside(outside, environment, self.base, extra=extra, trees=trees, asked=asked, skip=skip)
             for other in (environment.system_site, environment.user_site):
                 if other is not None:
                     _scan_other(outside, other)
@@ -608,25 +612,36 @@ def _scan_other(scan: _Scan, environment: Environment) -> None:
     scan.at = base
     _scan_environment(scan, environment, base)
     scan.at = ""
-    _scan_outside(scan, environment, base, (), ())
+    _scan_outside(scan, environment, base)
 
 
-def _scan_outside(scan: _Scan, environment: Environment, base: str, extra: Iterable[str], trees: Iterable[str]) -> None:
+def _scan_outside(
+    scan: _Scan,
+    environment: Environment,
+    base: str,
+    *,
+    extra: Iterable[str] = (),
+    trees: Iterable[str] = (),
+    asked: Iterable[str] = (),
+    skip: Collection[str] = (),
+) -> None:
     """Take what lies outside of the environment to *scan*: what the look asked about, and what the verb names. Raises OSError."""
     # What lies inside was taken already, unless only a part of it was walked.
     inside = (base, f"{environment.prefix.rstrip('/')}/") if "" in environment.walked and not environment.skipped else ()
-    for path in (*environment.asked, *environment.listed, *extra):
-        if not path.startswith(inside):
+    ignored = (*inside, "/proc/", "/sys/")
+    listed = [path for path in environment.listed if not path.startswith(ignored)]
+    for path in (*environment.asked, *asked):
+        if not path.startswith(ignored):
             scan.ask(path, path)
-    for path in (*environment.listed, *extra):
-        if not path.startswith(inside):
-            with contextlib.suppress(OSError):
-                scan.add_folder(path)
+    for path in (*listed, *extra):
+        scan.ask(path, path)
+        with contextlib.suppress(OSError):
+            scan.add_folder(path)
     for tree in trees:
         start = tree.rstrip("/") or "/"
         scan.ask(start, start)
         try:
-            entries = list(scan.walk("", start))
+            entries = list(scan.walk("", start, skip))
         except (FileNotFoundError, NotADirectoryError):
             continue
         for path, state in entries:
