@@ -42,10 +42,10 @@ MAKERS = {
 }
 #: Codes that are put together when they are needed, by the text before and after what is filled in.
 COMPOSED = {
-    "{}-bad-type": ("lock-bad-type", "seal-bad-type", "policy-bad-type", "waiver-bad-type"),
-    "{}-bad-value": ("seal-bad-value", "policy-bad-value", "waiver-bad-value"),
-    "{}-missing-key": ("lock-missing-key", "seal-missing-key", "waiver-missing-key"),
-    "{}-unknown-key": ("seal-unknown-key", "policy-unknown-key", "waiver-unknown-key"),
+    "{}-bad-type": ("lock-bad-type", "seal-bad-type", "policy-bad-type", "waiver-bad-type", "canary-bad-type"),
+    "{}-bad-value": ("seal-bad-value", "policy-bad-value", "waiver-bad-value", "canary-bad-value"),
+    "{}-missing-key": ("lock-missing-key", "seal-missing-key", "waiver-missing-key", "canary-missing-key"),
+    "{}-unknown-key": ("seal-unknown-key", "policy-unknown-key", "waiver-unknown-key", "canary-unknown-key"),
     "{}-unreadable": ("policy-unreadable", "waiver-unreadable"),
     "{}-syntax": ("policy-syntax", "waiver-syntax", "seal-syntax"),
     "{}-too-large": ("seal-too-large",),
