@@ -169,6 +169,13 @@ def test_sax_imports_what_its_variable_names(python: str) -> None:
     _proven(python, "import xml.sax; xml.sax.make_parser()", {}, "PY_SAX_PARSER", "this")
 
 
+def test_tcl_runs_what_it_finds_in_its_library(python: str, tmp_path: Path) -> None:
+    if "tcl" not in _run(python, "import _tkinter; print('tcl', _tkinter.TCL_VERSION)", {}).split():
+        pytest.skip(f"Python {python} has no tkinter")
+    (tmp_path / "init.tcl").write_text(f"puts {{{WORD}}}\n")
+    _proven(python, "import tkinter; tkinter.Tcl()", {}, "TCL_LIBRARY", str(tmp_path))
+
+
 @pytest.mark.parametrize(("name", "value"), [("PYTEST_PLUGINS", "this"), ("PYTEST_ADDOPTS", "-p this")])
 def test_pytest_imports_what_its_variables_name(name: str, value: str, tmp_path: Path) -> None:
     heard = []

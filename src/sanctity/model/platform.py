@@ -84,7 +84,7 @@ class Blas(NamedTuple):
     """A BLAS that the environment brings, and the kernel it would choose on this processor.
 
     *library* is ``openblas 0.3.27`` or ``mkl 2024.2``, *path* the file relative to site-packages, *kernel* ``SkylakeX`` or the
-    like, empty where it can not be told without running it.
+    like, or ``the one for AuthenticAMD 25/17`` where only the processor's model that it follows from is known, empty where neither is.
     """
 
     library: str
@@ -114,7 +114,8 @@ class Variable(NamedTuple):
 class Platform:
     """All of it. *libc* is ``glibc 2.36``; *settings* are numeric settings by an allow-list of names, of the process that looked.
 
-    *unknown* are (part, reason) of what could not be told: ``build``, ``stdlib``, ``native``, ``cpu``, ``accelerators``.
+    *unknown* are (part, reason) of what could not be told: ``build``, ``stdlib``, ``native``, ``cpu``, ``blas``, ``accelerators``,
+    ``settings``.
     """
 
     build: Build = Build()

@@ -183,6 +183,13 @@ VARIABLES = {
     "SSL_CERT_DIR": (HARMLESS, "which certificates are trusted", _PLAIN),
     "SSL_CERT_FILE": (HARMLESS, "which certificates are trusted", _PLAIN),
     "SSLKEYLOGFILE": (CHANGES, "the keys of encrypted connections are written to a file", _PLAIN),
+    # Libraries that load or run what a variable names when they start.
+    "CUDA_INJECTION64_PATH": (LOADS, "CUDA loads that library into every program that uses it", _PLAIN),
+    "OMP_TOOL_LIBRARIES": (LOADS, "OpenMP's runtime may load these libraries", _PLAIN),
+    "PJRT_NAMES_AND_LIBRARY_PATHS": (LOADS, "JAX loads these libraries", _PLAIN),
+    "TCLLIBPATH": (LOADS, "tkinter's Tcl takes packages from there", _PLAIN),
+    "TCL_LIBRARY": (LOADS, "tkinter's Tcl runs the start-up file it finds there", _PLAIN),
+    "TK_LIBRARY": (LOADS, "tkinter's Tk runs the start-up file it finds there", _PLAIN),
     # Tools that run code of their own choosing when they start.
     "COVERAGE_PROCESS_START": (LOADS, "coverage's .pth starts it, and its configuration can name plugins", _PLAIN),
     "COVERAGE_PROCESS_CONFIG": (
@@ -204,6 +211,7 @@ VARIABLES = {
     "MATPLOTLIBRC": (CHANGES, "Matplotlib takes its configuration from there", _PLAIN),
     "PYTEST_ADDOPTS": (LOADS, "pytest takes options from it, and options can load plugins", _PLAIN),
     "PYTEST_PLUGINS": (LOADS, "pytest imports the modules that it names", _PLAIN),
+    "PYTHON_EGG_CACHE": (CHANGES, "pkg_resources unpacks compiled modules of eggs there", _PLAIN),
     "SETUPTOOLS_USE_DISTUTILS": (CHANGES, "which distutils the .pth of setuptools puts in place", _PLAIN),
 }
 
