@@ -83,8 +83,8 @@ class Cpu:
 class Blas(NamedTuple):
     """A BLAS that the environment brings, and the kernel it would choose on this processor.
 
-    *library* is ``openblas 0.3.27`` or ``mkl 2024.2``, *path* the file relative to site-packages, *kernel* ``SkylakeX`` or the
-    like, or ``the one for AuthenticAMD 25/17`` where only the processor's model that it follows from is known, empty where neither is.
+    *library* is ``openblas 0.3.27`` or ``mkl``, *path* the file relative to site-packages, *kernel* ``SkylakeX`` or the like, or
+    ``the one for AuthenticAMD 25/17`` where no more is known than the processor's model that it follows from, else empty.
     """
 
     library: str
