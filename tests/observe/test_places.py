@@ -70,6 +70,16 @@ def test_a_venv_that_is_none_is_passed_over(tmp_path: Path, kind: str) -> None:
         find_environment(str(tmp_path), environ={}, cwd=str(tmp_path))
 
 
+def test_the_place_of_pixi_and_what_comes_before_it(tmp_path: Path) -> None:
+    place = tmp_path / ".pixi/envs/default"
+    (place / "conda-meta").mkdir(parents=True)
+    found = find_environment(str(tmp_path), environ={"CONDA_PREFIX": "/elsewhere"}, cwd=str(tmp_path))
+    assert (found.prefix, found.shown, found.found) == (str(place), ".pixi/envs/default", "pixi's own place")
+    env = build_site(tmp_path / "elsewhere")
+    (tmp_path / ".venv").symlink_to(env)
+    assert find_environment(str(tmp_path), environ={}, cwd=str(tmp_path)).found == ".venv"
+
+
 def test_naming_it_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         find_environment(str(tmp_path), environ={}, cwd=str(tmp_path), env="a", python="b")

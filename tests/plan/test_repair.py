@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factories import a_comparison, a_distribution, a_drift, an_environment
 from sanctity.model.drift import Code, Drift, Reference, ReferenceKind, Selection
+from sanctity.model.environment import SystemFile
 from sanctity.model.lock import LockFormat
 from sanctity.plan.repair import RepairPlan, Tool, choose_tool, plan_repair, with_hints
 
@@ -45,6 +48,33 @@ def test_every_gating_drift_has_a_remedy_or_a_reason(kind: LockFormat, codes: li
     hinted = with_hints(comparison, plan)
     assert all(drift.hint for drift in hinted.drifts)
     assert len({str(step) for step in plan.steps}) == len(plan.steps)
+
+
+def test_what_conda_keeps_is_condas_to_put_back() -> None:
+    file = SystemFile("lib/libx.so", "libx", b"1", b"2", present=True, algorithm="sha256")
+    environment = replace(an_environment(PIP), system=(file,), manager="conda")
+    for shared in (False, True):
+        drift = replace(a_drift(Code.FILE_ALTERED), distribution="libx", path="lib/libx.so", shared=shared)
+        plan = plan_repair(a_comparison(drift), environment, format=None, generator="", folder=".", env="prefix", lock="")
+        assert plan.steps == ()
+        ((_, reason),) = plan.left
+        assert "conda install --force-reinstall libx" in reason
+        assert ("cache" in reason) == shared
+
+
+def test_no_command_goes_beyond_the_environment() -> None:
+    """What is wrong with the base's packages is no matter once they are not imported from; else it is for whoever keeps them."""
+    outside = tuple(
+        replace(a_drift(code), distribution="six", path=f"{root}/lib/python3.11/site-packages/six.py")
+        for root in ("${base}", "${user}")
+        for code in (Code.FILE_ALTERED, Code.FILE_UNCLAIMED, Code.PTH_HOOK, Code.RECORD_INVALID)
+    )
+    for more in ((), (replace(a_drift(Code.SYSTEM_SITE), path="pyvenv.cfg"),)):
+        comparison = a_comparison(*outside, *more)
+        plan = plan_repair(comparison, an_environment(PIP), format=None, generator="", folder=".", env=".venv", lock="")
+        assert len(plan.left) == (0 if more else len(outside))
+        assert not any("six" in word for step in plan.steps for word in step.command)
+        assert len(plan.steps) == len(more)
 
 
 def test_a_plan_for_another_environment_says_which_one() -> None:

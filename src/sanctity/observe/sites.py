@@ -111,6 +111,8 @@ def observe_other_sites(
         problems=tuple(sorted({*environment.problems, *problems})),
         system_site=system,
         user_site=user,
+        # That there is no such folder is what the look rests on too.
+        asked=() if view.root else tuple(sorted({*environment.asked, *view.asked})),
     )
 
 

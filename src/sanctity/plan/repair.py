@@ -226,6 +226,8 @@ def plan_repair(
     if len(left) < len(gating):  # what the other drifts' commands undo may be what the fingerprint is about
         left = [(drift, reason) for drift, reason in left if drift.code is not Code.FINGERPRINT_MISMATCH]
     undone = [drift for drift in gating if not _beyond(drift, context)]
+    if any(drift.code is Code.SYSTEM_SITE for drift in undone):  # then nothing is imported from there any more
+        left = [(drift, reason) for drift, reason in left if not drift.path.startswith("${")]
     steps: list[Step] = []
     removed = [drift for drift in undone if drift.code in _REMOVE and drift.path]
     if removed:
