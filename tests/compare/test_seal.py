@@ -266,6 +266,12 @@ def test_what_is_not_known_of_the_platform_is_undecided_where_it_would_gate() ->
     assert compared(replace(WHOLE, platform=None)).verdict is Verdict.UNDECIDED
 
 
+def test_what_is_known_of_a_part_is_compared_whatever_else_is_not() -> None:
+    half = (("settings", "XLA_FLAGS is not plain"), ("accelerators", "no capability without the bindings"))
+    other = on_platform(settings=(("OMP_NUM_THREADS", "8"),), accelerators=(Accelerator("cuda", "H100", "560.1"),), unknown=half)
+    assert codes(compared(other, settings=True)) == [Code.ACCELERATOR_CHANGED, Code.SETTING_CHANGED]
+
+
 def test_content_that_could_not_be_read_is_undecided() -> None:
     six, numpy = WHOLE.distributions
     blind = replace(WHOLE, distributions=(replace(six, content=None, stated=None), numpy))

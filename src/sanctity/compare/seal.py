@@ -458,11 +458,12 @@ def _compare_platform(
         drifts.extend(_native(sealed, platform))
         reason = "what a program opens by name at run time (dlopen) is not known before it runs"
         unchecked.append(Unchecked(code="dlopen", what="libraries opened at run time", reason=reason))
-    if "cpu" not in unknown:
+    # What is known of a part is compared, whatever else of it is not: a driver without its capabilities, all settings but one.
+    if "cpu" not in unknown or platform.cpu.features or platform.blas:
         drifts.extend(_cpu(sealed, platform))
-    if "accelerators" not in unknown:
+    if "accelerators" not in unknown or platform.accelerators:
         drifts.extend(_accelerators(sealed, platform))
-    if settings and "settings" not in unknown:
+    if settings:
         drifts.extend(_settings(sealed, platform))
 
 

@@ -65,9 +65,9 @@ def read_waivers(folder: str, *, shown: str = "") -> tuple[Waiver, ...]:
         return ()
     except OSError as error:
         raise DocumentError("waiver-unreadable", error.strerror or "unreadable", where=place, hint="make it readable") from error
-    found: list[Waiver] = []
     prefix = f"{shown}/{WAIVERS}" if shown not in {"", "."} else WAIVERS
-    for name in names:
-        if name.endswith(".toml"):
-            found.append(parse_waiver(_load(f"{place}/{name}", "waiver"), path=f"{prefix}/{name}", stem=name.removesuffix(".toml")))
-    return tuple(found)
+    return tuple(
+        parse_waiver(_load(f"{place}/{name}", "waiver"), path=f"{prefix}/{name}", stem=name.removesuffix(".toml"))
+        for name in names
+        if name.endswith(".toml")
+    )
