@@ -400,6 +400,52 @@ def test_what_the_verb_names(tmp_path: Path, tells: bool, monkeypatch: pytest.Mo
         assert remembered.ask() is None
 
 
+def test_what_was_asked_besides_and_what_is_left_out(remembered: Remembered, tmp_path: Path) -> None:
+    stdlib, library, folder = tmp_path / "stdlib", tmp_path / "lib.so", tmp_path / "folder"
+    sites = stdlib / "site-packages"
+    sites.mkdir(parents=True)
+    (stdlib / "os.py").touch()
+    folder.mkdir()
+    library.touch()
+    asked = ["/proc/cpuinfo", "/proc/self/stat", str(library), str(folder), str(tmp_path / "absent"), "with\0nul"]
+    changes: list[tuple[Callable[[], object], bool]] = [
+        ((sites / "six.py").touch, True),
+        ((folder / "inside").touch, True),
+        ((stdlib / "new.py").touch, False),
+        (lambda: _edit_back_in_time(stdlib / "os.py"), False),
+        (lambda: _edit_back_in_time(library), False),
+        ((tmp_path / "absent").mkdir, False),
+        (lambda: shutil.rmtree(folder), False),
+        (lambda: shutil.rmtree(sites), False),
+    ]
+    for change, same in changes:
+        _settle()
+        assert remembered.look(trees=[str(stdlib)], skip=[str(sites)], asked=asked)
+        assert remembered.ask() == RESULT
+        change()
+        assert remembered.ask() == (RESULT if same else None)
+
+
+def test_the_packages_of_a_base_interpreter_that_come_later(tmp_path: Path) -> None:
+    """With include-system-site-packages, also where there are none so far."""
+    base = tmp_path / "base"
+    (base / "bin").mkdir(parents=True)
+    shutil.copy(os.path.realpath(sys.executable), base / "bin/python")
+    remembered = Remembered(tmp_path)
+    version = ".".join(map(str, sys.version_info[:3]))
+    text = f"home = {base}/bin\ninclude-system-site-packages = true\nversion = {version}\n"
+    (remembered.env / "pyvenv.cfg").write_text(text)
+    for name in ("python", "python3"):
+        (remembered.env / "bin" / name).unlink()
+        (remembered.env / "bin" / name).symlink_to(base / "bin/python")
+    _settle()
+    remembered.look()
+    served = remembered.ask()
+    (base / site_packages(remembered.env).relative_to(remembered.env)).mkdir(parents=True)
+    assert served in {RESULT, None}
+    assert remembered.ask() is None
+
+
 # --- only what is stale is read again -----------------------------------------------------------------------------------------
 
 

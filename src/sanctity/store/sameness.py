@@ -45,6 +45,8 @@ __all__ = [
     "compare_page",
     "identify",
     "identify_end",
+    "identify_error",
+    "identify_reached",
     "serve",
 ]
 
@@ -84,9 +86,18 @@ def identify(state: os.stat_result) -> bytes:
 def identify_end(path: bytes) -> bytes:
     """What *path* leads to: the identity of a regular file; of anything else device, inode and mode; or the error."""
     try:
-        state = os.stat(path)
+        return identify_reached(os.stat(path))
     except OSError as error:
-        return IDENTITY.pack(0, 0, 0, 0, -(error.errno or 5), 0)
+        return identify_error(error)
+
+
+def identify_error(error: OSError) -> bytes:
+    """The identity of what can not be reached."""
+    return IDENTITY.pack(0, 0, 0, 0, -(error.errno or 5), 0)
+
+
+def identify_reached(state: os.stat_result) -> bytes:
+    """The identity of what a path leads to, by what `os.stat` says of it."""
     if state.st_mode & _KIND == _REGULAR:
         return identify(state)
     return IDENTITY.pack(state.st_dev, state.st_ino, 0, state.st_mode, 0, 0)

@@ -2,19 +2,20 @@
 
 A verb asks twice. First, whether nothing at all changed since a whole look whose result it may repeat:
 
-    cache = StatCache.open(cache_folder(environ), real_prefix)
+    cache = StatCache.open(cache_folder(environ), os.path.realpath(prefix))
     result = cache.unchanged(key, now_ns=time.time_ns(), workers=2)
 
 and if that is None, which files need not be read again:
 
-    tree = walk(..., known=cache.known(now_ns=time.time_ns()))
-    cache.record(environment, key=key, result=result, started_ns=started_ns, extra=[lock, policy], trees=[stdlib])
+    started_ns = time.time_ns()  # before anything is read, the lock included
+    environment = observe_environment(prefix, known=cache.known(now_ns=started_ns), ...)
+    cache.record(environment, key=key, result=b"...", started_ns=started_ns, now_ns=time.time_ns(), extra=[lock, policy])
 
 The rules it keeps:
 
 - The store does not know what a *key* and a *result* mean. The key must name everything that the result depends on and that is no
-  file: options, depth, the tool's own version, the date, and the paths of the reference and the policy. The files themselves are
-  `record`'s *extra*, and `unchanged` compares them as it compares the environment's own.
+  file: options, depth, the tool's own version, the date, the user, the machine, how the prefix was written, and which reference and
+  policy were found. Those files themselves are `record`'s *extra*: `unchanged` compares them as it does the environment's own.
 - An entry is device, inode, mode, size, mtime and ctime. It is trusted only if its times are older than the start of the look that
   recorded it, by more than the file system's clock may lag: whoever changes a file from then on moves its ctime. git(1) has the
   same rule ("racy git"), on mtime, which anybody can put back.
@@ -437,7 +438,11 @@ def _measure(folder: str, now_ns: int) -> _Clock:
 
 
 class _Scan:
-    """Entries on their way to pages, and whether all of them can be trusted: *settled*. Their paths are written after *at*."""
+    """Entries on their way to pages, and whether all of them can be trusted: *settled*. Their paths are written after *at*.
+
+    *holds* is whether every folder above the entry at hand can be: where one can not, another tree may have taken its place since the
+    look, and on some file systems a rename moves no time of what is renamed.
+    """
 
     def __init__(self, clock: _Clock, started_ns: int) -> None:
         self.clock = clock
@@ -446,6 +451,7 @@ class _Scan:
         self.settled = True
         self.paths: list[str] = []
         self.at = ""
+        self.holds = True
         self.states: list[bytes] = []
         self.founds: list[bytes] = []
         self.ends: dict[str, bytes] = {}
@@ -464,22 +470,21 @@ class _Scan:
         self.settled = self.settled and trusted
         self.paths.append(self.at + path)
         self.states.append(sameness.identify(state))
-        self.founds.append(found if trusted else b"")
+        self.founds.append(found if trusted and self.holds else b"")
         return trusted
 
-    def ask(self, path: str, place: str) -> bytes:
-        """Take what *path*, which lies at *place*, leads to, or that it leads nowhere; return its identity."""
+    def ask(self, path: str, place: str) -> None:
+        """Take what *path*, which lies at *place*, leads to, or that it leads nowhere."""
         try:
             state = os.stat(place)
-        except OSError:
-            pass
+        except OSError as error:
+            self.ends[self.at + path] = sameness.identify_error(error)
         except ValueError:  # a NUL in a name: nothing can be there, and nothing can come
-            return b""
+            return
         else:
             if stat.S_ISREG(state.st_mode):
                 self.settled = self.settled and self.trusts(state)
-        self.ends[self.at + path] = end = sameness.identify_end(os.fsencode(place))
-        return end
+            self.ends[self.at + path] = sameness.identify_reached(state)
 
     def add_folder(self, path: str) -> None:
         """Take the folder *path*, if it is one, with the names that it holds. Raises OSError."""
@@ -491,11 +496,12 @@ class _Scan:
 
     def walk(self, base: str, start: str, skip: Collection[str] = ()) -> Iterator[tuple[str, os.stat_result]]:
         """Each entry below *start* that is no folder, with its path from *base*; folders are taken at once. Raises OSError."""
-        stack = [(start, os.stat(base + start))]
+        stack = [(start, os.stat(base + start), True)]
         while stack:
-            folder, state = stack.pop()
+            folder, state, holds = stack.pop()
             # The state is older than the list of names, so a name that comes between the two moves times that we have not seen.
-            self.add((f"{folder}/." if folder else ".") if folder == start else folder, state)
+            shown = (f"{folder}/." if folder else ".") if folder == start else folder
+            self.holds = holds = self.add(shown, state) and holds
             inside = f"{folder}/" if folder else ""
             names = os.listdir(base + folder)
             if not self.clock.tells or state.st_dev != self.clock.device:
@@ -506,11 +512,12 @@ class _Scan:
                 if stat.S_ISDIR(entry.st_mode):
                     if path in skip:
                         # What it holds does not count; that it is a folder, and which one, does.
-                        self.ends[self.at + path] = sameness.identify_end(os.fsencode(base + path))
+                        self.ends[self.at + path] = sameness.identify_reached(entry)
                     else:
-                        stack.append((path, entry))
+                        stack.append((path, entry, holds))
                 else:
                     yield path, entry
+        self.holds = True
 
     def pages(self) -> list[bytes]:
         """The pages of paths, for `sameness.compare_page`."""
