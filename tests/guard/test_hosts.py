@@ -99,7 +99,9 @@ with concurrent.futures.ThreadPoolExecutor(4) as pool:
 
 
 def test_in_an_event_loop(guarded: Guarded) -> None:
-    source = "import asyncio, sanctity\nasync def main():\n    print(sanctity.guard().verdict, flush=True)\n    await asyncio.sleep(0)\n"
+    source = (
+        "import asyncio, sanctity\nasync def main():\n    print(sanctity.guard().verdict, flush=True)\n    await asyncio.sleep(0)\n"
+    )
     _both(guarded, source + "asyncio.run(main())\n")
 
 
@@ -122,7 +124,9 @@ asyncio.run(main())
 def test_an_importer_that_catches_exceptions(guarded: Guarded) -> None:
     """As servers load their applications; one that catches all has no application to serve."""
     guarded.program("import sanctity\nsanctity.guard()\napplication = 'here'\n", "wsgi.py")
-    loader = "import importlib\ntry:\n    print(importlib.import_module('wsgi').application)\nexcept {}:\n    print('no application')\n"
+    loader = (
+        "import importlib\ntry:\n    print(importlib.import_module('wsgi').application)\nexcept {}:\n    print('no application')\n"
+    )
     assert guarded.run(loader.format("Exception")).stdout == "here\n"
     guarded.alter()
     done = guarded.run(loader.format("Exception"))
@@ -138,7 +142,9 @@ def test_children_that_somebody_else_collects(guarded: Guarded) -> None:
 
 
 def test_signals_that_the_program_ignores_or_blocks(guarded: Guarded) -> None:
-    source = "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))\n"
+    source = (
+        "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))\n"
+    )
     assert guarded.run(source + GUARD).stdout == "clean\n"
 
 
@@ -216,7 +222,9 @@ def test_no_base_interpreter_is_a_refusal(guarded: Guarded, stand_in: str, tmp_p
     elif stand_in == "a folder":
         fake.mkdir()
     elif stand_in == "another Python":
-        others = [path for path in Path(sys.base_prefix).parent.glob("3.*/bin/python3.1?") if not path.is_relative_to(sys.base_prefix)]
+        others = [
+            path for path in Path(sys.base_prefix).parent.glob("3.*/bin/python3.1?") if not path.is_relative_to(sys.base_prefix)
+        ]
         if not others:
             pytest.skip("there is no other Python here")
         fake.symlink_to(others[0])
@@ -393,7 +401,9 @@ def test_pip_install_without_dependencies(guarded: Guarded, tmp_path: Path) -> N
     """A real wheel, a real pip, nothing else installed: it can be sealed, and guarded."""
     pytest.importorskip("hatchling")
     project = SOURCE.parent
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=project, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=project, check=True, capture_output=True
+    )
     (wheel,) = tmp_path.glob("*.whl")
     shutil.rmtree(guarded.env)
     subprocess.run([os.path.realpath(sys.executable), "-m", "venv", guarded.env], check=True)
