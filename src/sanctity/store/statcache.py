@@ -440,8 +440,8 @@ def _measure(folder: str, now_ns: int) -> _Clock:
 class _Scan:
     """Entries on their way to pages, and whether all of them can be trusted: *settled*. Their paths are written after *at*.
 
-    *holds* is whether every folder above the entry at hand can be: where one can not, another tree may have taken its place since the
-    look, and on some file systems a rename moves no time of what is renamed.
+    *holds* is whether every folder above the entry at hand can be: where one can not, another tree may have taken its place since
+    the look, and on some file systems a rename moves no time of what is renamed.
     """
 
     def __init__(self, clock: _Clock, started_ns: int) -> None:
