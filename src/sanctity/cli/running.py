@@ -54,6 +54,7 @@ def _tell(text: str) -> None:
 @click.option("--env", metavar="DIR", default="", help="The environment; by default the one the project's tool would use.")
 @click.option("--python", metavar="EXE", default="", help="The environment around this interpreter.")
 @click.option("--workers", type=click.IntRange(0, 64), default=0, help="Reading processes; 0 means one a processor.")
+@click.option("--profile", type=click.Choice(["production"]), default=None, help="Judge as strictly as can be, as `verify` does.")
 @click.option("--drop-variables", is_flag=True, help="Drop variables that load code, and say so, where they would be refused.")
 @click.option("--fresh-bytecode", is_flag=True, help="Give CMD a private, empty folder for bytecode: what is there now is not run.")
 @click.option("--otel", is_flag=True, help="Add the fingerprint and the verdict to CMD's OTEL_RESOURCE_ATTRIBUTES.")
@@ -92,13 +93,13 @@ def run(*, format_: str, command: tuple[str, ...], **options: Any) -> None:
         _fail(internal(error), format_)
 
 
-def _prepare(command: tuple[str, ...], *, env: str, python: str, **options: Any) -> Running:
+def _prepare(command: tuple[str, ...], *, env: str, python: str, profile: str | None, **options: Any) -> Running:
     """What `run` came to, with progress on a terminal. Raises SanctityError."""
     from sanctity import verbs
 
     def work(world: World) -> Running | SanctityError:
         try:
-            return verbs.run(target_of(".", env, python, ""), world, command, **options)
+            return verbs.run(target_of(".", env, python, ""), world, command, profile=profile or "", **options)
         except SanctityError as error:
             return error  # not told by whoever performs this, since its exit code here is another
 

@@ -42,6 +42,7 @@ def run(
     *,
     seal: str = "",
     lock: str = "",
+    profile: str = "",
     drop_variables: bool = False,
     fresh_bytecode: bool = False,
     otel: bool = False,
@@ -49,10 +50,11 @@ def run(
 ) -> Running:
     """Compare an environment with its seal, or else its lock, and say how to start *command* in it.
 
-    *seal* or *lock* names the one to take; by default it is the project's own. It is compared at depth ``record``. Variables of
-    *world* that load code are drifts, and dropped instead where *drop_variables* or the policy says so; with a seal that is the
-    sealed policy, as the sealed waivers are what counts, and its canary is run. With *fresh_bytecode* the program gets an empty
-    folder for its bytecode, with *otel* the fingerprint and the verdict in ``OTEL_RESOURCE_ATTRIBUTES``.
+    *seal* or *lock* names the one to take; by default it is the project's own. It is compared at depth ``record``, and judged as
+    strictly as *profile* ``production`` asks. Variables of *world* that load code are drifts, and dropped instead where
+    *drop_variables* or the policy says so; with a seal that is the sealed policy, as the sealed waivers are what counts, and its
+    canary is run. With *fresh_bytecode* the program gets an empty folder for its bytecode, with *otel* the fingerprint and the
+    verdict in ``OTEL_RESOURCE_ATTRIBUTES``.
 
     Raises:
         SanctityError: ``no-reference``, there is nothing to hold it to; as `verify`; and as `find_program` and `plan_start` where
@@ -71,7 +73,7 @@ def run(
     search = world.environ.get("PATH", "")
     program = find_program(command[0], place.prefix, scripts=scripts, cwd=world.cwd, search=search)
 
-    taken = look(target, world, reference=reference, workers=workers)
+    taken = look(target, world, reference=reference, workers=workers, profile=profile)
     outcome = compare_and_judge(taken, world, depth=Depth.RECORD, settings=True)
     if outcome.comparison.reference.kind is ReferenceKind.NONE:
         raise SanctityError(
