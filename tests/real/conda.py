@@ -49,11 +49,10 @@ _SUBDIR: Final = "linux-64"
 
 #: Run inside the tool's own environment: installs the newest of every package of a channel into each prefix named.
 _INSTALL: Final = """
-import asyncio, sys, rattler
+import asyncio, json, os, sys, rattler
 channel, cache, *prefixes = sys.argv[1:]
 async def main():
     await rattler.index.index_fs(channel)
-    import json, os
     names = sorted({info["name"] for folder in ("linux-64", "noarch")
                     for key in ("packages", "packages.conda")
                     for info in json.load(open(os.path.join(channel, folder, "repodata.json")))[key].values()})
@@ -61,6 +60,7 @@ async def main():
     for prefix in prefixes:
         await rattler.install(records, prefix, cache_dir=cache, show_progress=False)
 asyncio.run(main())
+os._exit(0)  # its threads may still be at work, and do not all end well when the interpreter does
 """
 
 
@@ -173,9 +173,9 @@ def python_package() -> Package:
         if isinstance(data, bytes) and b"\0" not in data:
             files[name] = data.replace(os.fsencode(source), PLACEHOLDER.encode())
     # As conda builds it, the interpreter finds its library beside itself.
-    program = (source / executable).read_bytes()
     linked = os.fsencode(source / "lib")
-    files[executable] = program.replace(linked + b"\0", b"$ORIGIN/../lib".ljust(len(linked), b"\0") + b"\0")
+    program = (source / executable).read_bytes().replace(linked + b"\0", b"$ORIGIN/../lib".ljust(len(linked), b"\0") + b"\0")
+    files[executable] = program + f"\0{PLACEHOLDER}\0".encode()  # as conda-forge's own, it holds the prefix
     files |= {"bin/python": f"python{HERE_PYTHON}", "bin/python3": f"python{HERE_PYTHON}"}
     files["lib/python3.1"] = f"python{HERE_PYTHON}"  # conda-forge's own
     files[f"{library}/site-packages/README.txt"] = b"This directory exists so that 3rd party packages can be installed here.\n"

@@ -15,6 +15,7 @@ import pytest
 
 from real.conda import demo_packages, install, publish, python_package, write_wheel
 from real.environments import HERE_PYTHON
+from real.judging import examine, sanctity
 from real.tampering import NotHereError
 from sanctity.compare.records import compare_with_records
 from sanctity.model.drift import Depth, Verdict
@@ -217,6 +218,19 @@ def test_a_link_that_leads_elsewhere(prefixes: Prefixes) -> None:
         link.unlink()
         link.symlink_to("libdemo.so.2")
     assert _gating(prefixes.one) == []
+
+
+def test_a_seal_of_one_is_met_by_the_other(prefixes: Prefixes, tmp_path: Path) -> None:
+    """The interpreter, its library and its standard library hold the prefix too, and are sealed as they were packaged."""
+    (tmp_path / ".git").mkdir()
+    seal = tmp_path / "env.seal.json"
+    made = sanctity("seal", "--env", prefixes.one, "-o", seal, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert examine(seal, "--env", prefixes.other, cwd=tmp_path)["verdict"] == "clean"
+    file = prefixes.other / f"{STDLIB}/json/decoder.py"
+    with _changed(file, file.read_bytes() + b"\n"):
+        report = examine(seal, "--env", prefixes.other, cwd=tmp_path)
+        assert {drift["code"] for drift in report.gating} >= {"file-altered", "stdlib-altered"}, report.told()
 
 
 def test_a_prefix_that_was_moved(prefixes: Prefixes) -> None:

@@ -15,20 +15,33 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sanctity.canon.content import is_cached_bytecode
 from sanctity.canon.scripts import EntryPointError, parse_entry_points, split_interpreter, wrapper_target
+from sanctity.model.digest import Digest
 from sanctity.model.environment import FileKind, RecordFault, SystemFile
 from sanctity.observe.view import is_blind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from sanctity.model.environment import FileEntry
+    from sanctity.model.environment import Environment, FileEntry
+    from sanctity.model.platform import Build, StandardLibrary
     from sanctity.observe.view import View
 
-__all__ = ["CONDA_META", "NOT_CONTENT", "CondaClaim", "is_conda", "keepers", "observe_conda", "read_conda_manifest", "restored"]
+__all__ = [
+    "CONDA_META",
+    "NOT_CONTENT",
+    "CondaClaim",
+    "as_packaged",
+    "is_conda",
+    "keepers",
+    "observe_conda",
+    "read_conda_manifest",
+    "restored",
+]
 
 #: The folder of the documents, relative to the prefix.
 CONDA_META: Final = "conda-meta"
@@ -179,6 +192,25 @@ def restored(data: bytes, prefix: bytes, placeholder: bytes, *, binary: bool) ->
             at = end
     parts.append(data[at:])
     return b"".join(parts)
+
+
+def as_packaged(environment: Environment, build: Build, stdlib: StandardLibrary) -> tuple[Build, StandardLibrary]:
+    """What a seal holds of a conda prefix's interpreter: its files as packaged, so that they are the same below any prefix."""
+    packaged = {
+        environment.files[file.path].digest: file.content
+        for file in environment.system
+        if file.content and file.present and environment.files[file.path].kind is FileKind.FILE
+    }
+    executable, library = (
+        Digest("sha256", packaged.get(bytes.fromhex(digest.value), bytes.fromhex(digest.value)).hex())
+        if digest is not None
+        else None
+        for digest in (build.executable, build.library)
+    )
+    sources, built = (
+        tuple((path, packaged.get(digest, digest)) for path, digest in rows) for rows in (stdlib.sources, stdlib.built)
+    )
+    return replace(build, executable=executable, library=library), replace(stdlib, sources=sources, built=built)
 
 
 def _packaged(data: bytes, root: bytes, claim: CondaClaim) -> bytes:

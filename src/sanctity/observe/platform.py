@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.model.platform import Platform
 from sanctity.observe.build import observe_build
+from sanctity.observe.conda import as_packaged
 from sanctity.observe.loader import hwcaps_of
 from sanctity.observe.machine import observe_machine
 from sanctity.observe.native import observe_libraries
@@ -55,6 +56,8 @@ def observe_platform(
     prefix, interpreter = environment.prefix, environment.interpreter
     build, problems = observe_build(view, prefix, interpreter)
     stdlib, unread, elves = observe_stdlib(view, interpreter, workers=workers, clock=clock, tick=tick)
+    if environment.manager == "conda":
+        build, stdlib = as_packaged(environment, build, stdlib)
     hwcaps = () if view.root else hwcaps_of(interpreter.machine, _flags(view))
     closure = observe_libraries(view, prefix, environment.elves, interpreter, more=elves, hwcaps=hwcaps)
     image = bool(view.root)
