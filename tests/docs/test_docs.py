@@ -14,7 +14,10 @@ from click.testing import CliRunner
 from sanctity.cli import cli
 from sanctity.model.drift import Code
 from sanctity.pages import page, pages
+from sanctity.report.difference import schema as difference_schema
 from sanctity.report.json import schema
+from sanctity.seals.document import format_seal, parse_seal
+from sanctity.seals.files import parse_files
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/sanctity"
@@ -251,6 +254,12 @@ def test_a_json_example_is_a_document_of_ours(place: str, document: dict[str, ob
     match document.get("schema"):
         case "sanctity.report/1":
             jsonschema.validate(document, schema())
+        case "sanctity.diff/1":
+            jsonschema.validate(document, difference_schema())
+        case "sanctity.seal/1":
+            assert format_seal(parse_seal(json.dumps(document).encode(), place)).count("\n") > 20
+        case "sanctity.seal-files/1":
+            assert parse_files(json.dumps(document).encode(), place)
         case "sanctity.fingerprint/1":
             parts = document["parts"]
             assert isinstance(parts, dict)

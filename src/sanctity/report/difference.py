@@ -183,7 +183,10 @@ def _files(files: Sequence[FileChange]) -> str:
         "added": sum(not each.before for each in files),
         "removed": sum(not each.after for each in files),
     }
-    return count(len(files), "file") + ": " + ", ".join(f"{number:,} {word}" for word, number in numbers.items() if number)
+    given = [(word, number) for word, number in numbers.items() if number]
+    if len(given) == 1:
+        return f"{count(len(files), 'file')} {given[0][0]}"
+    return f"{count(len(files), 'file')}: " + ", ".join(f"{number:,} {word}" for word, number in given)
 
 
 def _kind(before: str, after: str) -> str:
