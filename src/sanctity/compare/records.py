@@ -110,6 +110,7 @@ def compare_alone(
             distributions=len(environment.distributions),
             files=len(environment.files),
             bytes=sum(entry.size for entry in environment.files.values() if entry.digest),
+            cached=environment.cached,
         ),
         drifts=tuple(drifts),
         unchecked=tuple(unchecked),
