@@ -29,7 +29,7 @@ from sanctity.model.difference import Answer, Change, Difference, FileChange, Pa
 from sanctity.model.drift import Selection
 from sanctity.model.environment import Hook, HookKind, Problem, SystemFile
 from sanctity.model.inventory import Inventory, InventoryKind, LockedFile, Package, Part
-from sanctity.model.lock import Artifact, Pin, Source, SourceKind
+from sanctity.model.lock import Artifact, LockFormat, Pin, Source, SourceKind
 from sanctity.model.names import SEEDS
 from sanctity.model.platform import StandardLibrary
 from sanctity.model.policy import Policy, Waiver
@@ -259,6 +259,24 @@ def test_several_pins_of_one_name_are_told_apart_by_their_markers() -> None:
         "1.0",
         "1.1",
     )
+
+
+def test_a_lock_and_its_export_are_the_same_but_for_the_project() -> None:
+    pin = a_pin()
+    bare = tuple(replace(artifact, filename="") for artifact in pin.artifacts)
+    root = a_pin("mine", source=Source(kind=SourceKind.VIRTUAL, location="."), artifacts=())
+    export = a_lock(replace(pin, artifacts=bare, source=replace(REGISTRY, location="")), format=LockFormat.REQUIREMENTS)
+    found = _locks(a_lock(pin, root), export)
+    assert found.answer is Answer.SAME
+    assert [item.what for item in found.unchecked] == ["mine"]
+
+
+def test_many_pins_of_one_name_are_paired_in_bounded_time() -> None:
+    """Of twenty thousand pins of one name, of which one goes up, just that one is told."""
+    pins = [a_pin("six", "1.0", marker=f"os_name == '{number}'") for number in range(20_000)]
+    changed = [replace(pins[0], version="1.1"), *pins[1:]]
+    (found,) = _locks(a_lock(*pins, a_project("six")), a_lock(*reversed(changed), a_project("six"))).packages
+    assert found.changes == (Change.UP,)
 
 
 def test_a_loose_row_that_was_pinned() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,8 @@ from sanctity.observe.locks import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+FIXTURES = Path(__file__).parents[1] / "lockfiles/fixtures"
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -226,6 +228,37 @@ def test_the_neighbours_of_a_lock_are_read_at_its_revision(tmp_path: Path, git: 
     assert sorted((pin.name, pin.version) for pin in on_disk.pins) == [("attrs", "23.1.0"), ("idna", "3.7"), ("six", "1.16.0")]
     (repo / "base.txt").write_text("idna==3.6\n")
     assert read_lock(str(repo / "sub/requirements.txt")).digest == lock.digest
+
+
+def test_the_pyproject_beside_a_poetry_lock_is_of_its_revision(tmp_path: Path, git: Callable[..., str]) -> None:
+    repo = tmp_path / "repo"
+    shutil.copy(FIXTURES / "graph.poetry.lock", repo / "poetry.lock")
+    project = '[project]\nname = "demo"\nversion = "1.0"\n[tool.poetry.group.NAME.dependencies]\nsix = "*"\n'
+    (repo / "pyproject.toml").write_text(project.replace("NAME", "committed"))
+    git("add", ".")
+    git("commit", "-q", "-m", "poetry")
+    (repo / "pyproject.toml").write_text(project.replace("NAME", "edited"))
+    revision = _open(tmp_path, "HEAD:./poetry.lock")
+    then, now = read_lock(revision.path, read=revision.read, revision="HEAD:"), read_lock(str(repo / "poetry.lock"))
+    assert ["committed" in {root.name for root in lock.roots} for lock in (then, now)] == [True, False]
+    assert then.pins == now.pins
+
+
+def test_what_was_not_cloned_is_not_fetched(tmp_path: Path, git: Callable[..., str]) -> None:
+    git("config", "uploadpack.allowFilter", "true")
+    git("config", "uploadpack.allowAnySHA1InWant", "true")
+    words = ["git", "clone", "-q", "--no-checkout", "--filter=blob:none", f"file://{tmp_path}/repo", str(tmp_path / "partial")]
+    subprocess.run(words, env=_environ(tmp_path), capture_output=True, check=True, timeout=60)
+    (tmp_path / "repo").rename(tmp_path / "origin")
+    (tmp_path / "partial").rename(tmp_path / "repo")
+    (tmp_path / "origin").rename(tmp_path / "partial")
+    git("config", "remote.origin.url", f"file://{tmp_path}/partial")
+    packs = sorted((tmp_path / "repo/.git/objects").rglob("*"))
+    with pytest.raises(DocumentError) as caught:
+        _read(tmp_path, "HEAD:uv.lock")
+    assert caught.value.code == "git-failed"
+    assert sorted((tmp_path / "repo/.git/objects").rglob("*")) == packs
+    assert git("cat-file", "blob", "HEAD:uv.lock") == "second"  # and git itself, left to itself, would have
 
 
 def test_a_neighbour_that_is_not_in_the_revision_is_missing(tmp_path: Path, git: Callable[..., str]) -> None:

@@ -199,6 +199,9 @@ class _Finding:
 
     def _paired(self, before: list[Package], after: list[Package]) -> Iterator[tuple[Package | None, Package | None]]:
         """Which copy of one side is which of the other: the likest first, and what is left from the highest version down."""
+        if len(before) == len(after) == 1:
+            yield before[0], after[0]
+            return
         older, newer = (sorted(side, key=self._rank, reverse=True) for side in (before, after))
         keys: tuple[Callable[[Package], Hashable], ...] = (
             _facts,
@@ -212,19 +215,22 @@ class _Finding:
             lambda _: None,
         )
         for key in keys:
-            waiting: dict[Hashable, list[Package]] = {}
-            for item in newer:
-                waiting.setdefault(key(item), []).append(item)
+            if not older or not newer:
+                break
+            waiting: dict[Hashable, list[int]] = {}
+            for index in reversed(range(len(newer))):
+                waiting.setdefault(key(newer[index]), []).append(index)
             left = []
+            paired: set[int] = set()
             for item in older:
                 same = waiting.get(key(item))
                 if same:
-                    partner = same.pop(0)
-                    newer.remove(partner)
-                    yield item, partner
+                    paired.add(same[-1])
+                    yield item, newer[same.pop()]
                 else:
                     left.append(item)
             older = left
+            newer = [item for index, item in enumerate(newer) if index not in paired]
         yield from ((item, None) for item in older)
         yield from ((None, item) for item in newer)
 
@@ -252,6 +258,9 @@ class _Finding:
         other = self.before if change is Change.ADDED else self.after
         if package.seed:
             self.remark(package.name, "not-stated", "an environment may be seeded with it, and the other side does not name it")
+            return
+        if self.sides.locks and self.before.format != self.after.format and package.origin in {"virtual", "editable"}:
+            self.remark(package.name, "not-stated", "it is a project, and the other format does not name its own")
             return
         if other.project and package.name == other.project:
             self.remark(package.name, "not-stated", "it is the project itself, which the lock does not name")

@@ -80,6 +80,9 @@ def diff(before: str, after: str, world: World, *, platform: str = "", workers: 
         NoEnvironmentError, ObservationError: an environment can not be looked at.
     """
     older, newer = _read(before, world), _read(after, world)
+    if platform and older.seal is None and newer.seal is None:
+        hint = "leave it out: neither side is a seal"
+        raise UsageError("usage", "it chooses one of a seal's environments", where=f"--platform {platform}", hint=hint)
     only_packages = older.lock is not None or newer.lock is not None
     environments = {
         side.shown: _look(side.place, world, workers=workers, whole=not only_packages)
