@@ -215,6 +215,7 @@ def test_a_name_that_no_report_can_print(prefix: Path) -> None:
         b'{"name": "native", "files": [], "paths_data": {"paths": [{"_path": "x", "sha256": "zz"}]}}',
         b'{"name": "native", "files": [], "paths_data": {"paths": [{"_path": "\\ud800"}]}}',
         b'{"name": "native", "files": [], "paths_data": {"paths": [3]}}',
+        b'{"name": "native", "files": ["' + b"a/" * 5_000 + b'a"]}',
         b'{"name": "native", "files": [], "paths_data": {"paths": [{"_path": "x", "prefix_placeholder": 7}]}}',
     ],
 )
@@ -255,6 +256,45 @@ def test_a_prefix_whose_files_were_rewritten_for_its_new_place(prefix: Path, tmp
         (moved / path).write_bytes((moved / path).read_bytes().replace(os.fsencode(prefix), os.fsencode(moved)))
     assert _gating(moved) == []
     assert _compare(moved).fingerprint == whole
+
+
+def test_a_document_can_not_choose_what_stands_for_the_prefix(prefix: Path) -> None:
+    """Else a text of the file could be replaced by the prefix, and the file count as what it was."""
+    whole = _compare(prefix).fingerprint
+    file = prefix / f"{SITE}/demo/__init__.py"
+    document = prefix / "conda-meta/demo-1.0-0.json"
+    altered = file.read_bytes().replace(b"return 0", os.fsencode(prefix))
+    stated = json.loads(document.read_bytes())
+    row = next(row for row in stated["paths_data"]["paths"] if row["_path"].endswith("demo/__init__.py"))
+    row |= {"prefix_placeholder": "return 0", "file_mode": "text", "sha256_in_prefix": _sha(altered)}
+    file.write_bytes(altered)
+    document.write_text(json.dumps(stated))
+    assert _compare(prefix).fingerprint != whole
+
+
+def test_a_first_line_that_asks_the_path_is_another(prefix: Path) -> None:
+    """conda writes one for a prefix that is too long for a plain line, and for no other."""
+    script = f"#!{PLACEHOLDER}/bin/python\nprint(1)\n".encode()
+    installed = script.replace(PLACEHOLDER.encode(), os.fsencode(prefix))
+    row = _row("bin/script", installed, sha256=_sha(script), prefix_placeholder=PLACEHOLDER, file_mode="text")
+    _place(prefix, "bin/script", installed)
+    _document(prefix, "script", [row])
+    whole = _compare(prefix).fingerprint
+    assert _gating(prefix) == []
+    _place(prefix, "bin/script", b"#!/usr/bin/env python\nprint(1)\n")
+    assert _gating(prefix) == [("file-altered", "script", "bin/script")]
+    assert _compare(prefix).fingerprint != whole
+
+
+def test_a_claim_that_leads_through_a_link(prefix: Path) -> None:
+    (prefix / "lib/python3.1").symlink_to(f"python{MINOR}")
+    rows = [{"_path": "lib/python3.1", "path_type": "softlink", "sha256": _sha(b"")}]
+    _document(prefix, "alias", rows)
+    _place(prefix, f"{SITE}/old.py", b"OLD = 1\n")
+    _document(prefix, "old", [_row("lib/python3.1/site-packages/old.py", b"OLD = 1\n")])
+    assert _gating(prefix) == []
+    _place(prefix, f"{SITE}/old.py", b"OLD = 2\n")
+    assert _gating(prefix) == [("file-altered", "old", "old.py")]
 
 
 def test_the_keeper_of_metadata(prefix: Path) -> None:

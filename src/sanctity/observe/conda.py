@@ -11,6 +11,7 @@ prefix. It is computed from the bytes that are there, and never taken from the d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -48,9 +49,15 @@ CONDA_META: Final = "conda-meta"
 #: Folders of a prefix that hold no files of its packages: the documents, and what a base prefix keeps for others.
 NOT_CONTENT: Final = frozenset({CONDA_META, "pkgs", "envs"})
 
-_LARGEST: Final = 1 << 28
+_LARGEST: Final = 1 << 26
 #: A larger file with a placeholder in it counts as it is, prefix and all.
 _LARGEST_RESTORED: Final = 1 << 28
+#: What stands for the prefix is told by its look: else a document could name any text of a file, and hide a change there.
+_PLACEHOLDER: Final = re.compile(r"/[^\0\r\n]*(?:_placehold|anaconda1anaconda2anaconda3)[^\0\r\n]*")
+#: A longer first line, or one with a blank, is no plain one: no kernel, and no installer, takes it.
+_LONGEST_LINE: Final = 127
+#: No path goes through more folders, which are followed one after the other.
+_DEEPEST: Final = 200
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NOTHING: Final = hashlib.sha256(b"").digest()
 _ENTRY_POINTS: Final = (".dist-info/entry_points.txt", ".egg-info/entry_points.txt")
@@ -107,7 +114,27 @@ def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             words = f"it names no {error}" if isinstance(error, KeyError) else str(error)
             faults.append(RecordFault("record-invalid", where, f"it is no document of an installed package: {words}"[:200]))
-    return tuple(sorted(claims)), tuple(faults)
+    return tuple(sorted(_through_links(claims, view, prefix))), tuple(faults)
+
+
+def _through_links(claims: list[CondaClaim], view: View, prefix: str) -> Iterator[CondaClaim]:
+    """*claims* by where their files lie: conda-forge has ``lib/python3.1`` lead to ``lib/python3.11``, for some old packages."""
+    links = {claim.path for claim in claims if claim.kind == "softlink"}
+    home = view.real(prefix).rstrip("/") + "/"
+    known: dict[str, str] = {"": ""}
+
+    def real(folder: str) -> str:
+        if folder not in known:
+            above, _, name = folder.rpartition("/")
+            inside = f"{real(above)}/{name}".lstrip("/")
+            place = view.real(f"{prefix}/{inside}") if inside in links else ""
+            known[folder] = place.removeprefix(home) if place.startswith(home) else inside
+        return known[folder]
+
+    for claim in claims:
+        folder, slash, name = claim.path.rpartition("/")
+        inside = real(folder)
+        yield claim if inside == folder else claim._replace(path=f"{inside}{slash}{name}")
 
 
 def _claims(stated: dict[str, Any], name: str) -> Iterator[CondaClaim]:
@@ -131,6 +158,7 @@ def _claims(stated: dict[str, Any], name: str) -> Iterator[CondaClaim]:
             or path.startswith("/")
             or os.path.normpath(path) != path
             or ".." in path.split("/")
+            or path.count("/") > _DEEPEST
         ):
             raise ValueError(f"{path!r} is no path inside the prefix")
         path.encode("utf-8", "surrogateescape")  # JSON can write halves of characters, which no path has
@@ -142,7 +170,7 @@ def _claims(stated: dict[str, Any], name: str) -> Iterator[CondaClaim]:
             str(row.get("path_type") or "hardlink"),
             packaged,
             installed,
-            os.fsencode(placeholder),
+            os.fsencode(placeholder) if _PLACEHOLDER.fullmatch(placeholder) else b"",
             row.get("file_mode") == "binary",
         )
 
@@ -213,17 +241,22 @@ def as_packaged(environment: Environment, build: Build, stdlib: StandardLibrary)
     return replace(build, executable=executable, library=library), replace(stdlib, sources=sources, built=built)
 
 
-def _packaged(data: bytes, root: bytes, claim: CondaClaim) -> bytes:
-    """The digest of *data* as it was packaged, where that can be told from it; the prefix counts for nothing in any case."""
+def _packaged(data: bytes, root: bytes, claim: CondaClaim) -> tuple[bytes, bool]:
+    """The digest of *data* as it was packaged, where that can be told from it, and whether it is that but for the prefix.
+
+    A first line that was written in another way, since the prefix makes it too long, counts as what it was.
+    """
     whole = restored(data, root, claim.placeholder, binary=claim.binary)
-    if claim.binary or not data.startswith(b"#!"):
-        return hashlib.sha256(whole).digest()
+    plain = hashlib.sha256(whole).digest()
+    if claim.binary or plain == claim.packaged or not data.startswith(b"#!"):
+        return plain, plain == claim.packaged
     if match := _SHELL.match(whole):
         whole = b"#!" + match["path"] + match["arguments"] + b"\n" + whole[match.end() :]
-    elif match := _BY_NAME.match(whole):  # conda writes this in place of a long line; as a line of the package's own it stays
-        long = b"#!" + claim.placeholder + b"/bin/" + match["name"] + match["arguments"] + b"\n" + whole[match.end() :]
-        whole = long if hashlib.sha256(long).digest() == claim.packaged else whole
-    return hashlib.sha256(whole).digest()
+    elif match := _BY_NAME.match(whole):
+        rest = b"/bin/" + match["name"] + match["arguments"] + b"\n" + whole[match.end() :]
+        if b" " in root or len(root) + len(b"#!/bin/") + len(match["name"]) > _LONGEST_LINE:
+            whole = b"#!" + claim.placeholder + rest
+    return hashlib.sha256(whole).digest(), False
 
 
 def _interpreter(data: bytes) -> str:
@@ -250,21 +283,20 @@ def observe_conda(
     claims = tuple(claims)
     by_path = {claim.path: claim for claim in claims}
     roots = tuple(dict.fromkeys(map(os.fsencode, prefixes)))
-    wrappers: dict[str, Mapping[str, str]] = {}
+    declaring: dict[str, list[CondaClaim]] = {}
+    for claim in claims:
+        if claim.path.endswith(_ENTRY_POINTS):
+            declaring.setdefault(claim.package, []).append(claim)
 
     def declared(package: str) -> Mapping[str, str]:
         """The scripts that the entry points of *package* declare."""
-        if package not in wrappers:
-            found: dict[str, str] = {}
-            for claim in claims:
-                entry = files.get(claim.path) if claim.package == package else None
-                if entry is not None and entry.digest == claim.packaged and claim.path.endswith(_ENTRY_POINTS):
-                    try:
-                        found |= parse_entry_points((read(entry) or b"").decode())
-                    except (UnicodeDecodeError, EntryPointError):
-                        continue
-            wrappers[package] = found
-        return wrappers[package]
+        found: dict[str, str] = {}
+        for claim in declaring.get(package, ()):
+            entry = files.get(claim.path)
+            if entry is not None and entry.digest == claim.packaged:
+                with contextlib.suppress(UnicodeDecodeError, EntryPointError):
+                    found |= parse_entry_points((read(entry) or b"").decode())
+        return found
 
     for claim in claims:
         path, package, kind = claim.path, claim.package, claim.kind
@@ -285,12 +317,11 @@ def observe_conda(
             yield _wrapper(claim, entry, declared(package), read, is_ours, roots)
         elif claim.placeholder and entry.size <= _LARGEST_RESTORED:
             data = read(entry)
-            content = b""
+            content, same = b"", False
             if data is not None:
-                root = next((root for root in roots if root in data), roots[0])
-                content = _packaged(data, root, claim)
+                content, same = _packaged(data, next((root for root in roots if root in data), roots[0]), claim)
             # A prefix that was moved, and its files rewritten for the new place, is still what was packaged.
-            actual = expected if content and content == claim.packaged else entry.digest
+            actual = expected if same else entry.digest
             fault = _foreign(data or b"", is_ours) if kind == "hardlink" else ""
             yield SystemFile(path, package, expected, actual, present=True, algorithm="sha256", content=content, fault=fault)
         else:
