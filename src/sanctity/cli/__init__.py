@@ -15,6 +15,7 @@ from sanctity.cli.differing import diff
 from sanctity.cli.judging import check, fingerprint, repair, verify
 from sanctity.cli.running import run
 from sanctity.cli.sealing import seal
+from sanctity.cli.watching import watch
 from sanctity.errors import SanctityError
 
 __all__ = ["cli", "internal", "main"]
@@ -32,7 +33,7 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, diff, repair, run):
+for command in (check, verify, seal, fingerprint, diff, repair, run, watch):
     cli.add_command(command)
 
 

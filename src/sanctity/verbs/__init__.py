@@ -8,6 +8,7 @@ from __future__ import annotations
 from sanctity.verbs.judging import fingerprint, verify
 from sanctity.verbs.running import Running, run
 from sanctity.verbs.sealing import Sealing, seal
+from sanctity.verbs.watching import Sight, watch
 from sanctity.verbs.world import Outcome, Target, World
 
-__all__ = ["Outcome", "Running", "Sealing", "Target", "World", "fingerprint", "run", "seal", "verify"]
+__all__ = ["Outcome", "Running", "Sealing", "Sight", "Target", "World", "fingerprint", "run", "seal", "verify", "watch"]
