@@ -51,29 +51,38 @@ def judge(data: bytes, path: str, depth: str, surroundings: Surroundings) -> tup
 
 
 def _compare(data: bytes, path: str, depth: str, surroundings: Surroundings) -> Comparison:
-    from dataclasses import replace
-    from datetime import UTC, datetime
     from time import monotonic
 
-    from sanctity.compare.policy import apply_policy
-    from sanctity.compare.seal import compare_with_seal, entry_for
-    from sanctity.compare.variables import compare_variables
-    from sanctity.model.drift import Depth, Reference, ReferenceKind, Unchecked
-    from sanctity.observe.environment import observe_environment
-    from sanctity.observe.variables import observe_variables
-    from sanctity.seals.document import parse_seal
-
     started = monotonic()
+    # What compares is imported while the files are read, so that the look begins at once.
+    from sanctity.model.drift import Depth
+    from sanctity.observe.environment import observe_environment
+
     prefix, _, _, variables, now = surroundings
     read: list[Seal] = []
 
     def prepare() -> Iterator[None]:
         """Read the seal while the files are read."""
+        from sanctity.seals.document import parse_seal
+
+        yield
         read.append(parse_seal(data, path))
         yield
+        __import__("sanctity.compare.seal")
+        yield
+        __import__("sanctity.observe.platform")
 
     kind = Depth(depth)
     environment = observe_environment(prefix, depth=kind, clock=monotonic, meanwhile=prepare())
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    from sanctity.compare.policy import apply_policy
+    from sanctity.compare.seal import compare_with_seal, entry_for
+    from sanctity.compare.variables import compare_variables
+    from sanctity.model.drift import Reference, ReferenceKind, Unchecked
+    from sanctity.observe.variables import observe_variables
+
     seal = read[0]
     if kind is Depth.RECORD:
         from sanctity.observe.platform import observe_platform
