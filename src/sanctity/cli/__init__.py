@@ -11,6 +11,7 @@ import click
 
 import sanctity
 from sanctity.cli.common import fail, perform, tell, write
+from sanctity.cli.completion import complete_codes, complete_places, completion
 from sanctity.cli.differing import diff
 from sanctity.cli.judging import check, fingerprint, repair, verify
 from sanctity.cli.running import run
@@ -33,12 +34,13 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, diff, repair, run, watch):
+for command in (check, verify, seal, fingerprint, diff, repair, run, watch, completion):
     cli.add_command(command)
+complete_places(cli.commands.values())
 
 
 @cli.command()
-@click.argument("code", required=False, default="")
+@click.argument("code", required=False, default="", shell_complete=complete_codes)
 def explain(code: str) -> None:
     """Say what CODE means, how it arises, and what to do. Without one, list the codes."""
     from sanctity.pages import page, pages, summary
