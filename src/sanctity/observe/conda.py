@@ -17,6 +17,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sanctity.canon.content import is_cached_bytecode
@@ -58,9 +59,10 @@ _PLACEHOLDER: Final = re.compile(r"/[^\0\r\n]*(?:_placehold|anaconda1anaconda2an
 _LONGEST_LINE: Final = 127
 #: No path goes through more folders, which are followed one after the other.
 _DEEPEST: Final = 200
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_UNUSUAL: Final = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\0")
 _NOTHING: Final = hashlib.sha256(b"").digest()
 _ENTRY_POINTS: Final = (".dist-info/entry_points.txt", ".egg-info/entry_points.txt")
+_NAMES_IT: Final = ("/METADATA", "/PKG-INFO", "-info", "-INFO")
 _READ: Final = frozenset({FileKind.FILE, FileKind.LINK})
 #: What conda and its kin write for a first line that is too long or holds a blank: two lines, that a shell and Python read alike.
 _SHELL: Final = re.compile(
@@ -114,7 +116,7 @@ def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             words = f"it names no {error}" if isinstance(error, KeyError) else str(error)
             faults.append(RecordFault("record-invalid", where, f"it is no document of an installed package: {words}"[:200]))
-    return tuple(sorted(_through_links(claims, view, prefix))), tuple(faults)
+    return tuple(sorted(_through_links(claims, view, prefix), key=itemgetter(0, 1))), tuple(faults)
 
 
 def _through_links(claims: list[CondaClaim], view: View, prefix: str) -> Iterator[CondaClaim]:
@@ -152,35 +154,25 @@ def _claims(stated: dict[str, Any], name: str) -> Iterator[CondaClaim]:
         rows = [{"_path": path, "path_type": "hardlink"} for path in files]
     for row in rows:
         path = row["_path"]
-        if (
-            not isinstance(path, str)
-            or not path
-            or path.startswith("/")
-            or os.path.normpath(path) != path
-            or ".." in path.split("/")
-            or path.count("/") > _DEEPEST
-        ):
+        if not isinstance(path, str) or _UNUSUAL.search(path) or path.count("/") > _DEEPEST:
             raise ValueError(f"{path!r} is no path inside the prefix")
-        path.encode("utf-8", "surrogateescape")  # JSON can write halves of characters, which no path has
-        placeholder = row.get("prefix_placeholder") or ""
-        packaged, installed = (_raw(row.get(key)) for key in ("sha256", "sha256_in_prefix"))
-        yield CondaClaim(
-            path,
-            package,
-            str(row.get("path_type") or "hardlink"),
-            packaged,
-            installed,
-            os.fsencode(placeholder) if _PLACEHOLDER.fullmatch(placeholder) else b"",
-            row.get("file_mode") == "binary",
-        )
+        if not path.isascii():
+            path.encode("utf-8", "surrogateescape")  # JSON can write halves of characters, which no path has
+        digest, stated = row.get("sha256"), row.get("sha256_in_prefix")
+        packaged = _raw(digest)
+        installed = packaged if stated == digest else _raw(stated)
+        placeholder = row.get("prefix_placeholder")
+        stands = os.fsencode(placeholder) if placeholder and _PLACEHOLDER.fullmatch(placeholder) else b""
+        kind = str(row.get("path_type") or "hardlink")
+        yield CondaClaim(path, package, kind, packaged, installed, stands, row.get("file_mode") == "binary")
 
 
 def _raw(text: object) -> bytes:
     if text is None or text == "":
         return b""
-    if not isinstance(text, str) or _DIGEST.fullmatch(text) is None:
+    if not isinstance(text, str) or len(text) != 64 or len(raw := bytes.fromhex(text)) != 32:
         raise ValueError(f"{text!r} is no SHA-256")
-    return bytes.fromhex(text)
+    return raw
 
 
 def keepers(claims: Iterable[CondaClaim], site: Iterable[str]) -> dict[str, str]:
@@ -188,6 +180,8 @@ def keepers(claims: Iterable[CondaClaim], site: Iterable[str]) -> dict[str, str]
     found: dict[str, str] = {}
     folders = tuple(f"{folder}/" for folder in site)
     for claim in claims:
+        if not claim.path.endswith(_NAMES_IT):
+            continue
         for folder in folders:
             if claim.path.startswith(folder):
                 home, _, name = claim.path[len(folder) :].partition("/")
@@ -300,7 +294,7 @@ def observe_conda(
 
     for claim in claims:
         path, package, kind = claim.path, claim.package, claim.kind
-        if is_cached_bytecode(path) or kind == "pyc_file":
+        if kind == "pyc_file" or (path.endswith((".pyc", ".pyo")) and is_cached_bytecode(path)):
             continue
         expected = claim.installed or claim.packaged
         entry = files.get(path)
@@ -325,7 +319,7 @@ def observe_conda(
             fault = _foreign(data or b"", is_ours) if kind == "hardlink" else ""
             yield SystemFile(path, package, expected, actual, present=True, algorithm="sha256", content=content, fault=fault)
         else:
-            yield SystemFile(path, package, expected, entry.digest, present=True, algorithm="sha256")
+            yield SystemFile(path, package, expected, entry.digest, True, "sha256")  # by position, since nearly all come here
 
 
 def _foreign(data: bytes, is_ours: Callable[[str], bool]) -> str:

@@ -145,23 +145,23 @@ def _observe_one(
     looked_at_from = LookedAtFrom.ITSELF if itself else LookedAtFrom.OUTSIDE
     debian = layout.site == dist_packages(view, prefix, layout.version)
     manifest: Mapping[str, tuple[str, bytes]] = {}
-    if debian:
-        try:
-            manifest = read_manifest(view, prefix, layout.site)
-        except OSError as error:
-            problems.append(Problem("unreadable", DPKG_LISTS, f"the lists of what dpkg installed: {error.strerror or error}"))
     conda = guise is None and not debian and is_conda(view, prefix)
     claims: tuple[CondaClaim, ...] = ()
     manifest_faults: tuple[RecordFault, ...] = ()
-    if conda:
-        try:
-            claims, manifest_faults = read_conda_manifest(view, prefix)
-        except OSError as error:
-            problems.append(Problem("unreadable", CONDA_META, f"the documents of what conda installed: {error.strerror or error}"))
-    kept = keepers(claims, layout.site) if conda else {path: package for path, (package, _) in manifest.items()}
 
     def look() -> Iterator[Distribution]:
-        """Look at each distribution."""
+        """Look at each distribution, once it is known what the package manager says of them."""
+        nonlocal manifest, claims, manifest_faults
+        what, where = "the lists of what dpkg installed", DPKG_LISTS
+        try:
+            if debian:
+                manifest = read_manifest(view, prefix, layout.site)
+            elif conda:
+                what, where = "the documents of what conda installed", CONDA_META
+                claims, manifest_faults = read_conda_manifest(view, prefix)
+        except OSError as error:
+            problems.append(Problem("unreadable", where, f"{what}: {error.strerror or error}"))
+        kept = keepers(claims, layout.site) if conda else {path: package for path, (package, _) in manifest.items()}
         # What this imports takes longer than it takes to set the children to reading, which goes before.
         from sanctity.observe.distributions import metadata_homes, observe_distribution
 
