@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from sanctity.cli.common import fail, paint, perform, tell, write
 from sanctity.errors import SanctityError
-
-if TYPE_CHECKING:
-    from sanctity.verbs.differing import Differing
 
 __all__ = ["diff"]
 
@@ -37,14 +34,14 @@ def diff(*, before: str, after: str, platform: str, workers: int, format_: str, 
 
     Exit codes: 0 no difference, 1 they differ, 2 bad usage or unreadable input, 3 not all of it could be looked at.
     """
+    from sanctity import verbs
     from sanctity.report.difference import FORMATS, difference_text, exit_code
     from sanctity.report.words import plain
-    from sanctity.verbs.differing import diff as compare
 
-    found: Differing = perform(
+    found: verbs.Differing = perform(
         "diff",
         format_,
-        lambda world: compare(before, after, world, platform=platform, workers=workers, located=format_ in _LOCATED),
+        lambda world: verbs.diff(before, after, world, platform=platform, workers=workers, located=format_ in _LOCATED),
     )
     if format_ == "text":
         text = difference_text(found.differences, paint=paint(sys.stdout) if not output else None)

@@ -5,10 +5,25 @@ What a verb may know of the world comes in as arguments: the working folder, the
 
 from __future__ import annotations
 
+from sanctity.verbs.differing import Differing, diff
 from sanctity.verbs.judging import fingerprint, verify
 from sanctity.verbs.running import Running, run
 from sanctity.verbs.sealing import Sealing, seal
 from sanctity.verbs.watching import Sight, watch
 from sanctity.verbs.world import Outcome, Target, World
 
-__all__ = ["Outcome", "Running", "Sealing", "Sight", "Target", "World", "fingerprint", "run", "seal", "verify", "watch"]
+__all__ = [
+    "Differing",
+    "Outcome",
+    "Running",
+    "Sealing",
+    "Sight",
+    "Target",
+    "World",
+    "diff",
+    "fingerprint",
+    "run",
+    "seal",
+    "verify",
+    "watch",
+]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError, UsageError
 from sanctity.model.drift import Depth
+from sanctity.model.environment import LookedAtFrom
 from sanctity.model.names import SEEDS, normalise_name
 from sanctity.verbs.judging import observe, with_platform
 from sanctity.verbs.world import Target, shown
@@ -95,6 +96,11 @@ def diff(before: str, after: str, world: World, *, platform: str = "", workers: 
     found: list[Difference] = []
     places: list[Located] = []
     notices = [*older.notices, *newer.notices]
+    notices += [
+        f"{name} is looked at from itself: code in it could blind this tool; install it with pipx or `uv tool`"
+        for name, environment in environments.items()
+        if environment.looked_at_from is LookedAtFrom.ITSELF
+    ]
     for one, other in _pairs(older, newer, environments, platform, notices):
         if found:
             one, other = _once(one), _once(other)  # noqa: PLW2901 - what was told above is not told again
@@ -119,6 +125,8 @@ def _read(text: str, world: World) -> _Side:
     """The side that *text* names; a file that is there counts before a revision."""
     from sanctity.observe.git import open_revision, split_revision
 
+    if not text.strip():
+        raise UsageError("usage", "one of the two is an empty text", hint=_HINT)
     path = os.path.join(world.cwd, os.path.expanduser(text))
     if os.path.isdir(path):
         return _environment(text, path, world)
