@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factories import an_environment
+from sanctity.compare.records import compare_with_records
 from sanctity.model.drift import Depth
 from sanctity.model.environment import RecordRow
 from sanctity.observe import hasher
@@ -458,6 +459,7 @@ def test_only_what_changed_is_read_again(remembered: Remembered) -> None:
     assert remembered.found.files == _observe(remembered.env).files
     _settle()
     assert remembered.look()
+    assert compare_with_records(remembered.found, depth=Depth.RECORD).checked.cached == plain - 1
     assert remembered.found.cached == plain - 1  # what could not be trusted was not kept
     assert remembered.look()
     assert remembered.found.cached == plain
