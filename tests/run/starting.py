@@ -14,7 +14,7 @@ from sites import add_distribution, build_site, site_packages
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BARE", "SANCTITY", "Project", "a_project", "children", "needs_unshare", "sanctity"]
+__all__ = ["BARE", "SANCTITY", "Project", "a_project", "children", "needs_unshare", "reads", "sanctity"]
 
 SOURCE: Final = Path(__file__).parents[2] / "src"
 #: The command line without an installation and without PYTHONPATH, which `run` refuses.
@@ -101,6 +101,14 @@ def children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def reads(pid: int, name: str) -> bool:
+    """Whether the process *pid* has a file open whose path ends with *name*."""
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{number}").endswith(name) for number in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
 
 
 def needs_unshare(*words: str) -> str:

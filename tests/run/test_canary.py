@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -115,6 +115,18 @@ def test_one_that_writes_without_end(project: Project) -> None:
     assert "wrote more" in _undecided(project)
 
 
+def test_it_is_waited_for_where_children_are_ignored(project: Project) -> None:
+    """A parent that ignores SIGCHLD hands that on, and the program is to have it so."""
+    (project.folder / "canary.py").write_text("import os\nraise SystemExit(3 if 'OMP_NUM_THREADS' in os.environ else 0)\n")
+    project.seal("--canary", "canary.toml")
+    more: dict[str, Any] = {"preexec_fn": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)}
+    done = project.run("python", "-c", "import signal; print(signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)", **more)
+    assert (done.returncode, done.stdout) == (0, b"True\n"), done.stderr
+    done = project.run("hello", environ=BARE | {"OMP_NUM_THREADS": "1"}, **more)
+    assert done.returncode == 125
+    assert b"the canary ended with 3" in done.stderr
+
+
 def test_a_stop_while_it_runs_ends_it_too(project: Project) -> None:
     words = "import os, time\nif 'OMP_NUM_THREADS' in os.environ:\n    open('pid', 'w').write(str(os.getpid()) + ' ')\n    time.sleep(60)\n"
     (project.folder / "canary.py").write_text(words)
@@ -127,7 +139,7 @@ def test_a_stop_while_it_runs_ends_it_too(project: Project) -> None:
             time.sleep(0.01)
         assert children(process.pid)
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=60) == (b"", None)
+        assert process.communicate(timeout=60)[0] == b""
     finally:
         process.kill()
     assert process.returncode == -signal.SIGTERM
@@ -207,7 +219,17 @@ def test_another_kernel_gives_other_bits_and_the_canary_says_so(workshop: Worksh
         [workshop.tool("uv"), "pip", "compile", "-q", "--generate-hashes", "numpy.in", "-o", "requirements.txt"], cwd=tmp_path
     )
     workshop.run([workshop.tool("uv"), "venv", "-q", env], cwd=tmp_path)
-    install = ["pip", "install", "-q", "--no-deps", "--require-hashes", "-r", "requirements.txt", "-p", env / "bin/python"]
+    install: list[str | Path] = [
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        "requirements.txt",
+        "-p",
+        env / "bin/python",
+    ]
     workshop.run([workshop.tool("uv"), *install], cwd=tmp_path)
     (tmp_path / "canary.toml").write_text('command = ["python", "canary.py"]\ninputs = ["canary.py"]\n')
 

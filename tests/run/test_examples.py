@@ -222,7 +222,7 @@ def test_the_image_builds_verifies_serves_and_refuses(workshop: Workshop, tmp_pa
     compile_ = ["pip", "compile", "-q", "--generate-hashes", "requirements.in", "-o", "requirements.txt"]
     workshop.run([workshop.tool("uv"), *compile_], cwd=context)
     shutil.copy(ROOT / "requirements-tool.txt", context / "sanctity.txt")
-    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", context, ROOT]
+    wheel: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", context, ROOT]
     workshop.run(wheel)
     wheels = [file for lock in ("requirements.txt", "sanctity.txt") for file in workshop.wheels(context / lock).glob("*.whl")]
     image = Image(tmp_path / "stages", context, wheels)

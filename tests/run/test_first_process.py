@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.starting import BARE, Project, a_project, children, needs_unshare
+from run.starting import BARE, Project, a_project, children, needs_unshare, reads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,9 +90,7 @@ def test_a_stop_while_it_looks_ends_it(number: signal.Signals, tmp_path: Path) -
     with open(project.site / "large.npy", "wb") as file:
         file.truncate(1 << 38)  # takes minutes to read, and no room
     first = First(project, "hello")
-    while not any(
-        os.readlink(f"/proc/{first.pid}/fd/{each}").endswith("large.npy") for each in os.listdir(f"/proc/{first.pid}/fd")
-    ):
+    while not reads(first.pid, "large.npy"):
         time.sleep(0.01)
     os.kill(first.pid, number)
     assert first.end() == (128 + number, b"", b"")

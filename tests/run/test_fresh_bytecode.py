@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib._bootstrap_external as bootstrap  # type: ignore[import-not-found]
+import importlib
 import importlib.util
 import os
 import stat
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ from run.starting import BARE, HELLO, Project, a_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+#: Where the three headers are written; it has no public name.
+BOOTSTRAP: Any = importlib.import_module("importlib._bootstrap_external")
 
 FORGED = b"def main():\n    print('FORGED')\n    return 0\n"
 
@@ -31,9 +34,9 @@ def _forge(project: Project, kind: str) -> Path:
     code = compile(FORGED, str(source), "exec")
     state = source.stat()
     data = {
-        "timestamp": lambda: bootstrap._code_to_timestamp_pyc(code, int(state.st_mtime), state.st_size),
-        "unchecked-hash": lambda: bootstrap._code_to_hash_pyc(code, bytes(8), False),
-        "checked-hash": lambda: bootstrap._code_to_hash_pyc(code, importlib.util.source_hash(HELLO), True),
+        "timestamp": lambda: BOOTSTRAP._code_to_timestamp_pyc(code, int(state.st_mtime), state.st_size),
+        "unchecked-hash": lambda: BOOTSTRAP._code_to_hash_pyc(code, bytes(8), False),
+        "checked-hash": lambda: BOOTSTRAP._code_to_hash_pyc(code, importlib.util.source_hash(HELLO), True),
     }[kind]()
     path = project.site / "__pycache__" / os.path.basename(importlib.util.cache_from_source("hello.py"))
     path.parent.mkdir()
@@ -112,6 +115,14 @@ def test_a_cache_folder_that_others_can_write_to_is_not_taken(project: Project) 
     place = done.stdout.decode().strip()
     assert place.startswith(str(project.folder / "temporary"))
     assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
+
+
+def test_no_home_folder_is_made(project: Project) -> None:
+    home = project.folder / "no/such/home"
+    environ = BARE | {"HOME": str(home), "TMPDIR": str(project.folder)}
+    done = project.run("python", "-c", "import sys; print(sys.pycache_prefix)", options=("--fresh-bytecode",), environ=environ)
+    assert os.path.dirname(done.stdout.decode().strip()) == str(project.folder)
+    assert not (project.folder / "no").exists()
 
 
 def test_nothing_is_made_for_what_is_refused(project: Project) -> None:

@@ -7,12 +7,13 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from run.starting import BARE, SANCTITY, Project, a_project, children
+from run.starting import BARE, SANCTITY, Project, a_project, children, reads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +46,28 @@ def test_a_console_script_starts(project: Project) -> None:
 @pytest.mark.parametrize("word", ["env/bin/hello", "./env/bin/../bin/hello", "{env}/bin/hello"])
 def test_a_path_into_the_environment_starts(word: str, project: Project) -> None:
     assert project.run(word.format(env=project.env)).returncode == 7
+
+
+def test_an_environment_that_is_reached_by_a_link(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(project.env)
+    options = ("--env", str(tmp_path / "link"), "--seal", str(project.folder / "env.seal.json"))
+    assert project.run("hello", options=options).returncode == 7
+    assert project.run(str(project.env / "bin/hello"), options=options).returncode == 7
+    done = project.run("python", "-c", "import sys; print(sys.prefix)", options=options)
+    assert done.stdout.decode().strip() == str(tmp_path / "link")
+
+
+def test_a_base_interpreter_as_the_environment(tmp_path: Path) -> None:
+    """No virtual environment at all, as in an image whose packages lie in /usr/local."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "usr").symlink_to(sys.base_prefix)
+    seal = [*SANCTITY, "seal", "--env", sys.base_prefix, "--accept", "-o", "env.seal.json"]
+    sealed = subprocess.run(seal, cwd=tmp_path, env=BARE, capture_output=True, check=False)
+    if sealed.returncode:
+        pytest.skip("this Python's own environment can not be sealed")
+    command = [*SANCTITY, "run", "--env", sys.base_prefix, "--", "python3", "-c", "import sys; print(sys.prefix)"]
+    done = subprocess.run(command, cwd=tmp_path, env=BARE, capture_output=True, check=False)
+    assert done.stdout.decode().strip() == sys.base_prefix, done.stderr
 
 
 def test_the_interpreter_is_the_environments_own_whatever_PATH_says(project: Project) -> None:  # noqa: N802
@@ -198,13 +221,6 @@ def test_the_attributes_say_what_was_verified(project: Project) -> None:
     assert f"OTEL_RESOURCE_ATTRIBUTES={stated}\n".encode() in untouched
 
 
-def _reads(pid: int, name: str) -> bool:
-    try:
-        return any(os.readlink(f"/proc/{pid}/fd/{number}").endswith(name) for number in os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return False
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 @pytest.mark.parametrize("others", [0, 1000], ids=["alone", "with-children"])
 def test_a_stop_while_it_looks_ends_it_and_whom_it_started(number: signal.Signals, others: int, tmp_path: Path) -> None:
@@ -223,7 +239,7 @@ def test_a_stop_while_it_looks_ends_it_and_whom_it_started(number: signal.Signal
     )
     try:
         readers: list[int] = []
-        while not any(_reads(pid, "large.npy") for pid in (process.pid, *readers)):
+        while not any(reads(pid, "large.npy") for pid in (process.pid, *readers)):
             assert process.poll() is None
             time.sleep(0.01)
             readers = children(process.pid)

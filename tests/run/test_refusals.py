@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -47,10 +48,15 @@ def test_a_drift_planted_between_two_starts_is_refused_the_second_time(own: Proj
     assert "not started" in told
 
 
+def _lead_elsewhere(own: Project) -> None:
+    (own.env / "bin/python3").unlink()
+    (own.env / "bin/python3").symlink_to("/bin/sh")
+
+
 PLANTS: dict[str, Callable[[Project], object]] = {
     "pth-hook": lambda own: (own.site / "x.pth").write_text("import os\n"),
     "file-unclaimed": lambda own: (own.site / "six.py").write_text(""),
-    "interpreter-changed": lambda own: (own.env / "bin/python3").unlink() or (own.env / "bin/python3").symlink_to("/bin/sh"),
+    "interpreter-changed": _lead_elsewhere,
     "script-altered": lambda own: (own.env / "bin/hello").write_text(f"#!{own.env}/bin/python\nprint('forged')\n"),
     "seal-stale": lambda own: (own.folder / "requirements.txt").write_text("hello==1.1 --hash=sha256:" + 64 * "0"),
 }
@@ -160,6 +166,20 @@ def test_a_link_to_what_lies_outside(own: Project) -> None:
     assert own.run("again").returncode == 7  # the file it leads to is claimed
 
 
+def test_one_that_a_RECORD_names_without_a_digest(own: Project) -> None:  # noqa: N802
+    """As old virtualenv's RECORD of pip names its scripts: then anything may stand there."""
+    _script(own, f"#!{own.env}/bin/python")
+    record = next(own.site.glob("odd-1.0.dist-info")) / "RECORD"
+    record.write_text(re.sub(r"bin/odd,.*", "bin/odd,,", record.read_text()))
+    own.seal("--accept")
+    _refused(own.run("odd"), "command-unclaimed")
+
+
+def test_one_that_is_no_program(own: Project) -> None:
+    _script(own, "print('no first line')")
+    _refused(own.run("odd"), "command-not-executable", exit_code=126)
+
+
 def test_another_python_by_the_interpreters_name(own: Project) -> None:
     (own.env / "lib/python").symlink_to("/usr/bin/env")
     own.seal()
@@ -216,6 +236,23 @@ def test_no_environment_is_a_refusal(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     done = subprocess.run([*SANCTITY, "run", "--", "python"], cwd=tmp_path, env=BARE, capture_output=True, check=False)
     _refused(done, "no-environment")
+
+
+def test_no_working_folder_is_a_refusal(project: Project, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    line = f'cd {gone}; rmdir {gone}; exec "$@"'
+    argv = ["sh", "-c", line, "sh", *project.command("hello", options=("--format", "json"))]
+    _refused(subprocess.run(argv, env=BARE, capture_output=True, check=False), "no-working-folder")
+
+
+def test_a_seal_of_another_platform_is_no_reason_to_take_the_lock(own: Project) -> None:
+    """With the lock, the working tree's policy would count."""
+    own.seal()
+    seal = own.folder / "env.seal.json"
+    seal.write_text(seal.read_text().replace('"linux-', '"plan9-'))
+    _refused(own.run("hello"), "seal-not-for-this-platform")
+    assert own.run("hello", options=("--lock", "requirements.txt")).returncode == 7
 
 
 def test_a_seal_that_can_not_be_read_is_a_refusal(own: Project) -> None:

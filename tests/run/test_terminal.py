@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.starting import BARE, Project, a_project
+from run.starting import BARE, Project, a_project, children, reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +32,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 class Terminal:
     """A terminal of 40 rows and 100 columns, with a program as the leader of its session."""
 
-    def __init__(self, project: Project, words: str, *, command: list[str | bytes] | None = None) -> None:
+    def __init__(self, project: Project, words: str, *, command: list[str | bytes] | None = None, kind: str = "dumb") -> None:
         self.pid, self.handle = pty.fork()
         if self.pid == 0:  # pragma: no cover - another process
             os.chdir(project.folder)
             argv = command or project.command("python", "-c", words)
-            os.execve(argv[0], argv, BARE | {"TERM": "dumb", "PS1": "$ "})
+            os.execve(argv[0], argv, BARE | {"TERM": kind, "PS1": "$ "})
         fcntl.ioctl(self.handle, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
         self.seen = b""
 
@@ -51,6 +52,15 @@ class Terminal:
                 except OSError:
                     break
         assert re.search(pattern, self.seen), self.seen
+        return self.seen
+
+    def rest(self) -> bytes:
+        """All that was printed, once nobody prints any more."""
+        try:
+            while select.select([self.handle], [], [], 1)[0] and (part := os.read(self.handle, 4096)):
+                self.seen += part
+        except OSError:
+            pass
         return self.seen
 
     def wait(self, options: int = 0) -> int:
@@ -106,6 +116,23 @@ def test_an_interrupt_ends_a_program_as_it_would(project: Project, terminals: li
     terminal.until(rb"up")
     os.write(terminal.handle, b"\x03")
     assert os.waitstatus_to_exitcode(terminal.wait()) == -signal.SIGINT
+
+
+def test_an_interrupt_while_it_looks_ends_it(terminals: list[Terminal], tmp_path: Path) -> None:
+    """The whole group gets it from the terminal, those that read the files too."""
+    project = a_project(tmp_path, sealed=False)
+    for name in range(1000):
+        (project.site / f"{name}.dat").touch()
+    with open(project.site / "large.npy", "wb") as file:
+        file.truncate(1 << 38)  # takes minutes to read, and no room
+    terminals.append(terminal := Terminal(project, "print('started')", kind="xterm"))
+    while not any(reads(pid, "large.npy") for pid in children(terminal.pid)):
+        time.sleep(0.01)
+    os.write(terminal.handle, b"\x03")
+    assert os.waitstatus_to_exitcode(terminal.wait()) == -signal.SIGINT
+    seen = terminal.rest()
+    assert b"Traceback" not in seen
+    assert b"started" not in seen
 
 
 @pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="there is no bash")

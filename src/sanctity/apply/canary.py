@@ -233,6 +233,9 @@ def _run(argv: list[str], path: str, environ: dict[str, str], folder: str, timeo
     hasher = hashlib.sha256()
     size = 0
     until = time.monotonic() + timeout
+    # Where this process was started with SIGCHLD ignored, the kernel would bury the child and tell nobody how it ended.
+    before = signal.getsignal(signal.SIGCHLD)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         process = subprocess.Popen(
             argv,
@@ -246,6 +249,7 @@ def _run(argv: list[str], path: str, environ: dict[str, str], folder: str, timeo
             start_new_session=True,
         )
     except OSError as error:
+        signal.signal(signal.SIGCHLD, before)
         raise _Unfinished(f"it can not be started: {error.strerror}") from error
     assert process.stdout is not None
     try:
@@ -272,6 +276,7 @@ def _run(argv: list[str], path: str, environ: dict[str, str], folder: str, timeo
             os.killpg(process.pid, signal.SIGKILL)
         process.stdout.close()
         process.wait()
+        signal.signal(signal.SIGCHLD, before)
     if process.returncode:
         how = f"with {process.returncode}" if process.returncode > 0 else f"by signal {-process.returncode}"
         raise _Unfinished(f"the canary ended {how}", ended=True)

@@ -226,11 +226,13 @@ def fresh_bytecode(environ: Mapping[str, str]) -> str:
         SanctityError: ``bytecode-folder``, none can be made.
     """
     home = environ.get("XDG_CACHE_HOME") or (f"{environ['HOME']}/.cache" if environ.get("HOME") else "")
-    parent = f"{home}/sanctity/bytecode" if home.startswith("/") else ""
-    with contextlib.suppress(OSError):
-        if parent:
-            os.makedirs(parent, mode=0o700, exist_ok=True)
-    if not parent or not _is_private(parent) or not os.access(parent, os.W_OK):
+    parent = f"{home}/sanctity/bytecode"
+    folders = (home, f"{home}/sanctity", parent)
+    if home.startswith("/"):
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                os.mkdir(folder, 0o700)
+    if not home.startswith("/") or not all(map(_is_private, folders)) or not os.access(parent, os.W_OK | os.X_OK):
         parent = environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the folder made in it is private
     with contextlib.suppress(OSError):
         _sweep(parent)

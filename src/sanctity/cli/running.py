@@ -103,7 +103,10 @@ def _prepare(command: tuple[str, ...], *, env: str, python: str, profile: str | 
         except SanctityError as error:
             return error  # not told by whoever performs this, since its exit code here is another
 
-    found = perform("run", "text", work)
+    try:
+        found = perform("run", "text", work)
+    except SystemExit:
+        raise SystemExit(_REFUSED) from None  # what kept it from even beginning was told
     if isinstance(found, SanctityError):
         raise found
     made: Running = found

@@ -18,6 +18,7 @@ from sanctity.model.drift import Code, Severity
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sanctity.compare.ownership import Ownership
     from sanctity.model.drift import Comparison
     from sanctity.model.environment import Environment
 
@@ -126,7 +127,7 @@ def is_interpreter(file: Located, environment: Environment) -> bool:
 
 
 def _need_claimed(program: Program, environment: Environment, comparison: Comparison) -> None:
-    """Raise unless a RECORD or a package manager claims *program*, and nothing was found wrong with it."""
+    """Raise unless a RECORD or a package manager says what *program* has to be, and nothing was found wrong with it."""
     index = own(environment)
     file = program.file
     names = [name for name in (file.inner, file.inner_real) if name]
@@ -143,13 +144,22 @@ def _need_claimed(program: Program, environment: Environment, comparison: Compar
     )
     if wrong is not None and wrong.code is not Code.FILE_UNCLAIMED:
         message = f"it is not what was installed: {wrong.code}"
-    elif any(name in index.owners or name in index.kept for name in names):
+    elif any(_is_stated(name, index, environment) for name in names):
         return
     else:
-        message = "no RECORD claims it, so nothing vouches for it"
+        message = "no RECORD says what it has to be, so nothing vouches for it"
     raise SanctityError(
         "command-unclaimed", message, where=file.path, hint="install it as a script of a package, or start it by the interpreter"
     )
+
+
+def _is_stated(name: str, index: Ownership, environment: Environment) -> bool:
+    """Whether the digest of the file *name* is stated, or it was proven to be the wrapper of an entry point."""
+    owner = index.owners.get(name)
+    if owner is not None:
+        stated = any(row.path == name and row.digest for row in owner.record or ())
+        return stated or any(script.path == name and script.target for script in owner.scripts)
+    return name in index.kept and any(file.path == name and file.expected for file in environment.system)
 
 
 def resource_attributes(stated: str, *, fingerprint: str, verdict: str) -> str:

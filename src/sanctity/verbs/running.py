@@ -10,7 +10,7 @@ from sanctity.errors import SanctityError, UsageError
 from sanctity.model.drift import Depth, Drift, ReferenceKind, Verdict
 from sanctity.model.policy import Variables
 from sanctity.verbs.judging import compare_and_judge, look
-from sanctity.verbs.world import locate, meant
+from sanctity.verbs.world import locate, meant, shown
 
 if TYPE_CHECKING:
     from sanctity.apply.canary import Surroundings
@@ -68,7 +68,8 @@ def run(
 
     # Before anything is read: whether there is such a program at all does not depend on what is in it.
     reference = _named(seal, lock, world)
-    _, place = locate(meant(target, reference, world)[0], world)
+    project, place = locate(meant(target, reference, world)[0], world)
+    reference = reference or _own_seal(project, os.path.dirname(place.prefix) if target.env else "", world)
     scripts = "Scripts" if os.path.isdir(f"{place.prefix}/Scripts") and not os.path.isdir(f"{place.prefix}/bin") else "bin"
     search = world.environ.get("PATH", "")
     program = find_program(command[0], place.prefix, scripts=scripts, cwd=world.cwd, search=search)
@@ -122,6 +123,24 @@ def _named(seal: str, lock: str, world: World) -> str:
         if name and not os.path.isfile(path):
             raise UsageError("usage", "there is no such file", where=f"{option} {name}", hint=f"name the {option[2:]}")
     return seal or lock
+
+
+def _own_seal(project: str, beside: str, world: World) -> str:
+    """The seal of the project, or of the folder *beside* the environment; empty where there is none.
+
+    Where there is one it is as if it were named: one that says nothing of this platform is no reason to take a lock, and with it
+    the working tree's policy.
+    """
+    from sanctity.observe.seals import SEAL_NAME
+
+    return next(
+        (
+            shown(f"{folder}/{SEAL_NAME}", world)
+            for folder in (project, beside)
+            if folder and os.path.lexists(f"{folder}/{SEAL_NAME}")
+        ),
+        "",
+    )
 
 
 def canary_of(description: str, taken: Look, comparison: Comparison, folder: str, world: World) -> Canary:
