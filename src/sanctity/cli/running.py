@@ -61,7 +61,7 @@ def _tell(text: str) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(sorted(FORMATS, reverse=True)),
+    type=click.Choice(list(FORMATS)),
     default="text",
     show_default=True,
     help="How to print a refusal, which goes to standard error.",

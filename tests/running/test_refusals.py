@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.starting import BARE, SANCTITY, Project, a_project
+from running.starting import BARE, SANCTITY, Project, a_project
 from sites import add_distribution
 
 if TYPE_CHECKING:

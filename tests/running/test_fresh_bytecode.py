@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from run.starting import BARE, HELLO, Project, a_project
+from running.starting import BARE, HELLO, Project, a_project
 
 if TYPE_CHECKING:
     from pathlib import Path

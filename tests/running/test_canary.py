@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from run.starting import BARE, SANCTITY, Project, a_project, children, sanctity
+from running.starting import BARE, SANCTITY, Project, a_project, children, sanctity
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.starting import BARE, Project, a_project, children, needs_unshare, reads
+from running.starting import BARE, Project, a_project, children, needs_unshare, reads
 
 if TYPE_CHECKING:
     from pathlib import Path

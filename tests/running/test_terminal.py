@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.starting import BARE, Project, a_project, children, reads
+from running.starting import BARE, Project, a_project, children, reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

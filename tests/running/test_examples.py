@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-import yaml
 
-from run.starting import needs_unshare
+from running.starting import needs_unshare
 from sanctity.cli import cli
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ def _started() -> list[str]:
 
 def _manifest() -> tuple[dict[str, Any], dict[str, Any]]:
     """The pod's specification, and its one container."""
+    yaml = pytest.importorskip("yaml")
     (document,) = yaml.safe_load_all(MANIFEST.read_text())
     assert (document["apiVersion"], document["kind"]) == ("apps/v1", "Deployment")
     assert document["spec"]["selector"]["matchLabels"] == document["spec"]["template"]["metadata"]["labels"]

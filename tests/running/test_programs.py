@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from run.starting import BARE, SANCTITY, Project, a_project, children, reads
+from running.starting import BARE, SANCTITY, Project, a_project, children, reads
 
 if TYPE_CHECKING:
     from pathlib import Path
