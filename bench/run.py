@@ -260,7 +260,7 @@ def look(*_, **__):
     os.write(1, b"%r %r" % (begun, time.monotonic()))
     os._exit(0)
 environment.observe_environment = look
-guarding.judge(b"", "", "record", ("", "", (), {}, {}))
+guarding.judge(b"", "", "record", ("", "", "", (), {}, {}))
 """
 #: Starts the child as the guard does: milliseconds until its program begins, and until it has imported all that looks, and looks.
 CHILD_PROBE = """

@@ -393,9 +393,11 @@ def _variables() -> dict[str, str]:
     return found
 
 
-def _surroundings() -> tuple[str, str, tuple[str, ...], dict[str, str], dict[str, str]]:
-    """What `guarding.judge` is told of this process: prefix, base prefix, sys.path, the variables of its start and those of now."""
-    return sys.prefix, sys.base_prefix, tuple(map(str, sys.path)), _variables(), dict(os.environ)
+def _surroundings() -> tuple[str, str, str, tuple[str, ...], dict[str, str], dict[str, str]]:
+    """What `guarding.judge` is told of this process: its `guarding.Surroundings`."""
+    site = sys.modules.get("site")
+    user = getattr(site, "USER_BASE", None) if getattr(site, "ENABLE_USER_SITE", None) else None
+    return sys.prefix, sys.base_prefix, str(user or ""), tuple(map(str, sys.path)), _variables(), dict(os.environ)
 
 
 # -- depth version: the tripwire --------------------------------------------------------------------------------------------------
@@ -571,7 +573,7 @@ def _look_from_child(path: str, data: bytes, timeout: float) -> Result:
     if not hasattr(os, "posix_spawn"):
         raise _Trouble("guard-can-not-look", f"a child can not be started on {sys.platform} as it must be")
     interpreter, home = _base_interpreter(), _home_of_package()
-    prefix, base, entries, started, now = _surroundings()
+    prefix, base, user, entries, started, now = _surroundings()
     nonce = os.urandom(16).hex().encode()
     request = _frame(
         nonce,
@@ -580,6 +582,7 @@ def _look_from_child(path: str, data: bytes, timeout: float) -> Result:
         data,
         os.fsencode(prefix),
         os.fsencode(base),
+        os.fsencode(user),
         os.fsencode("\0".join(entries)),
         *(os.fsencode("\0".join(f"{name}={value}" for name, value in each.items())) for each in (started, now)),
     )

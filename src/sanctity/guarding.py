@@ -32,8 +32,9 @@ _LONGEST_TEXT = 1 << 16
 _MOST_DATA = 4 << 30
 _REFUSED = "REFUSED: this program does not go on; `sanctity verify {}` looks from outside, `sanctity explain CODE` says more\n"
 
-#: prefix, base prefix and sys.path of the program, the variables that it was started with, and those of now.
-Surroundings = tuple[str, str, tuple[str, ...], "Mapping[str, str]", "Mapping[str, str]"]
+#: Of the program: prefix, base prefix, the folder of the user's own packages (empty where it imports none of them), sys.path,
+#: the variables that it was started with, and those of now.
+Surroundings = tuple[str, str, str, tuple[str, ...], "Mapping[str, str]", "Mapping[str, str]"]
 
 
 def judge(data: bytes, path: str, depth: str, surroundings: Surroundings) -> tuple[str, tuple[str, ...], str, str]:
@@ -58,7 +59,7 @@ def _compare(data: bytes, path: str, depth: str, surroundings: Surroundings) -> 
     from sanctity.model.drift import Depth
     from sanctity.observe.environment import observe_environment
 
-    prefix, _, _, variables, now = surroundings
+    prefix, _, user, _, variables, now = surroundings
     read: list[Seal] = []
 
     def prepare() -> Iterator[None]:
@@ -73,7 +74,7 @@ def _compare(data: bytes, path: str, depth: str, surroundings: Surroundings) -> 
         __import__("sanctity.observe.platform")
 
     kind = Depth(depth)
-    environment = observe_environment(prefix, depth=kind, clock=monotonic, meanwhile=prepare())
+    environment = observe_environment(prefix, depth=kind, clock=monotonic, meanwhile=prepare(), user_base=user)
     from dataclasses import replace
     from datetime import UTC, datetime
 
@@ -115,7 +116,7 @@ def _outside(environment: Environment, surroundings: Surroundings) -> Iterator[U
     """What else of sys.path brings in distributions: no seal of this environment speaks of them."""
     from sanctity.model.drift import Unchecked
 
-    prefix, base, entries, _, _ = surroundings
+    prefix, base, _, entries, _, _ = surroundings
     root = os.path.realpath(prefix)
     layout = environment.layout
     sites = {os.path.realpath(f"{prefix}/{site}") for site in layout.site}
@@ -246,13 +247,14 @@ def main() -> None:
         if size > _LARGEST_REQUEST:
             raise SystemExit("the request is too long")
     fields = _unframe(b"".join(parts))
-    if len(fields) != 9:
+    if len(fields) != 10:
         raise SystemExit("this is no request")
-    nonce, seconds, path, data, prefix, base, entries, started, now = fields
+    nonce, seconds, path, data, prefix, base, user, entries, started, now = fields
     _limit(int(seconds))
     surroundings = (
         os.fsdecode(prefix),
         os.fsdecode(base),
+        os.fsdecode(user),
         tuple(os.fsdecode(entries).split("\0")),
         _pairs(started),
         _pairs(now),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guard.guarded import SOURCE
+from real.tools import interpreters
 from sanctity.guard import REFUSED
 from sites import add_distribution
 
@@ -56,6 +57,46 @@ def _both(guarded: Guarded, source: str, flags: tuple[str, ...] = (), clean: str
 )
 def test_options_of_the_interpreter(guarded: Guarded, flags: tuple[str, ...]) -> None:
     _both(guarded, GUARD, flags)
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+def test_other_versions_of_python(guarded: Guarded, version: str) -> None:
+    """The interpreter and the child are of that version, each with its own private modules."""
+    if version not in interpreters():
+        pytest.skip(f"Python {version} is not installed")
+    packages = guarded.root / "packages"
+    guarded.site.rename(packages)
+    shutil.rmtree(guarded.env)
+    subprocess.run([interpreters()[version], "-m", "venv", "--without-pip", guarded.env], check=True)
+    site = guarded.env / f"lib/python{version}/site-packages"
+    site.rmdir()
+    packages.rename(site)
+    guarded.reseal()
+    for depth in ("record", "version"):
+        heavy = "sorted({'json', 're', 'dataclasses', 'subprocess'} & set(sys.modules))"
+        done = guarded.run(f"import sys, sanctity\nprint(sanctity.guard(depth={depth!r}).verdict, {heavy})\n", flags=("-I",))
+        assert done.stdout == "clean []\n", done.stderr
+    with open(site / "alpha/__init__.py", "a") as file:
+        file.write("# more\n")
+    assert guarded.run(GUARD).returncode == REFUSED
+
+
+@pytest.mark.parametrize("depth", ["record", "version"])
+def test_packages_of_the_user_are_looked_at_where_they_are_imported(guarded: Guarded, depth: str, tmp_path: Path) -> None:
+    """A virtual environment that takes the base's packages in takes the user's own in too."""
+    settings = guarded.env / "pyvenv.cfg"
+    settings.write_text(settings.read_text().replace("packages = false", "packages = true"))
+    guarded.reseal()
+    library = guarded.site.relative_to(guarded.env)
+    (tmp_path / ".local" / library).mkdir(parents=True)
+    (tmp_path / ".local" / library / "sitecustomize.py").write_text("print('ran')\n")
+    source = GUARD.replace("guard()", f"guard(depth={depth!r})")
+    home = {"HOME": str(tmp_path)}
+    done = guarded.run(source, variables=home)
+    if depth == "record":
+        assert (done.returncode, done.stdout) == (REFUSED, "ran\n")
+        assert "customize-hook" in done.stderr
+    assert guarded.run(source, variables=home, flags=("-s",)).stdout == "clean\n"
 
 
 def test_without_site_another_environment_is_looked_at(guarded: Guarded) -> None:
