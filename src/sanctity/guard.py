@@ -22,7 +22,6 @@ from _thread import allocate_lock
 TYPE_CHECKING = False  # importing `typing` for it would take longer than all else that is done here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
     from typing import Any, NoReturn
 
 __all__ = ["REFUSED", "Refused", "Result", "guard"]
@@ -158,10 +157,18 @@ def guard(
     Raises:
         Refused: the environment is not the sealed one, or that could not be told; its ``result`` says what.
     """
-    return _guard(sys._getframe(1), seal, depth, on_drift, timeout)  # noqa: SLF001 - there is no other way to know who calls
+    return _guard(_caller(), seal, depth, on_drift, timeout)
 
 
-def _guard(caller: FrameType, seal: object, depth: object, on_drift: object, timeout: object) -> Result:
+def _caller() -> dict[str, Any]:
+    """The globals of whoever called the function that asks; empty where that is no Python code."""
+    try:
+        return sys._getframe(2).f_globals  # noqa: SLF001 - there is no other way to know
+    except ValueError:
+        return {}
+
+
+def _guard(caller: dict[str, Any], seal: object, depth: object, on_drift: object, timeout: object) -> Result:
     if not (on_drift in ("refuse", "warn") if isinstance(on_drift, str) else callable(on_drift)):
         words = f'on_drift is {on_drift!r}; it is "refuse", "warn", or a callable that takes the result'
         on_drift, result = "refuse", _undecided(_Trouble("usage", words, "see docs/guard.md"), str(seal), str(depth))
@@ -186,7 +193,7 @@ def _guard(caller: FrameType, seal: object, depth: object, on_drift: object, tim
     raise Refused(result)
 
 
-def _look(caller: FrameType, seal: object, depth: object, timeout: object) -> Result:
+def _look(caller: dict[str, Any], seal: object, depth: object, timeout: object) -> Result:
     if not isinstance(depth, str) or depth not in {"record", "version"}:
         raise _Trouble("usage", f'depth is {depth!r}; it is "record" or "version"', "see docs/guard.md")
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout < 1e6:
@@ -247,7 +254,7 @@ def _in_main_thread() -> bool:
 # -- the seal ---------------------------------------------------------------------------------------------------------------------
 
 
-def _read_seal(caller: FrameType, seal: object) -> tuple[str, bytes]:
+def _read_seal(caller: dict[str, Any], seal: object) -> tuple[str, bytes]:
     """The path and the bytes of the *seal*: beside the file that calls, else in the working folder."""
     if not isinstance(seal, (str, os.PathLike)):
         raise _Trouble("usage", f"the seal is {seal!r}; it is a path", "see docs/guard.md")
@@ -256,8 +263,7 @@ def _read_seal(caller: FrameType, seal: object) -> tuple[str, bytes]:
         raise _Trouble("usage", f"{stated!r} is no path", "see docs/guard.md")
     places = [stated]
     if not os.path.isabs(stated):
-        file = caller.f_globals.get("__file__")
-        folders = [os.path.dirname(os.path.abspath(file))] if isinstance(file, str) and file else []
+        folders = _folder_of(caller)
         try:
             folders.append(os.getcwd())
         except FileNotFoundError:  # it was removed
@@ -270,7 +276,7 @@ def _read_seal(caller: FrameType, seal: object) -> tuple[str, bytes]:
             continue
         except NotADirectoryError:
             # The calling file is inside of a zip; so may the seal be.
-            loader = caller.f_globals.get("__loader__")
+            loader = caller.get("__loader__")
             try:
                 return place, loader.get_data(place)  # type: ignore[union-attr] # then it is None, and that is caught
             except (AttributeError, OSError):
@@ -279,6 +285,16 @@ def _read_seal(caller: FrameType, seal: object) -> tuple[str, bytes]:
             raise _Trouble("seal-unreadable", f"{place}: {error.strerror or error}", "make it readable") from error
     tried = " and ".join(places)
     raise _Trouble("seal-not-found", f"there is no such file: {tried}", "write one with `sanctity seal`, or give its whole path")
+
+
+def _folder_of(caller: dict[str, Any]) -> list[str]:
+    """The folder of the file that calls, if it is one of the program's: a thread's first caller is the standard library."""
+    file = caller.get("__file__")
+    if not isinstance(file, str) or not file:
+        return []
+    folder = os.path.dirname(os.path.abspath(file))
+    library = os.path.dirname(os.__file__)
+    return [] if _is_within(folder, library) and "-packages" not in folder[len(library) :] else [folder]
 
 
 def _read(path: str, most: int) -> bytes:
@@ -727,12 +743,16 @@ def _collect(pid: int, deadline: float) -> int | None:
 
 
 def _end(pid: int) -> None:
-    """End the child *pid* and those that it started, which are a group of their own."""
+    """End the child *pid* and those that it started, which are a group of their own. One that waits for a dead disk is left."""
     import _signal  # see above
+    from time import sleep
 
     try:
         os.killpg(pid, _signal.SIGKILL)
-        os.waitpid(pid, 0)
+        for _ in range(1000):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            sleep(0.001)
     except OSError:
         return
 
@@ -749,7 +769,7 @@ class _Callable(type(sys)):  # type: ignore[misc] # the type of modules, without
         timeout: float = 300.0,
     ) -> Result:
         """Do what `guard` does."""
-        return _guard(sys._getframe(1), seal, depth, on_drift, timeout)  # noqa: SLF001 - see there
+        return _guard(_caller(), seal, depth, on_drift, timeout)
 
     def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
         """So that it can be the target of a process that another one starts."""

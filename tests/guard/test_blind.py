@@ -194,8 +194,8 @@ def test_preload(guarded: Guarded, tmp_path: Path) -> None:
     assert guarded.run(GUARD, variables={"LD_PRELOAD": str(library)}).stdout == "clean\n"
     (tmp_path / "preload.c").write_text("int nothing;\n")
     subprocess.run([compiler, "-shared", "-fPIC", tmp_path / "preload.c", "-o", library], check=True)
-    done = guarded.run(GUARD, variables={"LD_PRELOAD": str(library)})
-    assert (done.returncode, "startup-variable   LD_PRELOAD" in done.stderr) == (REFUSED, True)
+    told = guarded.run(GUARD, variables={"LD_PRELOAD": str(library)})
+    assert (told.returncode, "startup-variable   LD_PRELOAD" in told.stderr) == (REFUSED, True)
 
 
 def test_dlopen(guarded: Guarded, tmp_path: Path) -> None:

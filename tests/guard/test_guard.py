@@ -243,6 +243,15 @@ def test_a_working_folder_that_is_gone_is_no_place(guarded: Guarded, tmp_path: P
     assert guarded.run(source, cwd=gone).stdout == "clean\n"
 
 
+def test_the_standard_library_is_no_file_that_calls(guarded: Guarded, tmp_path: Path) -> None:
+    """It calls a thread's target: only the working folder is left then. Nor is a call from C, without any Python around it."""
+    thread = "import threading, sanctity\nt = threading.Thread(target=sanctity.guard)\nt.start()\nt.join()\n"
+    done = guarded.run(thread, cwd=tmp_path)
+    assert f"there is no such file: {tmp_path}/env.seal.json\n" in done.stderr
+    done = guarded.run("import atexit, functools, sanctity\natexit.register(functools.partial(sanctity.guard, 'none.json'))\n")
+    assert f"there is no such file: {guarded.root}/none.json\n" in done.stderr
+
+
 def test_an_absolute_seal_and_a_path_object(guarded: Guarded) -> None:
     source = f"import pathlib, sanctity\nprint(sanctity.guard(pathlib.Path({str(guarded.seal)!r})).verdict)\n"
     assert guarded.run(source, name="elsewhere/app.py", cwd=guarded.root.parent).stdout == "clean\n"
@@ -422,7 +431,9 @@ def test_a_result_can_not_be_changed_and_travels_between_processes() -> None:
     with pytest.raises(AttributeError):
         del result.verdict
     again = pickle.loads(pickle.dumps(Refused(result)))
+    assert isinstance(again, Refused)
     assert isinstance(again, SystemExit)
+    assert not isinstance(again, Exception)
     assert (again.code, str(again), again.result.codes, again.result.looked) == (REFUSED, "m", ("file-altered",), False)
 
 

@@ -447,8 +447,8 @@ def test_pip_install_without_dependencies(guarded: Guarded, tmp_path: Path) -> N
     )
     (wheel,) = tmp_path.glob("*.whl")
     shutil.rmtree(guarded.env)
-    subprocess.run([os.path.realpath(sys.executable), "-m", "venv", guarded.env], check=True)
-    install = [guarded.env / "bin/python", "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel]
+    subprocess.run([os.path.realpath(sys.executable), "-m", "venv", str(guarded.env)], check=True)
+    install = [str(guarded.env / "bin/python"), "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
     guarded.reseal()
     done = guarded.run(GUARD + "import sys\nprint('click' in sys.modules)\n")

@@ -49,7 +49,7 @@ def test_a_refused_cell_stops_the_notebook(workshop: Workshop, tmp_path: Path) -
     guarded.reseal()
 
     def run_all() -> dict[str, object]:
-        command = [guarded.env / "bin/python", "-c", RUN_ALL, json.dumps(CELLS)]
+        command = [str(guarded.env / "bin/python"), "-c", RUN_ALL, json.dumps(CELLS)]
         home = {"HOME": str(tmp_path / "home")}
         done = subprocess.run(command, cwd=tmp_path, env=BARE | home, capture_output=True, text=True, timeout=120, check=False)
         assert done.stdout, done.stderr
