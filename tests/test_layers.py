@@ -19,8 +19,8 @@ LAYERS = (
     ("report",),
     ("observe", "apply", "store"),
     ("verbs", "guarding"),
-    ("cli", "guard"),
-    ("__main__",),
+    ("cli", "guard", "outside"),
+    ("__main__", "notebook", "pytest_plugin"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Modules of the standard library that look at the world; thought does not import them.

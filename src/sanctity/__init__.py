@@ -1,6 +1,7 @@
 """Sanctity: prove that the Python environment you run is, byte for byte, the one you locked.
 
 The package imports nothing until a name is used, so that ``import sanctity`` costs next to nothing.
+PYTEST_DONT_REWRITE: pytest would complain where it was imported before pytest was.
 """
 
 from __future__ import annotations

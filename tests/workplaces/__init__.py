@@ -1,0 +1,1 @@
+"""Where people work: pytest, pre-commit, a workflow, a shell, a notebook."""
