@@ -96,8 +96,9 @@ def test_a_stop_while_it_looks_ends_it(number: signal.Signals, tmp_path: Path) -
     assert first.end() == (128 + number, b"", b"")
 
 
-def test_it_leaves_no_child_and_no_zombie(project: Project, tmp_path: Path) -> None:
+def test_it_leaves_no_child_and_no_zombie(tmp_path: Path) -> None:
     """Orphans that ended while it looked were PID 1's to bury; the program is not told of them."""
+    project = a_project(tmp_path)
     for number in range(1000):
         (project.site / f"{number}.dat").touch()  # so that children read
     words = "import os; print(open(f'/proc/1/task/1/children').read().split(), [p for p in os.listdir('/proc') if p.isdigit()])"

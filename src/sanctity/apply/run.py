@@ -92,9 +92,10 @@ def reap() -> None:
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """*environ*, this process's own, as it was when the process started.
 
-    In the C locale Python sets ``LC_CTYPE`` (PEP 538); what the kernel keeps of the start says whether that is so here.
+    In the C locale Python sets ``LC_CTYPE`` (PEP 538); what the kernel keeps of the start says whether that is so here. An entry
+    without a name can not be handed on.
     """
-    found = dict(environ)
+    found = {name: value for name, value in environ.items() if name}
     if found.get("LC_CTYPE") in _COERCED:
         try:
             with open("/proc/self/environ", "rb") as file:
@@ -145,7 +146,7 @@ def find_program(word: str, prefix: str, *, scripts: str, cwd: str, search: str)
         elsewhere = _on_path(word, search, cwd) if bare else ""
         if elsewhere:
             message = f"the environment has no such program; {elsewhere} lies outside of it"
-            hint = "install it into the environment, and lock or seal it" + (", or start python" if word != "python" else "")
+            hint = "install it into the environment and lock that, or name a program that the environment has"
             raise SanctityError("command-outside", message, where=word, hint=hint) from error
         if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
             where = f"{prefix}/{scripts}/{word}" if bare else word
