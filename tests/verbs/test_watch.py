@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from factories import a_comparison
 from reports import CASES, HOSTILE
-from run.starting import BARE, SANCTITY, a_project, children, needs_unshare
+from running.starting import BARE, SANCTITY, a_project, children, needs_unshare
 from sanctity.errors import DocumentError, NoEnvironmentError, SanctityError
 from sanctity.model.drift import Code, Unchecked, Verdict
 from sanctity.report.look import look_json, look_text, schema
@@ -28,7 +28,7 @@ from sanctity.verbs import Target, World, watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from run.starting import Project
+    from running.starting import Project
     from sanctity.verbs import Sight
 
 #: Nothing that is waited for here takes longer, however busy the machine is. Seconds.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from run.starting import BARE, SANCTITY
+from running.starting import BARE, SANCTITY
 from sanctity.cli import cli
 from sanctity.pages import pages
 
