@@ -647,6 +647,8 @@ def _converse(argv: list[str], request: bytes, timeout: float) -> tuple[bytes, b
     from time import monotonic
 
     deadline = monotonic() + timeout
+    # A program that holds Python inside of it may not ignore SIGPIPE, and a child that is gone must not end it.
+    masked = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGPIPE,))
     pipes: list[int] = []
     pid = 0
     status: int | None = None
@@ -714,6 +716,9 @@ def _converse(argv: list[str], request: bytes, timeout: float) -> tuple[bytes, b
             os.close(fd)
         if pid:
             _end(pid)
+        if _signal.SIGPIPE not in masked and _signal.SIGPIPE in _signal.sigpending():
+            _signal.sigtimedwait((_signal.SIGPIPE,), 0)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, masked)
 
 
 def _lifted(pipes: list[int]) -> list[int]:

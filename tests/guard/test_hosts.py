@@ -365,6 +365,7 @@ int main(int argc, char **argv) {
     PyConfig config;
     PyConfig_InitPythonConfig(&config);
     config.parse_argv = 0;
+    config.install_signal_handlers = 0;
     if (argv[1][0]) PyConfig_SetBytesString(&config, &config.executable, argv[1]);
     PyStatus status = Py_InitializeFromConfig(&config);
     if (PyStatus_Exception(status)) return 70;
@@ -423,6 +424,21 @@ def test_the_host_is_never_started_again(guarded: Guarded, host: Path) -> None:
     guarded.program("import sys\nsys._base_executable = sys.executable = " + repr(str(host)) + "\n" + WSGI, "wsgi.py")
     done = guarded.start([str(host), str(guarded.env / "bin/python"), str(guarded.root)])
     assert done.stdout == "200 hello\n", done.stderr
+
+
+def test_a_child_that_does_not_listen_ends_no_host(guarded: Guarded, host: Path, tmp_path: Path) -> None:
+    """Where nobody ignores SIGPIPE, a write to a child that is gone would."""
+    fake = tmp_path / "fake"
+    fake.write_text("#!/bin/sh\nexit 0\n")
+    fake.chmod(0o755)
+    late = (
+        "import os, time\nreal = os.posix_spawn\ndef late(*a, **k):\n    pid = real(*a, **k)\n    time.sleep(0.3)\n    return pid\n"
+    )
+    late += f"os.posix_spawn = late\nfrom sanctity import guard\nguard._base_interpreter = lambda: {str(fake)!r}\nguard()\n"
+    guarded.program(late, "wsgi.py")
+    done = guarded.start([str(host), str(guarded.env / "bin/python"), str(guarded.root)])
+    assert (done.returncode, done.stdout) == (0, "500 no application, it was refused\n")
+    assert "guard-child-failed" in done.stderr
 
 
 def test_an_embedded_python_without_an_environment_is_not_the_sealed_one(guarded: Guarded, host: Path) -> None:
