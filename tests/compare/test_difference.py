@@ -23,17 +23,18 @@ from factories import (
 )
 from sanctity.canon.content import content_digest
 from sanctity.compare.difference import difference
+from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.inventory import inventory_of_environment, inventory_of_lock, inventory_of_seal, narrowed
 from sanctity.compare.records import fingerprint_of
 from sanctity.model.difference import Answer, Change, Difference, FileChange, PackageChange, PartChange
 from sanctity.model.drift import Selection
-from sanctity.model.environment import Hook, HookKind, Problem, SystemFile
+from sanctity.model.environment import FileEntry, FileKind, Hook, HookKind, Problem, SystemFile
 from sanctity.model.inventory import Inventory, InventoryKind, LockedFile, Package, Part
 from sanctity.model.lock import Artifact, LockFormat, Pin, Source, SourceKind
 from sanctity.model.names import SEEDS
 from sanctity.model.platform import StandardLibrary
 from sanctity.model.policy import Policy, Waiver
-from sanctity.model.seal import Canary
+from sanctity.model.seal import Canary, SealedLock
 from sanctity.seals.document import seal_of
 from sanctity.seals.files import files_of
 from sanctity.seals.make import seal_environment
@@ -411,6 +412,30 @@ def test_a_seal_names_the_package_and_with_its_rows_the_file() -> None:
     full = replace(bare, packages=tuple(replace(item, rows=(("lib/six.py", "x"),)) for item in bare.packages))
     (found,) = difference(full, _taken(other)).packages
     assert found.files == (FileChange("lib/six.py", "x", "y"),)
+
+
+def test_a_seal_beside_a_later_lock_of_the_same_path() -> None:
+    lock = a_lock(a_pin("six", "1.0"), digest=a_digest("later"))
+    entry = replace(sealed(an_environment(_item())), lock=SealedLock(path="sub/uv.lock", format="uv", digest=a_digest("sealed")))
+    seal = inventory_of_seal(seal_of("env.seal.json", [entry]), entry)
+    told = (PartChange("lock", "sub/uv.lock", str(a_digest("sealed")), str(a_digest("later"))),)
+    beside = narrowed(inventory_of_lock(lock), lock, seal)
+    assert difference(seal, beside).parts == told
+    assert difference(beside, seal) == _mirrored(difference(seal, beside))
+    assert difference(seal, replace(beside, path="HEAD:uv.lock")).parts == told
+    assert difference(seal, replace(beside, path="other.lock")).parts == ()
+    assert difference(seal, replace(beside, digest=str(a_digest("sealed")))).parts == ()
+
+
+def test_what_a_known_tool_leaves_in_each_of_its_environments_is_no_difference() -> None:
+    known = bytes.fromhex(next(iter(KNOWN_HOOKS)))
+    hook = Hook(HookKind.PTH_CODE, f"{SITE}/_virtualenv.pth", known)
+    entry = FileEntry(f"{SITE}/_virtualenv.py", FileKind.FILE, 1, known, 1, 1)
+    seen = an_environment(_item(), hooks=(hook,), files={entry.path: entry})
+    assert difference(_taken(an_environment(_item())), _taken(seen)).answer is Answer.SAME
+    evil = entry._replace(digest=raw("evil"))
+    found = difference(_taken(seen), _taken(replace(seen, files={entry.path: evil})))
+    assert [(row.part, row.key) for row in found.parts] == [("unclaimed", entry.path)]
 
 
 def test_a_seal_beside_the_lock_it_was_made_under() -> None:

@@ -271,6 +271,9 @@ def test_a_seal_with_several_environments_is_compared_entry_by_entry(project: Pr
     assert [each["answer"] for each in document["differences"]].count("same") == 1
     assert project.diff("both.seal.json", ".venv", code=0)
     assert len(project.diff("both.seal.json", "uv.lock", code=0)["differences"]) == 2
+    write("strict.seal.json", one, "linux-aarch64-musl")
+    stricter = project.diff("both.seal.json", "strict.seal.json", code=1)["differences"]
+    assert [[row["part"] for row in each["parts"]] for each in stricter] == [["policy"], []]  # a document's own is told once
     key = document["differences"][0]["environment"]
     assert key.startswith("linux-aarch64-musl")
     assert len(project.diff("both.seal.json", "uv.lock", "--platform", "linux-aarch64", code=0)["differences"]) == 1
@@ -282,6 +285,7 @@ def _seal_with(folder: Path) -> Callable[[str, dict[str, Any], str], None]:
     from dataclasses import replace
 
     from sanctity.canon.fingerprint import part_digest, whole
+    from sanctity.model.policy import Policy
     from sanctity.seals.document import format_seal, parse_seal, seal_of
 
     def write(name: str, document: dict[str, Any], platform: str) -> None:
@@ -290,7 +294,8 @@ def _seal_with(folder: Path) -> Callable[[str, dict[str, Any], str], None]:
         interpreter = part_digest([entry.implementation, entry.version, entry.abi, machine])
         parts = tuple((part, interpreter if part == "interpreter" else digest) for part, digest in entry.parts)
         other = replace(entry, platform=platform, parts=parts, fingerprint=whole(parts))
-        (folder / name).write_text(format_seal(seal_of(name, [entry, other])))
+        policy = Policy(gate=("cpu",)) if name.startswith("strict") else Policy()
+        (folder / name).write_text(format_seal(seal_of(name, [entry, other], policy=policy)))
 
     return write
 
