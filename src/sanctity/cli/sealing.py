@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import click
 
@@ -22,7 +23,20 @@ __all__ = ["seal"]
     "--files", is_flag=True, help="Also write the rows behind each digest, to the seal's name with .files in place of .json."
 )
 @click.option("-o", "--output", metavar="FILE", default="", help="The seal; by default env.seal.json in the project's folder.")
-def seal(*, env: str, python: str, root: str, workers: int, lock: str, accept: bool, canary: str, files: bool, output: str) -> None:
+@click.option("--check", is_flag=True, help="Only say whether the seal was made under the lock as it is now; write nothing.")
+def seal(
+    *,
+    env: str,
+    python: str,
+    root: str,
+    workers: int,
+    lock: str,
+    accept: bool,
+    canary: str,
+    files: bool,
+    output: str,
+    check: bool,
+) -> None:
     """Compare an environment with its lock, and write down what it must be from now on.
 
     What the seal says of other platforms and Pythons is kept. Commit the file: it is small, made to be read in a pull request, and
@@ -32,6 +46,8 @@ def seal(*, env: str, python: str, root: str, workers: int, lock: str, accept: b
     from sanctity.report.text import comparison_text, sealing_text
     from sanctity.seals.files import files_name
 
+    if check:
+        _check(output)
     made: verbs.Sealing = perform(
         "seal",
         "text",
@@ -61,3 +77,20 @@ def seal(*, env: str, python: str, root: str, workers: int, lock: str, accept: b
         write(sealing_text(made.seal, comparison, paint(sys.stdout)), "")
     except SanctityError as error:
         fail(error, "seal", "text")
+
+
+def _check(output: str) -> NoReturn:
+    """Say whether the seal *output* is of the lock as it is now, and end: 0 it is, 1 it is not."""
+    from sanctity.report.text import plain
+    from sanctity.verbs.freshness import Freshness, check_freshness
+
+    found: Freshness = perform("seal", "text", lambda world: check_freshness(world, seal=output))
+    colour = paint(sys.stdout)
+    if not found.stale:
+        write(f"{colour('good', 'FRESH')}  {plain(found.path)} was made under {plain(', '.join(found.locks))} as it is now\n", "")
+        raise SystemExit(0)
+    lines = [f"{colour('bad', 'STALE')}  {plain(found.path)} was not made under the lock as it is now"]
+    lines += [f"  {colour('bad', 'seal-stale')}   {plain(lock)}   ({plain(why)})" for lock, why in found.stale]
+    lines.append(f"  {colour('bold', 'fix:')} install what the lock says, then `sanctity seal`")
+    write("\n".join(lines) + "\n", "")
+    raise SystemExit(1)
