@@ -116,12 +116,12 @@ def test_distributions_are_compared_both_ways() -> None:
 
 
 def test_a_seed_is_not_extra_and_a_sealed_pip_is_no_seed() -> None:
-    pip, files = installed("pip", "26.3", {"pip.py": "pip"})
+    pip, files = installed("pip", "26.3", {"pip/__init__.py": "pip"})
     seeded = replace(WHOLE, distributions=(*WHOLE.distributions, pip), files={**WHOLE.files, **files})
     assert not gating(compared(seeded))
     locked = sealed(seeded, seeds=frozenset({"setuptools", "wheel"}))
     assert not gating(compared(seeded, locked))
-    assert [drift.code for drift in gating(compared(altered(seeded, "pip.py", "evil"), locked))] == [Code.FILE_ALTERED]
+    assert [drift.code for drift in gating(compared(altered(seeded, "pip/__init__.py", "evil"), locked))] == [Code.FILE_ALTERED]
 
 
 def test_the_interpreter_gates_by_version_and_abi() -> None:

@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 _IMPORTABLE: Final = (".py", ".pyc", ".pyo", ".pyw", ".so", ".pyd", ".pth", ".start", ".egg-link", ".zip", ".egg", ".whl")
+#: What the loader opens for a module that needs it, by an RPATH into the environment: ``libz.so.1`` goes before the system's.
+_LIBRARY: Final = re.compile(r".+\.so(?:\.[\w-]+)+", re.IGNORECASE)
 _NO_HASH: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
 _INSTALLERS_OWN: Final = frozenset({".lock", ".gitignore", "CACHEDIR.TAG", "pyvenv.cfg", "pydoc.bat", "Activate.ps1"})
 _LOADS_CODE: Final = frozenset({"entry_points.txt", "METADATA", "RECORD"})
@@ -260,7 +262,11 @@ def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: Fil
     path = entry.path
     if entry.kind is FileKind.DIRLINK and any(f"{folder}/".startswith(f"{path}/") for folder in ownership.site):
         return True  # site-packages itself lies behind it
-    if not ownership.may_be_code(path) or is_cached(path):
+    if not ownership.may_be_code(path):
+        # Wheels of native libraries put these beside site-packages, where the RPATHs of others lead.
+        beside = environment.layout.virtual and path.rpartition("/")[0] in {"lib", "lib64"}
+        return beside and ".so" in path and path in environment.elves
+    if is_cached(path):
         return False
     if entry.digest and entry.digest.hex() in KNOWN_HOOKS:
         return False
@@ -271,7 +277,7 @@ def is_unclaimed_code(environment: Environment, ownership: Ownership, entry: Fil
         # Where it is no distribution that was looked at, such as ~six-1.0.dist-info, importlib.metadata sees one all the same.
         known = next((item for item in environment.distributions if item.home == head), None)
         return name in _LOADS_CODE and (known is None or known.record is not None or bool(known.keeper))
-    return name.lower().endswith(_IMPORTABLE)
+    return name.lower().endswith(_IMPORTABLE) or _LIBRARY.fullmatch(name) is not None
 
 
 def unclaimed_code(environment: Environment, ownership: Ownership) -> tuple[tuple[str, bytes], ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["KNOWN_HOOKS", "SEED_HOOKS"]
+__all__ = ["KNOWN_HOOKS", "SEED_HOOKS", "SEED_MODULES"]
 
 #: SHA-256 in hex, and who wrote it.
 KNOWN_HOOKS: Final = {
@@ -46,4 +46,36 @@ SEED_HOOKS: Final = {
     "f1701c42efb4c8e791fbb314ed0843c7f83744e70167d2475e752889b7862d8b": "setuptools 49",
     "7ea7ffef3fe2a117ee12c68ed6553617f0d7fd2f0590257c25c484959a3b7373": "setuptools 50 to 59",
     "2638ce9e2500e572a5e0de7faed6661eb569d1b696fcba07b0dd223da5f5d224": "setuptools 60 and newer",
+}
+
+#: What that hook imports, ``_distutils_hack/override.py`` (the first one here) and ``_distutils_hack/__init__.py``; from the wheels
+#: of 85 releases, 49.3 to 84.2.
+SEED_MODULES: Final = {
+    "12efecf8d17a5486780aa774b5b6c0e70b56932d8864f35df1eb7a18bb759b3a": "setuptools 49 and newer",
+    "870c6f4869d409d7434c7ef7b99175568095b5541ac621538e5d8145fd01194f": "setuptools 49.3.2 to 49.6.0",
+    "870913c1cb82e84d190b5b700c4cc71af16ace684b88e19b5f6149af7b833435": "setuptools 50.0.0",
+    "9bc5b111a0a9cfbe403c5ca562f18a715571dfc12f7577a5123a4a32427112dc": "setuptools 50.0.3",
+    "ccb3a83ef896531388f58fec08c15ee7998fa0a36b83196c374b74a7ca93022f": "setuptools 50.1.0",
+    "c05b8045c9a51ed915db41df44195068c3d8ee1431f93104b670695decac8b02": "setuptools 50.2.0 to 54.2.0",
+    "322f93bf23a7b8ccd421cfeeb68129e66dccfc363a40b2d2917aa0e9ef30848f": "setuptools 56.0.0",
+    "5f7454880e8a04fa0499ca3f0a3002ca5b7241b15119552965101b4a43c6c0cb": "setuptools 56.1.0 to 59.2.0",
+    "4c2531daa12158dcabb8bce3e03386640407dfd866d9f27fc0377dd2894d3a6a": "setuptools 59.3.0 to 59.8.0",
+    "7688a23bb369b867ca503635e94c625981671c1e01adf621da6c59d2d07d5114": "setuptools 60.0.0 to 60.0.2",
+    "f0016db17603c3430ca7a444e28b1577445d9da7f7f32f746ed6820c3442a07d": "setuptools 60.0.3 to 60.0.5",
+    "fcc99a0fb405120ec879fd8f8d35f974134d4c88e5ec814d42cbb06442b22f17": "setuptools 60.1.1",
+    "600ff3472bad5c46ee6438a9516e844282c2e8fb946ef62c1b2060f9a2fe3c2b": "setuptools 60.2.0",
+    "52c30c27c38334fa426ba8d8784f7bb5e15df8511387ec0d0fbca8772fa224c1": "setuptools 60.3.1",
+    "e4a51d09fa11eb20b12a2861f82c5c5587ae4d3d096cf2d3246109b60991818d": "setuptools 60.4.0",
+    "4513b154dbf2fa7776a1d0812e6d4396770a8e6f286000d30bf6694ff3294dd5": "setuptools 60.5.0",
+    "06c27ded9e7642a2d5d5ea432989050e91987b2d00cfdc5c0477f23cffda06b4": "setuptools 60.6.0 to 60.8.2",
+    "228181f268b46192561e7b9a3c57ff31483e10b2584f6494e5256feb86d5e674": "setuptools 60.9.0",
+    "026d425507ed93f30700abdf25056940cc15c7796b01b2863e1288520c1ac036": "setuptools 60.9.3 to 62.3.4",
+    "4d27a48545b57dd137ae35376fcf326d2064271084a487960686f8704b94de4a": "setuptools 62.6.0 to 67.8.0",
+    "46849a60a7cc85189cf6b5ac62b3f135004862ce6a96540a81c95ef6fbc4dc3e": "setuptools 68.0.0 to 69.0.3",
+    "4bf5b0bc8f8af7ce7096e96f7167cf4f776f2cc0983f5c8f876ca780b3a67781": "setuptools 69.1.1 to 70.1.1",
+    "1542e30b6d07156f447ab4bcaec4a3a330feb93167d5dcaf548f6d6b2cdb852c": "setuptools 70.3.0 to 72.2.0",
+    "9b737c2ccce2dad2e896acfb6285c708419121078c00231a5439a7647cdd72e4": "setuptools 73.0.1",
+    "a325c4f62f92a19daaa558088e4339afd78e14df40c20a7d51c9dc3a714dc237": "setuptools 74.0.0 to 75.3.4",
+    "df81e6bcba34ee3e3952f776551fb669143b9490fdd6c4caeb32609f97e985b4": "setuptools 75.4.0 to 83.0.0",
+    "ced72e54431ecf2d8d7dbd8a1e27724f1b171af3ca1503c304bf11c59a7fe861": "setuptools 84.0.0 to 84.2.1",
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.names import SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,6 +13,16 @@ if TYPE_CHECKING:
     from sanctity.model.environment import Distribution, Environment, FileEntry, RecordRow, SystemFile
 
 __all__ = ["Ownership", "own"]
+
+#: What pip, setuptools and wheel bring at the top of site-packages, but for what is named as their metadata is: no seal or lock
+#: hashes a seed, so it answers for nothing else. From the wheels of their releases since 2018.
+_SEED_CODE: Final = {
+    "pip": frozenset({"pip"}),
+    "setuptools": frozenset({"setuptools", "pkg_resources", "easy_install.py", "_distutils_hack"}),
+    "wheel": frozenset({"wheel"}),
+}
+#: All that lies in ``_distutils_hack``, whose code runs at start-up, and is known by its digest.
+_SEED_HACK: Final = frozenset({"__init__.py", "override.py", "__pycache__"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +60,27 @@ class Ownership:
         return any(path.startswith(folder + "/") for folder in self.site)
 
 
+def _may_be_of_seed(path: str, item: Distribution, site: tuple[str, ...]) -> bool:
+    """Whether pip, setuptools or wheel, which *item* is, is known to bring *path*; hooks are known by their digest."""
+    folder = next((folder for folder in site if path.startswith(f"{folder}/")), "")
+    if not folder or path.endswith((".pth", ".start")):
+        return True
+    top, _, rest = path[len(folder) + 1 :].partition("/")
+    if top == "_distutils_hack" and rest.partition("/")[0] not in _SEED_HACK:
+        return False
+    stem = item.home.rpartition("/")[2].rpartition(".")[0]
+    return top in _SEED_CODE[item.key] or top.rpartition(".")[0] == stem
+
+
 def own(environment: Environment) -> Ownership:
     """Index the files of *environment* by their owners."""
     owners: dict[str, Distribution] = {}
     contested: set[str] = set()
     for item in environment.distributions:
-        mine = dict.fromkeys([row[0] for row in item.record or ()], item)
+        paths = [row[0] for row in item.record or ()]
+        if item.key in SEEDS:
+            paths = [path for path in paths if _may_be_of_seed(path, item, environment.layout.site)]
+        mine = dict.fromkeys(paths, item)
         if not owners.keys().isdisjoint(mine):
             both = owners.keys() & mine.keys()
             for path in both:

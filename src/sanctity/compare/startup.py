@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sanctity.compare.hooks import KNOWN_HOOKS, SEED_HOOKS
+from sanctity.compare.hooks import KNOWN_HOOKS, SEED_HOOKS, SEED_MODULES
 from sanctity.model.drift import Code, Drift, Severity, Unchecked
 from sanctity.model.environment import HookKind
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from sanctity.compare.ownership import Ownership
-    from sanctity.model.environment import Environment
+    from sanctity.model.environment import Distribution, Environment, Hook
 
 __all__ = ["compare_interpreter", "compare_startup"]
 
@@ -50,7 +50,9 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
                     actual=f"sha256:{hook.digest.hex()}",
                     message=f"runs at every start of Python; {owner.name} claims it, which is not known to, and no lock names it",
                 )
-            elif owner.key not in seeds and not (editable and hook.kind is HookKind.PTH_PATH):
+            elif owner.key in seeds:
+                yield from _seed_modules(ownership, hook, owner)
+            elif not (editable and hook.kind is HookKind.PTH_PATH):
                 claimed.append((owner.name, owner.version, shown))
             continue
         if hook.kind in _CLAIMABLE and hook.path in ownership.kept:
@@ -73,6 +75,23 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
             count=len(claimed),
             message=f"runs at every start of Python; claimed, and as its RECORD states{more}",
         )
+
+
+def _seed_modules(ownership: Ownership, hook: Hook, owner: Distribution) -> Iterator[Drift]:
+    """The modules that setuptools' own *hook* imports, where they are not those that it is known to bring."""
+    folder = f"{hook.path.rpartition('/')[0]}/_distutils_hack"
+    for path in (f"{folder}/__init__.py", f"{folder}/override.py"):
+        entry = ownership.files.get(path)
+        if entry is not None and entry.digest and entry.digest.hex() not in SEED_MODULES:
+            yield Drift(
+                code=Code.PTH_HOOK,
+                distribution=owner.name,
+                version=owner.version,
+                path=ownership.shown(path),
+                actual=f"sha256:{entry.digest.hex()}",
+                message=f"{ownership.shown(hook.path)} runs it at every start of Python; {owner.name} is not known to bring it, "
+                "and no lock names it",
+            )
 
 
 def _words(kind: HookKind, effect: str) -> str:
