@@ -35,6 +35,12 @@ _MOST_ROUNDS: Final = 3
 @click.command()
 @click.argument("directory", metavar="[DIR]", default=".")
 @environment_options
+@click.option(
+    "--fast/--no-fast",
+    default=True,
+    show_default=True,
+    help="Take again what an earlier look found, where the file system says that nothing moved.",
+)
 @judging_options
 def check(directory: str, **options: Any) -> None:
     """Find the lock and the environment of the project in DIR, compare them, and say what to do next."""
@@ -44,6 +50,7 @@ def check(directory: str, **options: Any) -> None:
 @click.command()
 @click.argument("reference", metavar="[REFERENCE]", default="")
 @environment_options
+@click.option("--fast", is_flag=True, help="Take again what an earlier look found, where the file system says nothing moved.")
 @judging_options
 def verify(reference: str, **options: Any) -> None:
     """Compare an environment with REFERENCE: a seal, a lock, or a fingerprint (sha256:…). By default the project's own.
@@ -62,6 +69,7 @@ def _judge(
     python: str,
     root: str,
     workers: int,
+    fast: bool,
     depth: str,
     groups: tuple[str, ...],
     extras: tuple[str, ...],
@@ -86,6 +94,7 @@ def _judge(
             extras=extras,
             workers=workers,
             profile=profile or "",
+            fast=fast,
         )
 
     kept = Metrics(file=metrics, env=env, python=python, root=root, project=project, reference=reference)

@@ -73,8 +73,8 @@ class FileEntry(NamedTuple):
 class KnownFile(NamedTuple):
     """A regular file as an earlier look found it: its *entry*, whether it is *elf*, and the *mark* it had.
 
-    The mark is device, inode, ctime in nanoseconds and mode, packed as ``<QQqI4x``: while it is the same, and size and mtime are the
-    entry's, the file need not be read again.
+    The mark is device, inode, ctime in nanoseconds and mode, packed as ``<QQqI4x``: while it is the same, and size and mtime are
+    the entry's, the file need not be read again.
     """
 
     mark: bytes
@@ -160,8 +160,8 @@ class Distribution:
     egg-info; *record* is None where there is none. *record* is the claim, `Environment.files` is what was found.
     *doubtful* are the rows that do not plainly state the hash and size of the file that was found, None where nobody looked.
     *content* is None where something it needs could not be read, and at depth ``version``; *stated* is the content by its RECORD's
-    own word, None where that can not be told; *rows* are the rows behind *content*, None unless asked for. *keeper* is the system's package that
-    owns it (``python3-six``), whose own list then stands in RECORD's place; else empty.
+    own word, None where that can not be told; *rows* are the rows behind *content*, None unless asked for. *keeper* is the system's
+    package that owns it (``python3-six``), whose own list then stands in RECORD's place; else empty.
     """
 
     key: str

@@ -151,7 +151,8 @@ class Lock:
 
     For a requirements tree *digest* is over the canonical list of (path, sha256) of all files read.
     *requires_python* (here and of a pin) is a PEP 440 specifier; Poetry's may be several, joined by ``||``: any may hold.
-    *generator* is the tool that wrote it, as far as the document says (``pip-compile``, ``uv``, ``Poetry 2.1.3``).
+    *generator* is the tool that wrote it, as far as the document says (``pip-compile``, ``uv``, ``Poetry 2.1.3``). *files* are the
+    paths, relative to its folder, of all that was read with it or looked for beside it.
     """
 
     format: LockFormat
@@ -163,6 +164,7 @@ class Lock:
     roots: tuple[Root, ...] = ()
     generator: str = ""
     notes: tuple[Note, ...] = field(default=())
+    files: tuple[str, ...] = ()
 
     def names(self) -> frozenset[str]:
         """The normalised names of all pins."""

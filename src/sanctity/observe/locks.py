@@ -11,6 +11,7 @@ import hashlib
 import os
 import posixpath
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError
@@ -88,7 +89,7 @@ def read_lock(
     if bom and len(digests) > 1:
         digest = _sha256(canonical(sorted([key, str(value)] for key, value in digests.items())))
     try:
-        return reader.parse(text, path=shown, digest=digest, beside=beside)
+        return replace(reader.parse(text, path=shown, digest=digest, beside=beside), files=tuple(sorted(seen - {own})))
     except ValueError as error:
         if "integer string conversion" not in str(error):
             raise

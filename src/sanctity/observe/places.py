@@ -17,12 +17,21 @@ from sanctity.observe.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LOCK_NAMES", "Place", "find_environment", "find_lock", "find_project", "is_environment", "read_project_name"]
+__all__ = [
+    "LOCK_NAMES",
+    "REQUIREMENTS",
+    "Place",
+    "find_environment",
+    "find_lock",
+    "find_project",
+    "is_environment",
+    "read_project_name",
+]
 
 #: Lock files by the names their tools give them, in the order of section 2 of the contract.
 LOCK_NAMES: Final = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
 _NOT_READ: Final = {"pdm.lock": "pdm export --format pylock", "Pipfile.lock": "pipenv requirements --hash > requirements.txt"}
-_REQUIREMENTS: Final = ("requirements.txt", "requirements.lock", "requirements-lock.txt", "requirements/requirements.txt")
+REQUIREMENTS: Final = ("requirements.txt", "requirements.lock", "requirements-lock.txt", "requirements/requirements.txt")
 _HASHED: Final = re.compile(rb"--hash[ =](?:sha256|sha384|sha512):")
 
 
@@ -44,7 +53,7 @@ def find_project(start: str) -> str:
     """The nearest folder at or above *start* that holds a lock, a pyproject.toml or a ``.venv``; else *start* itself."""
     folder = os.path.abspath(start)
     while True:
-        if any(os.path.exists(f"{folder}/{name}") for name in (*LOCK_NAMES, "pyproject.toml", ".venv", *_REQUIREMENTS)):
+        if any(os.path.exists(f"{folder}/{name}") for name in (*LOCK_NAMES, "pyproject.toml", ".venv", *REQUIREMENTS)):
             return folder
         parent = os.path.dirname(folder)
         if parent == folder or os.path.isdir(f"{folder}/.git"):
@@ -261,7 +270,7 @@ def find_lock(project: str) -> tuple[str, str]:
         more = f"{', '.join(others[1:])} passed over; name one to compare with it" if others[1:] else ""
         return f"{project}/{others[0]}", more
     loose = ""
-    for name in _REQUIREMENTS:
+    for name in REQUIREMENTS:
         if not os.path.lexists(f"{project}/{name}"):
             continue
         try:

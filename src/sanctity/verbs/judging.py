@@ -13,9 +13,9 @@ from sanctity.verbs.references import Judging, References, has_rows_beside, read
 from sanctity.verbs.world import Outcome, folder_of, from_folder, locate, meant, root_of, seen_by_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from sanctity.model.environment import Environment, Fingerprint
+    from sanctity.model.environment import Environment, Fingerprint, KnownFile
     from sanctity.model.lock import Lock
     from sanctity.model.seal import Seal, SealedEnvironment
     from sanctity.observe.places import Place
@@ -56,8 +56,9 @@ def observe(
     workers: int,
     meanwhile: Iterable[object] = (),
     keep_rows: bool = False,
+    known: Mapping[str, KnownFile] | None = None,
 ) -> Environment:
-    """The environment at *place*."""
+    """The environment at *place*; *known* are files that need not be read again while they are the same."""
     from sanctity.observe.environment import observe_environment
     from sanctity.observe.sites import find_user_base
 
@@ -72,6 +73,7 @@ def observe(
         tick=world.tick,
         meanwhile=meanwhile,
         keep_rows=keep_rows,
+        known=known or {},
     )
 
 
@@ -80,10 +82,17 @@ def with_platform(environment: Environment, target: Target, world: World, *, wor
     from sanctity.observe.platform import observe_platform
     from sanctity.observe.view import View
 
+    view = View(root_of(target, world))
     found, problems = observe_platform(
-        View(root_of(target, world)), environment, environ=world.environ, workers=workers, clock=world.clock, tick=world.tick
+        view, environment, environ=world.environ, workers=workers, clock=world.clock, tick=world.tick
     )
-    return replace(environment, platform=found, problems=tuple(sorted({*environment.problems, *problems})))
+    return replace(
+        environment,
+        platform=found,
+        problems=tuple(sorted({*environment.problems, *problems})),
+        asked=tuple(sorted({*environment.asked, *view.asked})),
+        listed=tuple(sorted({*environment.listed, *view.listed})),
+    )
 
 
 def look(
@@ -99,6 +108,7 @@ def look(
     keep_rows: bool = False,
     seals: bool = True,
     before: Look | None = None,
+    known: Mapping[str, KnownFile] | None = None,
 ) -> Look:
     """Look at the environment that *target* means, while *reference* is read; *asked* says that groups or extras were asked for.
 
@@ -126,7 +136,7 @@ def look(
         importlib.import_module("sanctity.plan.repair")
 
     keep_rows = keep_rows or (seals and has_rows_beside(reference, project, beside, world))
-    environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows)
+    environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows, known=known)
     # What was held to a seal before stays so: another Python is no reason to be judged by the lock.
     references = before.references if before else _for_this(read[0], environment)
     if depth is not Depth.VERSION and (platform or references.seal is not None):
@@ -163,12 +173,13 @@ def verify(
     workers: int = 0,
     profile: str = "",
     settings: bool = False,
+    fast: bool = False,
 ) -> Outcome:
     """Compare an environment with a seal, a lock, a literal fingerprint (``sha256:…``), or, where there is none, its own RECORDs.
 
     *reference* empty means the project's own seal, or else its lock. *groups* and *extras* are required beside those found to be
     selected. *profile* ``production`` judges as strictly as can be; *settings* also compares the numeric settings of this process
-    with the sealed ones.
+    with the sealed ones. With *fast*, what an earlier look found is taken again where the file system says that it did not move.
 
     Raises:
         UsageError: an argument names nothing, or what does not go together.
@@ -177,8 +188,22 @@ def verify(
         ObservationError: the environment can not be looked at.
     """
     asked = bool(groups or extras)
-    taken = look(target, world, reference=reference, depth=depth, workers=workers, profile=profile, asked=asked)
-    return compare_and_judge(taken, world, depth=depth, groups=groups, extras=extras, settings=settings)
+    memory = None
+    if fast and depth is not Depth.VERSION:
+        from sanctity.verbs.remembering import remember
+
+        started = world.clock()
+        ways = {"groups": groups, "extras": extras, "profile": profile, "settings": settings, "depth": str(depth)}
+        memory = remember(target, world, reference, ways)
+        outcome = memory.recall(world, workers=workers) if memory is not None else None
+        if outcome is not None:
+            return replace(outcome, comparison=replace(outcome.comparison, seconds=world.clock() - started))
+    known = memory.known(world) if memory is not None else None
+    taken = look(target, world, reference=reference, depth=depth, workers=workers, profile=profile, asked=asked, known=known)
+    outcome = compare_and_judge(taken, world, depth=depth, groups=groups, extras=extras, settings=settings)
+    if memory is not None:
+        memory.keep(taken, outcome, world)
+    return outcome
 
 
 def compare_and_judge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from time import time_ns
 from typing import TYPE_CHECKING
 
 from sanctity.errors import DocumentError, UsageError
@@ -34,8 +35,8 @@ def _today() -> date:
 class World:
     """What a verb may know of the process it runs in.
 
-    *cwd*, *environ*, a *clock* in seconds, who wants progress told (*tick*), the day (UTC) that waivers are looked at, and the
-    folder of the user's own packages (*user_base*, as PEP 370 names it), empty for nobody's.
+    *cwd*, *environ*, a *clock* in seconds, who wants progress told (*tick*), the day (UTC) that waivers are looked at, the folder
+    of the user's own packages (*user_base*, as PEP 370 names it), empty for nobody's, and the time by which files are remembered.
     """
 
     cwd: str
@@ -44,6 +45,7 @@ class World:
     tick: Callable[[int, int], None] = _never_tick
     today: Callable[[], date] = _today
     user_base: str = ""
+    now_ns: Callable[[], int] = time_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
