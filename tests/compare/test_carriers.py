@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from factories import an_origin
 from sanctity.compare.hooks import SEED_HOOKS, SEED_MODULES
 from sanctity.compare.ownership import own
 from sanctity.compare.startup import compare_startup
 from sanctity.model.drift import Code, Verdict
 from sanctity.model.environment import Environment, FileEntry, FileKind, Hook, HookKind, RecordRow
 from sanctity.model.names import SEEDS
-from sealing import SITE, WHOLE, compared, gating, installed, raw, with_files
+from sealing import SITE, WHOLE, a_hook, compared, gating, installed, raw, sealed, with_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,3 +105,21 @@ def test_a_library_elsewhere_in_the_environment_does_not(path: str) -> None:
     entry = FileEntry(path, FileKind.FILE, 9, raw("elf"), 1, 1)
     elves = () if path.endswith(".txt") else (path,)
     assert compared(replace(WHOLE, files={**WHOLE.files, path: entry}, elves=elves)).verdict is Verdict.CLEAN
+
+
+def _editable(*hooks: Hook) -> Environment:
+    """An environment with an editable that claims these *hooks*."""
+    item, _ = installed("demo", "0.1", {}, origin=an_origin(editable=True))
+    record = tuple(RecordRow(hook.path, "sha256", hook.digest, 9) for hook in hooks)
+    entries = {hook.path: FileEntry(hook.path, FileKind.FILE, 9, hook.digest, 1, 1) for hook in hooks}
+    return with_files(SIX, (replace(item, record=record), entries), hooks=hooks)
+
+
+def test_what_an_editable_puts_into_site_packages_is_sealed() -> None:
+    """Git governs its source, and not the finder that its installer wrote, nor what its RECORD claims beside that."""
+    finder = a_hook("__editable___demo_finder.py", "finder", HookKind.EDITABLE)
+    before = sealed(_editable(finder))
+    assert compared(_editable(finder), before).verdict is Verdict.CLEAN
+    for other in ((finder._replace(digest=raw("evil")),), (finder, a_hook("yaml.py", "evil", HookKind.EDITABLE)), ()):
+        (drift,) = gating(compared(_editable(*other), before))
+        assert (drift.code, drift.path) == (Code.PTH_HOOK, other[-1].path.removeprefix(f"{SITE}/") if other else drift.path)

@@ -7,6 +7,7 @@ editable counts by its name alone, since git governs its source.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.digest import Digest
@@ -28,8 +29,10 @@ __all__ = [
     "hook_row",
     "part_digest",
     "plain_text",
+    "sealed_hook",
     "startup_hooks",
     "system_rows",
+    "unversioned",
     "whole",
 ]
 
@@ -58,6 +61,22 @@ def based(path: str, base: str) -> str:
     return f"${{base}}/{path[len(base) + 1 :]}" if base and path.startswith(f"{base}/") else path
 
 
+def unversioned(text: str, version: str) -> str:
+    """*text* that setuptools writes for an editable, in a file's name or in it, without the *version*, which is its source's."""
+    mangled = re.sub(r"\W", "_", version)
+    return text.replace(f"-{version}.", "-${version}.").replace(f"_{mangled}_finder", "_${version}_finder")
+
+
+def sealed_hook(hook: Hook, environment: Environment) -> Hook:
+    """*hook* of *environment* as it is sealed, wherever the base interpreter lies and whatever version an editable has."""
+    path = hook.path
+    folder, slash, name = path.rpartition("/")
+    if name.startswith("__editable__"):
+        owner = next((item for item in environment.distributions if any(row.path == path for row in item.record or ())), None)
+        path = folder + slash + (unversioned(name, owner.version) if owner else name)
+    return hook._replace(path=plain_text(based(path, environment.interpreter.base)), effect=plain_text(hook.effect))
+
+
 def distribution_row(name: str, version: str, content: ContentDigest | None, files: Digest | None = None) -> list[str]:
     """The row of one distribution: by its content, by the digest over *files* of a system's package, else by name alone."""
     if files is not None:
@@ -65,9 +84,9 @@ def distribution_row(name: str, version: str, content: ContentDigest | None, fil
     return [name, version, str(content)] if content is not None else [name, "editable"]
 
 
-def hook_row(hook: Hook, base: str = "") -> list[str]:
-    """The row of one start-up hook."""
-    return [str(hook.kind), plain_text(based(hook.path, base)), f"sha256:{hook.digest.hex()}"]
+def hook_row(hook: Hook) -> list[str]:
+    """The row of one start-up hook, as it is sealed."""
+    return [str(hook.kind), hook.path, f"sha256:{hook.digest.hex()}"]
 
 
 def startup_hooks(environment: Environment, seeds: AbstractSet[str]) -> tuple[Hook, ...]:
@@ -111,7 +130,7 @@ def fingerprint(
     interpreter = environment.interpreter
     if not interpreter.version:
         return None
-    startup = [hook_row(hook, interpreter.base) for hook in startup_hooks(environment, seeds)]
+    startup = [hook_row(sealed_hook(hook, environment)) for hook in startup_hooks(environment, seeds)]
     parts = (
         ("distributions", part_digest(sorted(lines))),
         ("interpreter", part_digest([interpreter.implementation, interpreter.version, interpreter.abi, interpreter.machine])),

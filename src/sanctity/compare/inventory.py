@@ -10,7 +10,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sanctity.canon.fingerprint import based, plain_text, startup_hooks, system_rows
+from sanctity.canon.fingerprint import plain_text, sealed_hook, startup_hooks, system_rows
 from sanctity.compare.files import compare_problems, unclaimed_code
 from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.ownership import own
@@ -344,10 +344,7 @@ def inventory_of_environment(
     """What there is in *environment*, shown as *path*; *seeds* are the normalised names that nothing else names."""
     ownership = own(environment)
     interpreter = environment.interpreter
-    hooks = [
-        hook._replace(path=plain_text(based(hook.path, interpreter.base)), effect=plain_text(hook.effect))
-        for hook in startup_hooks(environment, seeds)
-    ]
+    hooks = [sealed_hook(hook, environment) for hook in startup_hooks(environment, seeds)]
     loose = [(plain_text(name), digest) for name, digest in unclaimed_code(environment, ownership)]
     parts: dict[str, Iterable[Row]] = {
         "startup": _hook_rows(hooks),

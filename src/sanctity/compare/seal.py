@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sanctity.canon.fingerprint import based, part_digest, plain_text, startup_hooks, system_rows
+from sanctity.canon.fingerprint import part_digest, plain_text, sealed_hook, startup_hooks, system_rows
 from sanctity.compare.copies import by_key, compare_distributions_alone, shown_home
 from sanctity.compare.files import unclaimed_code
 from sanctity.compare.hooks import KNOWN_HOOKS
@@ -346,8 +346,7 @@ def _row_changes(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, s
 def _as_sealed(environment: Environment, sealed: SealedEnvironment, seeds: frozenset[str], drifts: list[Drift]) -> list[Drift]:
     """Start-up hooks and unclaimed code: what was sealed is told, what is new or gone gates."""
     ownership = own(environment)
-    base = environment.interpreter.base
-    hooks = {(hook.kind, plain_text(based(hook.path, base))): hook for hook in startup_hooks(environment, seeds)}
+    hooks = {(hook.kind, sealed_hook(hook, environment).path): hook for hook in startup_hooks(environment, seeds)}
     known = {(hook.kind, hook.path): hook for hook in sealed.startup}
     as_sealed = {hook.path for key, hook in hooks.items() if key in known and known[key].digest == hook.digest}
     loose = {plain_text(path): digest for path, digest in unclaimed_code(environment, ownership)}

@@ -23,10 +23,11 @@ _CODES: Final = {
     HookKind.START: Code.PTH_HOOK,
     HookKind.CUSTOMIZE: Code.CUSTOMIZE_HOOK,
     HookKind.PATH_FILE: Code.PTH_HOOK,
+    HookKind.EDITABLE: Code.PTH_HOOK,
     HookKind.SYSTEM_SITE: Code.SYSTEM_SITE,
     HookKind.STDLIB_ZIP: Code.PATH_SHADOW,
 }
-_CLAIMABLE: Final = (HookKind.PTH_CODE, HookKind.PTH_PATH, HookKind.START, HookKind.CUSTOMIZE)
+_CLAIMABLE: Final = (HookKind.PTH_CODE, HookKind.PTH_PATH, HookKind.START, HookKind.CUSTOMIZE, HookKind.EDITABLE)
 
 
 def compare_startup(environment: Environment, ownership: Ownership, seeds: AbstractSet[str]) -> Iterator[Drift]:
@@ -52,7 +53,7 @@ def compare_startup(environment: Environment, ownership: Ownership, seeds: Abstr
                 )
             elif owner.key in seeds:
                 yield from _seed_modules(ownership, hook, owner)
-            elif not (editable and hook.kind is HookKind.PTH_PATH):
+            elif not (editable and hook.kind in {HookKind.PTH_PATH, HookKind.EDITABLE}):
                 claimed.append((owner.name, owner.version, shown))
             continue
         if hook.kind in _CLAIMABLE and hook.path in ownership.kept:
@@ -98,6 +99,8 @@ def _words(kind: HookKind, effect: str) -> str:
     match kind:
         case HookKind.PTH_CODE | HookKind.START:
             return f"runs at every start of Python, and no distribution claims it: {effect}"
+        case HookKind.EDITABLE:
+            return "an editable brings it, and nobody claims it"
         case HookKind.PTH_PATH:
             return f"adds to sys.path, and no distribution claims it: {effect}"
         case HookKind.CUSTOMIZE:

@@ -215,6 +215,7 @@ class HookKind(StrEnum):
     CUSTOMIZE = "customize"  # sitecustomize, usercustomize
     PATH_FILE = "path-file"  # python3.x._pth beside the executable
     SYSTEM_SITE = "system-site"  # include-system-site-packages = true
+    EDITABLE = "editable"  # a module that an editable put into site-packages, beside its .pth, or for it
     STDLIB_ZIP = "stdlib-zip"  # lib/python311.zip, which precedes the standard library
 
 

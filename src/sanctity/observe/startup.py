@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from sanctity.canon.fingerprint import unversioned
 from sanctity.model.environment import Distribution, Hook, HookKind, Interpreter, Layout, Problem
 from sanctity.observe.view import is_blind
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["observe_hooks"]
 
 _LARGEST: Final = 1 << 26
+#: What import or the loader takes for code; bytecode in ``__pycache__`` is judged by its header.
+_CODE: Final = re.compile(
+    r"(?!.*/__pycache__/[^/]*\.py[co]$).*\.(?:py[cowd]?|pth|start|so(?:\.[\w-]+)*|zip|egg|whl)", re.IGNORECASE | re.DOTALL
+)
+_PLAIN_ROOT: Final = re.compile(rb"/[^\x00-\x1f\x7f'\"\\;#]+")
+_PLAIN_VERSION: Final = re.compile(r"[\w.+!-]+", re.ASCII)
 _CUSTOMIZE: Final = re.compile(r"(?:site|user)customize(?:\.py|\.pyc|\.[\w.-]*so|\.pyd)?")
 
 
@@ -43,6 +50,21 @@ def _effect(lines: Iterable[bytes]) -> tuple[bool, str]:
     return bool(code), (code or ", ".join(folders))[:160]
 
 
+def _canonical(data: bytes, path: str, owner: Distribution | None) -> bytes:
+    """*data* of the file at *path* without the place of the editable that is its *owner*; what setuptools writes, without its version.
+
+    Both are that editable's own word, so neither may hold what could be code where they stand in a line or in a text.
+    """
+    if owner is None or owner.origin is None:
+        return data
+    root = os.fsencode(unquote(urlsplit(owner.origin.url).path).rstrip("/"))
+    if _PLAIN_ROOT.fullmatch(root):
+        data = data.replace(root, b"${root}")
+    if path.rpartition("/")[2].startswith("__editable__") and _PLAIN_VERSION.fullmatch(owner.version):
+        data = unversioned(data.decode("latin-1"), owner.version).encode("latin-1")
+    return data
+
+
 def observe_hooks(
     view: View,
     prefix: str,
@@ -53,15 +75,16 @@ def observe_hooks(
 ) -> tuple[tuple[Hook, ...], tuple[Problem, ...]]:
     """Find every hook of the environment at *prefix*, in path order, and what could not be read.
 
-    In the digest of a ``.pth`` that an editable distribution owns, the project's folder is written ``${root}``, so that the same
-    environment at another path has the same digest.
+    In a file that an editable distribution owns, the project's folder is written ``${root}``, and in what setuptools writes for one
+    the version ``${version}``, so that the same environment at another path, or commit, has the same digest. Git governs the
+    source, and not what its installer put into site-packages.
     """
-    roots = {
-        row.path: os.fsencode(unquote(urlsplit(item.origin.url).path).rstrip("/"))
+    owners = {
+        row.path: item
         for item in distributions
         if item.origin is not None and item.origin.editable
         for row in item.record or ()
-        if row.path.endswith(".pth")
+        if _CODE.fullmatch(row.path)
     }
     hooks: list[Hook] = []
     problems: list[Problem] = []
@@ -84,9 +107,10 @@ def observe_hooks(
                 data = read(f"{prefix}/{path}")
                 if data is None:
                     continue
-                root = roots.get(path, b"")
-                digest = hashlib.sha256(data.replace(root, b"${root}") if root else data).digest()
-                code, effect = _effect(data.removeprefix(b"\xef\xbb\xbf").splitlines())
+                canonical = _canonical(data, path, owners.get(path))
+                digest = hashlib.sha256(canonical).digest()
+                code, _ = _effect(data.removeprefix(b"\xef\xbb\xbf").splitlines())
+                _, effect = _effect(canonical.removeprefix(b"\xef\xbb\xbf").splitlines())
                 kind = HookKind.START if name.endswith(".start") else HookKind.PTH_CODE if code else HookKind.PTH_PATH
                 hooks.append(Hook(kind, path, digest, effect))
             elif _CUSTOMIZE.fullmatch(name):
@@ -98,6 +122,12 @@ def observe_hooks(
                 data = read(f"{prefix}/{path}")
                 if data is not None:
                     hooks.append(Hook(HookKind.CUSTOMIZE, path, hashlib.sha256(data).digest(), "imported by every start of Python"))
+    known = {hook.path for hook in hooks}
+    inside = tuple(f"{site}/" for site in layout.site)
+    for path, owner in sorted(owners.items()):
+        if path.startswith(inside) and path not in known and (data := read(f"{prefix}/{path}")) is not None:
+            digest = hashlib.sha256(_canonical(data, path, owner)).digest()
+            hooks.append(Hook(HookKind.EDITABLE, path, digest, f"{owner.name}, an editable, put it there"))
     folders = {f"{prefix}/{layout.scripts}"}
     if interpreter.executable.startswith("/"):
         folders.add(os.path.dirname(interpreter.executable))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sanctity.canon.fingerprint import based, plain_text, startup_hooks, system_rows
+from sanctity.canon.fingerprint import plain_text, sealed_hook, startup_hooks, system_rows
 from sanctity.compare.files import unclaimed_code
 from sanctity.compare.ownership import own
 from sanctity.compare.seal import origin_in_short, platform_of, stdlib_digests
@@ -50,10 +50,7 @@ def seal_environment(
     unknown = {part for part, _ in platform.unknown}
     interpreter = environment.interpreter
     sources, built = stdlib_digests(platform)
-    hooks = sorted(
-        hook._replace(path=plain_text(based(hook.path, interpreter.base)), effect=plain_text(hook.effect))
-        for hook in startup_hooks(environment, seeds)
-    )
+    hooks = sorted(sealed_hook(hook, environment) for hook in startup_hooks(environment, seeds))
     lines = [_line(item, lock) for item in environment.distributions if item.key not in seeds and not item.keeper]
     lines += [SealedDistribution(name=name, version="", files=files) for name, files in system_rows(environment)]
     return SealedEnvironment(
