@@ -79,6 +79,7 @@ def test_a_signal_without_a_handler_is_dropped_as_the_kernel_does(project: Proje
     """`run` is not an init: it is gone, and PID 1 is the program. One that handles TERM, or an init, is what a container needs."""
     first = First(project, "sleep", "1")
     while os.readlink(f"/proc/{first.pid}/exe") != str(project.env / "bin/sleep"):
+        assert first.outer.poll() is None
         time.sleep(0.01)
     os.kill(first.pid, signal.SIGTERM)
     assert first.end()[0] == 0
@@ -91,6 +92,7 @@ def test_a_stop_while_it_looks_ends_it(number: signal.Signals, tmp_path: Path) -
         file.truncate(1 << 38)  # takes minutes to read, and no room
     first = First(project, "hello")
     while not reads(first.pid, "large.npy"):
+        assert first.outer.poll() is None
         time.sleep(0.01)
     os.kill(first.pid, number)
     assert first.end() == (128 + number, b"", b"")

@@ -63,6 +63,9 @@ class Terminal:
             pass
         return self.seen
 
+    def is_running(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def wait(self, options: int = 0) -> int:
         return os.waitpid(self.pid, options)[1]
 
@@ -127,6 +130,7 @@ def test_an_interrupt_while_it_looks_ends_it(terminals: list[Terminal], tmp_path
         file.truncate(1 << 38)  # takes minutes to read, and no room
     terminals.append(terminal := Terminal(project, "print('started')", kind="xterm"))
     while not any(reads(pid, "large.npy") for pid in children(terminal.pid)):
+        assert terminal.is_running()
         time.sleep(0.01)
     os.write(terminal.handle, b"\x03")
     assert os.waitstatus_to_exitcode(terminal.wait()) == -signal.SIGINT
