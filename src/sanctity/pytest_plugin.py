@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("sanctity", "whether to look at the environment before testing: check, warn or off", default="off")
     parser.addini("sanctity_reference", "the seal or lock to compare with, else the project's own", default="")
     parser.addini("sanctity_command", "a sanctity that lies outside of the environment, and looks at it", default="")
+    parser.addini("sanctity_options", "further options of `sanctity verify`, such as --fast", type="args", default=[])
     parser.addini("sanctity_timeout", "how long a look may take, in seconds", default="600")
 
 
@@ -75,6 +76,7 @@ class _Looking:
             self.reference = str(config.invocation_params.dir / named)
         self.root = str(config.rootpath)
         self.command = str(config.getini("sanctity_command"))
+        self.options = tuple(map(str, config.getini("sanctity_options")))
         try:
             self.timeout = float(config.getini("sanctity_timeout"))
         except ValueError:
@@ -135,7 +137,13 @@ class _Looking:
             outside = find_outside(self.command, prefix=sys.prefix, cwd=self.root, search=os.environ.get("PATH", ""))
             words = outside.words
             found = look_from_outside(
-                outside, prefix=sys.prefix, cwd=self.root, environ=os.environ, reference=self.reference, timeout=self.timeout
+                outside,
+                prefix=sys.prefix,
+                cwd=self.root,
+                environ=os.environ,
+                reference=self.reference,
+                options=self.options,
+                timeout=self.timeout,
             )
         except SanctityError as error:
             return error, words

@@ -23,7 +23,7 @@ from running.starting import BARE, SANCTITY, a_project, children, needs_unshare
 from sanctity.errors import DocumentError, NoEnvironmentError, SanctityError
 from sanctity.model.drift import Code, Unchecked, Verdict
 from sanctity.report.look import look_json, look_text, schema
-from sanctity.verbs import Target, World, watch
+from sanctity.verbs import Target, World, verify, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,6 +182,52 @@ def test_a_watch_that_can_not_begin_is_an_error(project: Project, env: str, refe
     )
     with pytest.raises(error):
         next(looks)
+
+
+def test_fast_reads_no_file_twice_and_sees_what_moved(project: Project) -> None:
+    """Files count as moved until they are older than the clock of the file system is coarse, so a few looks are taken."""
+    module = project.site / "hello.py"
+    whole = module.read_bytes()
+    mtime = module.stat().st_mtime_ns
+    seen: list[Sight] = []
+
+    def same_size_same_time() -> None:
+        module.write_bytes(whole.replace(b"hello", b"jello"))
+        os.utime(module, ns=(mtime, mtime))
+
+    def pause(_seconds: float) -> None:
+        time.sleep(0.02)
+        last = seen[-1].outcome
+        assert last is not None
+        checked = last.comparison.checked
+        if checked.cached > checked.files // 2 and last.comparison.verdict is Verdict.CLEAN:
+            same_size_same_time()
+        elif last.comparison.verdict is Verdict.DRIFTED:
+            raise KeyboardInterrupt
+        assert len(seen) < 200
+
+    world = World(cwd=str(project.folder), environ={"HOME": str(project.folder / "home")}, clock=time.monotonic)
+    looks = watch(
+        Target(env="env"), world, every=1, now=time.time, pause=pause, chance=lambda: 0.0, reference="requirements.txt", fast=True
+    )
+    with pytest.raises(KeyboardInterrupt):
+        seen.extend(looks)  # one by one, so that the pause sees what was seen so far
+    assert _codes(seen[-1]) == {Code.FILE_ALTERED}
+    assert all(sight.outcome is not None and sight.outcome.comparison.verdict is Verdict.CLEAN for sight in seen[:-1])
+
+
+def test_what_a_fast_watch_found_is_told_by_no_other_look(project: Project) -> None:
+    """Held to the old lock it stays clean; a look of now is held to the lock of now."""
+    world = World(cwd=str(project.folder), environ={"HOME": str(project.folder / "home")}, clock=time.monotonic)
+    lock = project.folder / "requirements.txt"
+    clock = _Clock(lambda: lock.write_text(lock.read_text().replace("hello==1.0", "hello==2.0")), lambda: time.sleep(0.05))
+    found: list[Sight] = []
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(
+            watch(Target(env="env"), world, every=1, now=clock.now, pause=clock.pause, chance=lambda: 0.0, fast=True),
+        )
+    assert _verdicts(found) == ["clean", "clean", "clean"]
+    assert verify(Target(env="env"), world, fast=True).comparison.verdict is Verdict.DRIFTED
 
 
 # -- one line a look --------------------------------------------------------------------------------------------------------------

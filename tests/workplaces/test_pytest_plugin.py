@@ -202,6 +202,17 @@ def test_a_seal_is_taken_before_a_lock(place: Workplace, tool: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_further_options_are_those_of_verify(place: Workplace) -> None:
+    _drift(place)
+    assert _pytest(place, "--sanctity", "-o", "sanctity_options=--depth version").returncode == 0
+    done = _pytest(place, "--sanctity", "-o", "sanctity_options=--fast --strict")
+    assert done.returncode == 125
+    assert "planted.py" in done.stderr
+    done = _pytest(place, "--sanctity", "-o", "sanctity_options=--no-such-option")
+    assert done.returncode == 125
+    assert "No such option" in done.stderr
+
+
 def test_bad_configuration_is_pytests_own_usage_error(place: Workplace) -> None:
     assert _pytest(place, "-o", "sanctity=maybe").returncode == 4
     assert _pytest(place, "--sanctity", "-o", "sanctity_timeout=soon").returncode == 4

@@ -37,6 +37,7 @@ _ENDS: Final = ("SIGTERM", "SIGINT")
     show_default=True,
     help="How far to look: names and versions, or every byte against its RECORD.",
 )
+@click.option("--fast", is_flag=True, help="Do not read a file again where the file system says that it did not move.")
 @click.option(
     "--every",
     type=click.FloatRange(0.1, 604_800),
@@ -72,6 +73,7 @@ def watch(
     root: str,
     workers: int,
     depth: str,
+    fast: bool,
     every: float,
     on_drift: str,
     profile: str | None,
@@ -108,6 +110,7 @@ def watch(
             depth=Depth(depth),
             profile=profile or "",
             workers=workers,
+            fast=fast,
         )
 
     def follow(world: World) -> NoReturn:

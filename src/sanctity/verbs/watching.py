@@ -7,7 +7,7 @@ can write to the project's folder can not make a drift pass by writing to the re
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError, SanctityError
@@ -15,9 +15,11 @@ from sanctity.model.drift import Depth
 from sanctity.verbs.judging import compare_and_judge, look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from sanctity.model.environment import KnownFile
     from sanctity.verbs.judging import Look
+    from sanctity.verbs.remembering import Memory
     from sanctity.verbs.world import Outcome, Target, World
 
 __all__ = ["Sight", "watch"]
@@ -52,28 +54,55 @@ def watch(
     depth: Depth = Depth.RECORD,
     profile: str = "",
     workers: int = 0,
+    fast: bool = False,
 ) -> Iterator[Sight]:
     """Look at an environment without end: a look, then a pause of *every* seconds and up to a tenth more, then the next.
 
     *now* is the time in seconds since 1970, *pause* waits so many seconds, *chance* is a number from 0 to below 1. The other
-    arguments are those of `verify`. Who consumes this ends it by closing it, or by an exception out of any of them.
+    arguments are those of `verify`; with *fast* files are not read that nothing moved of, and the comparison is made anew all the
+    same. Who consumes this ends it by closing it, or by an exception out of any of them.
 
     Raises:
         SanctityError: the first look fails, as `verify` does. A later one that does is a `Sight` with the error.
     """
-    taken = look(target, world, reference=reference, depth=depth, profile=profile, workers=workers)
+    memory = _memory(target, world, reference) if fast and depth is not Depth.VERSION else None
+    known = memory.known(world) if memory is not None else None
+    taken = look(target, world, reference=reference, depth=depth, profile=profile, workers=workers, known=known)
+    outcome = compare_and_judge(taken, world, depth=depth)
     number = 1
-    yield Sight(number=number, ended=now(), outcome=compare_and_judge(taken, world, depth=depth), changed=_changed(taken, world))
     while True:
-        pause(every * (1 + _SPREAD * chance()))
-        number += 1
-        outcome = failure = None
-        try:
-            taken = look(target, world, depth=depth, workers=workers, before=taken)
-            outcome = compare_and_judge(taken, world, depth=depth)
-        except SanctityError as error:
-            failure = error.with_traceback(None)  # which would keep all that the look had found
-        yield Sight(number=number, ended=now(), outcome=outcome, error=failure, changed=_changed(taken, world))
+        if memory is not None:
+            memory.keep(taken, outcome, world)
+        yield Sight(number=number, ended=now(), outcome=outcome, changed=_changed(taken, world))
+        while True:
+            pause(every * (1 + _SPREAD * chance()))
+            number += 1
+            memory, known = _again(memory, taken, world)
+            try:
+                taken = look(target, world, depth=depth, workers=workers, before=taken, known=known)
+                outcome = compare_and_judge(taken, world, depth=depth)
+                break
+            except SanctityError as error:
+                failure = error.with_traceback(None)  # which would keep all that the look had found
+            yield Sight(number=number, ended=now(), error=failure, changed=_changed(taken, world))
+
+
+def _memory(target: Target, world: World, reference: str) -> Memory | None:
+    """What is remembered of the files. The outcomes of a watch are no other look's: they may be held to another reference."""
+    from sanctity.verbs.remembering import remember
+
+    return remember(target, world, reference, {"watch": True})
+
+
+def _again(memory: Memory | None, taken: Look, world: World) -> tuple[Memory | None, Mapping[str, KnownFile] | None]:
+    """*memory* for a look that begins now, and the files that it need not read."""
+    if memory is None:
+        return None, None
+    from sanctity.store.statcache import StatCache, cache_folder
+
+    cache = StatCache.open(cache_folder(world.environ), os.path.realpath(taken.place.prefix))
+    memory = replace(memory, cache=cache, started_ns=world.now_ns())
+    return memory, memory.known(world)
 
 
 def _changed(taken: Look, world: World) -> tuple[str, ...]:
