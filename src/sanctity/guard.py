@@ -406,7 +406,37 @@ def _variables() -> dict[str, str]:
         found = {name: value for name, value in found.items() if not name.startswith("PYTHON") or name in kept}
     if sys.pycache_prefix:
         found.setdefault("PYTHONPYCACHEPREFIX", sys.pycache_prefix)  # -X pycache_prefix says the same
+    if _is_fresh(found.get("PYTHONPYCACHEPREFIX", "")):
+        del found["PYTHONPYCACHEPREFIX"]
     return found
+
+
+def _is_fresh(folder: str) -> bool:
+    """Whether `sanctity run --fresh-bytecode` made *folder* for this process or an ancestor: private, and named for that process.
+
+    Its name is ``sanctity-bytecode-NAMESPACE-PID-BEGUN-…``, as `apply.run` gives it. Nobody else can have written to it, but for
+    those who may trace this process as well.
+    """
+    parts = folder.rpartition("/")[2].split("-")
+    if parts[:2] != ["sanctity", "bytecode"] or len(parts) < 6:
+        return False
+    try:
+        state = os.lstat(folder)
+        if state.st_mode & 0o170077 != 0o040000 or state.st_uid != os.geteuid():
+            return False
+        if str(os.stat("/proc/self/ns/pid").st_ino) != parts[2]:
+            return False
+        pid = os.getpid()
+        for _ in range(_GENERATIONS):
+            parent, begun = _birth(pid)
+            if [str(pid), begun] == parts[3:5]:
+                return True
+            if parent <= 0:
+                return False
+            pid = parent
+    except (OSError, ValueError, IndexError):
+        return False
+    return False
 
 
 def _surroundings() -> tuple[str, str, str, tuple[str, ...], dict[str, str], dict[str, str]]:

@@ -9,17 +9,19 @@ import pickle
 import re
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import sanctity
 from guard.guarded import SOURCE
+from running.starting import SANCTITY
 from sanctity.guard import REFUSED, Refused, Result
 from sanctity.model.policy import Policy, Profile, Waiver
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import subprocess
 
     from guard.guarded import Guarded
 
@@ -458,3 +460,39 @@ def test_the_source_says_so_too() -> None:
         modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert {module.partition(".")[0] for module in modules} <= sys.stdlib_module_names | {"sanctity", "_sha2", "_sha256"}
+
+
+# -- together with `sanctity run` --------------------------------------------------------------------------------------------------
+
+
+def _started_by_run(guarded: Guarded, cache: Path, source: str = PLAIN) -> subprocess.CompletedProcess[str]:
+    """The program, started by ``sanctity run --fresh-bytecode`` in the guarded environment."""
+    guarded.program(source)
+    cache.mkdir(mode=0o700)
+    command = [*SANCTITY, "run", "--seal", "env.seal.json", "--env", "env", "--fresh-bytecode", "--", "python", "app.py"]
+    return guarded.start(command, variables={"XDG_CACHE_HOME": str(cache)})
+
+
+def test_a_guarded_program_goes_on_under_run_with_fresh_bytecode(guarded: Guarded, tmp_path: Path) -> None:
+    done = _started_by_run(guarded, tmp_path / "cache")
+    assert done.stdout == "clean record True\n", done.stderr
+
+
+def test_a_child_of_it_goes_on_too(guarded: Guarded, tmp_path: Path) -> None:
+    guarded.program(PLAIN, "inner.py")
+    outer = "import subprocess, sys\nsubprocess.run([sys.executable, 'inner.py'], check=True)\n"
+    done = _started_by_run(guarded, tmp_path / "cache", outer)
+    assert done.stdout == "clean record True\n", done.stderr
+
+
+@pytest.mark.parametrize("why", ["of another process", "not private", "not there"])
+def test_a_folder_that_only_looks_like_runs_own_refuses(guarded: Guarded, tmp_path: Path, why: str) -> None:
+    space = os.stat("/proc/self/ns/pid").st_ino
+    begun = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    pid = os.getpid() if why != "of another process" else 2
+    folder = tmp_path / f"sanctity-bytecode-{space}-{pid}-{begun}-x"
+    if why != "not there":
+        folder.mkdir(mode=0o700 if why != "not private" else 0o755)
+    done = guarded.run(PLAIN, variables={"PYTHONPYCACHEPREFIX": str(folder)})
+    assert done.returncode == REFUSED
+    assert "PYTHONPYCACHEPREFIX" in done.stderr
