@@ -99,7 +99,8 @@ def _codes_of(file: Path) -> set[str]:
         if isinstance(node, ast.Call):
             function = node.func
             name = function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
-            if name in MAKERS:
+            pytests = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "pytest"
+            if name in MAKERS and not pytests:
                 found |= _codes_in(_code_argument(node, MAKERS[name]), constants)
         # A lock's codes are also handed from function to function.
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"lock-bad-[a-z-]+", node.value):

@@ -102,6 +102,11 @@ def _append(path: Path) -> None:
         file.write("\n")
 
 
+def _lead_elsewhere(link: Path) -> None:
+    link.unlink()
+    link.symlink_to("/bin/sh")
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a file": lambda folder: _append(site_packages(folder / "env") / "beta.py"),
     "a new file": lambda folder: (site_packages(folder / "env") / "new.py").touch(),
@@ -116,10 +121,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "hashed requirements": lambda folder: (folder / "requirements.txt").write_text(f"beta==2.5 --hash=sha256:{'0' * 64}\n"),
     "pyvenv.cfg": lambda folder: _append(folder / "env/pyvenv.cfg"),
     "an activate script": lambda folder: (folder / "env/bin/activate").write_text("export LD_PRELOAD=x\n"),
-    "the interpreter's link": lambda folder: (
-        (folder / "env/bin/python").unlink(),
-        (folder / "env/bin/python").symlink_to("/bin/sh"),
-    ),
+    "the interpreter's link": lambda folder: _lead_elsewhere(folder / "env/bin/python"),
     "a path file beside it": lambda folder: (folder / "env/bin/python3._pth").write_text("x\n"),
 }
 
@@ -164,10 +166,10 @@ def test_another_setting_is_another_question(project: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"profile": "production"}, {"settings": True}, {"reference": "env.seal.json"}])
 def test_another_way_of_asking_is_another_question(project: Path, options: dict[str, object]) -> None:
-    first = _fast(project, **options)
+    first = _fast(project, None, **options)
     assert not _is_recalled(first) or first.comparison.checked.cached == 0
-    assert _bare(first) == _bare(_whole(project, **options))
-    assert _is_recalled(_fast(project, **options))
+    assert _bare(first) == _bare(_whole(project, None, **options))
+    assert _is_recalled(_fast(project, None, **options))
 
 
 def test_another_entry_of_the_seal_does_not_matter_but_is_looked_at(project: Path) -> None:
