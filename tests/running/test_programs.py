@@ -207,6 +207,20 @@ def test_a_lock_alone_will_do(tmp_path: Path) -> None:
     assert project.run("hello", options=("--lock", "requirements.txt")).returncode == 7
 
 
+def test_fast_reads_what_moved_and_says_that_it_is_no_proof(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    environ = BARE | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    time.sleep(2.1)  # what was written just now is not trusted to a time
+    assert project.run("hello", options=("--fast",), environ=environ).returncode == 7
+    again = project.run("hello", options=("--fast",), environ=environ)
+    assert again.returncode == 7
+    assert again.stderr.startswith(b"note: fast, not proof: ")
+    assert b"fast" not in project.run("hello", environ=environ).stderr
+    with open(project.site / "hello.py", "r+b") as file:
+        file.write(b"DEF")
+    assert project.run("hello", options=("--fast",), environ=environ).returncode == 125
+
+
 def test_the_attributes_say_what_was_verified(project: Project) -> None:
     stated = "service.name=x,sanctity.verdict=forged"
     done = project.run("env", options=("--otel",), environ=BARE | {"OTEL_RESOURCE_ATTRIBUTES": stated})

@@ -46,6 +46,7 @@ def run(
     drop_variables: bool = False,
     fresh_bytecode: bool = False,
     otel: bool = False,
+    fast: bool = False,
     workers: int = 0,
 ) -> Running:
     """Compare an environment with its seal, or else its lock, and say how to start *command* in it.
@@ -54,7 +55,7 @@ def run(
     strictly as *profile* ``production`` asks. Variables of *world* that load code are drifts, and dropped instead where
     *drop_variables* or the policy says so; with a seal that is the sealed policy, as the sealed waivers are what counts, and its
     canary is run. With *fresh_bytecode* the program gets an empty folder for its bytecode, with *otel* the fingerprint and the
-    verdict in ``OTEL_RESOURCE_ATTRIBUTES``.
+    verdict in ``OTEL_RESOURCE_ATTRIBUTES``. With *fast* a file is not read again that the file system says did not move: no proof.
 
     Raises:
         SanctityError: ``no-reference``, there is nothing to hold it to; as `verify`; and as `find_program` and `plan_start` where
@@ -74,8 +75,17 @@ def run(
     search = world.environ.get("PATH", "")
     program = find_program(command[0], place.prefix, scripts=scripts, cwd=world.cwd, search=search)
 
-    taken = look(target, world, reference=reference, workers=workers, profile=profile)
+    memory = None
+    if fast:
+        from sanctity.verbs.remembering import remember
+
+        ways = {"groups": (), "extras": (), "profile": profile, "settings": True, "depth": str(Depth.RECORD)}
+        memory = remember(target, world, reference, ways)
+    known = memory.known(world) if memory is not None else None
+    taken = look(target, world, reference=reference, workers=workers, profile=profile, known=known)
     outcome = compare_and_judge(taken, world, depth=Depth.RECORD, settings=True)
+    if memory is not None:
+        memory.keep(taken, outcome, world)
     if outcome.comparison.reference.kind is ReferenceKind.NONE:
         raise SanctityError(
             "no-reference",
