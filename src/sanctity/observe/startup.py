@@ -51,7 +51,7 @@ def _effect(lines: Iterable[bytes]) -> tuple[bool, str]:
 
 
 def _canonical(data: bytes, path: str, owner: Distribution | None) -> bytes:
-    """*data* of the file at *path* without the place of the editable that is its *owner*; what setuptools writes, without its version.
+    """*data* of the file at *path* without the place of the editable that is its *owner*, and setuptools' without its version.
 
     Both are that editable's own word, so neither may hold what could be code where they stand in a line or in a text.
     """
