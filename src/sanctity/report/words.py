@@ -102,9 +102,9 @@ def claim(comparison: Comparison) -> Claim:
 def size(comparison: Comparison) -> str:
     """How much was looked at, and how far."""
     checked = comparison.checked
-    read = f", {count(checked.files, 'file')}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
-    fast = f", {checked.cached:,} by what the file system says of them: fast, not proof" if checked.cached else ""
-    return f"{count(checked.distributions, 'package')}{read}{fast}, depth {comparison.depth}"
+    fast = f" ({checked.cached:,} remembered: fast, not proof)" if checked.cached else ""
+    read = f", {count(checked.files, 'file')}{fast}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
+    return f"{count(checked.distributions, 'package')}{read}, depth {comparison.depth}"
 
 
 def detail(drift: Drift) -> str:
