@@ -191,3 +191,33 @@ def test_two_entries_for_one_platform_are_refused() -> None:
 def test_production_is_kept() -> None:
     seal = seal_of("env.seal.json", (sealed(WHOLE),), policy=Policy(profile=Profile.PRODUCTION))
     assert parse_seal(format_seal(seal).encode(), "x").policy.profile is Profile.PRODUCTION
+
+
+def _many(change: Any) -> bytes:
+    document = json.loads(format_seal(a_seal()))
+    change(document)
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(_many(lambda it: it["environments"][0].update(distributions=[1] * 2_000_000)), id="no lines"),
+        pytest.param(_many(lambda it: it.update(waivers=[{"id": "a"}] * 200_000)), id="waivers"),
+        pytest.param(_many(lambda it: it.update({f"k{index}": 1 for index in range(200_000)})), id="keys"),
+        pytest.param(b"{" + b",".join(b'"k%d":1' % (index % 200_000) for index in range(200_001)) + b"}", id="a key twice"),
+        pytest.param(
+            _many(
+                lambda it: it["environments"][0].update(
+                    distributions=[it["environments"][0]["distributions"][0] | {"name": f"a{index}"} for index in range(100_000)]
+                )
+            ),
+            id="lines",
+        ),
+    ],
+)
+def test_a_hostile_seal_takes_no_more_than_it_is_long(data: bytes) -> None:
+    """Nothing of it is compared with all of it, and a thousand faults are as bad as a million."""
+    with pytest.raises(DocumentError) as caught:
+        parse_seal(data, "env.seal.json")
+    assert len(caught.value.issues) <= 1000

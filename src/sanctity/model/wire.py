@@ -60,6 +60,10 @@ def canonical(value: object) -> bytes:
 _KINDS: Final[dict[type, str]] = {str: "a string", int: "an integer", bool: "a boolean", list: "an array", dict: "a table"}
 
 
+#: A document with so many faults is read no further: nobody reads more of them, and a hostile one has millions.
+_MOST_FAULTS: Final = 1000
+
+
 class Reader:
     """A cursor over the parsed document *path*, gathering faults as `Issue` values; their codes begin with *noun*."""
 
@@ -72,8 +76,10 @@ class Reader:
         self.issues: list[Issue] = []
 
     def fault(self, code: str, where: str, message: str, hint: str = "") -> None:
-        """Note that *where* is wrong."""
+        """Note that *where* is wrong. Raises `DocumentError`, as `finish`, where that is one fault too many."""
         self.issues.append(Issue(code, where, message, hint or self.hint))
+        if len(self.issues) >= _MOST_FAULTS:
+            self.finish()
 
     def get(self, table: dict[str, object], key: str, kind: type[T], default: T, where: str) -> T:
         """``table[key]`` as *kind*; *default* where it is absent, or wrong (which is noted)."""
@@ -118,7 +124,7 @@ class Reader:
 
     def only(self, table: dict[str, object], keys: AbstractSet[str], where: str) -> None:
         """Note every key of *table* that is not one of *keys*: what is not understood must not be passed over."""
-        for key in table.keys() - keys:
+        for key in (key for key in table if key not in keys):
             name = f"{where}.{key}" if where else key
             self.fault(
                 f"{self.noun}-unknown-key", name, "this key is not known", f"one of {', '.join(sorted(keys))}, or a newer tool"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sanctity.canon.fingerprint import PARTS, distribution_row, hook_row, part_digest, whole
@@ -216,7 +217,7 @@ def load_json(data: bytes, path: str, *, noun: str, hint: str) -> dict[str, obje
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+            twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
             raise ValueError(f"the key {twice!r} is given twice")
         return found
 
@@ -442,10 +443,9 @@ class _Seal:
         if self.reader.issues:
             return  # what could not be read has no digest
         machine = sealed.platform.split("-")[1] if sealed.platform.count("-") > 1 else ""
-        names = [item.name for item in sealed.distributions]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            if len({item.version for item in sealed.distributions if item.name == name}) < names.count(name):
-                self.bad(f"{where}.distributions", f"{name} is given twice")
+        lines = Counter((item.name, item.version) for item in sealed.distributions)
+        for name in sorted({name for (name, _), count in lines.items() if count > 1}):
+            self.bad(f"{where}.distributions", f"{name} is given twice")
         computed = {
             "distributions": part_digest(
                 sorted(distribution_row(item.name, item.version, item.content, item.files) for item in sealed.distributions)
