@@ -79,8 +79,13 @@ def test_an_expired_waiver_is_an_error_even_where_nothing_needs_it() -> None:
     assert found.verdict is Verdict.DRIFTED
 
 
-def test_nobody_approves_their_own_waiver() -> None:
-    found = judged(a_comparison(a_drift()), None, a_waiver(approver="ADA"))
+@pytest.mark.parametrize(
+    "approver",
+    ["ADA", "ada ", "\uff41\uff44\uff41", "a\u200bda", "\u200b", "\u2002ada"],
+    ids=["case", "blank", "wide", "joiner", "nobody", "space"],
+)
+def test_nobody_approves_their_own_waiver(approver: str) -> None:
+    found = judged(a_comparison(a_drift()), None, a_waiver(approver=approver))
     assert {drift.code for drift in found.drifts if drift.gating} == {Code.FILE_ALTERED, Code.WAIVER_SELF_APPROVED}
 
 

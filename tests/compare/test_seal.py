@@ -303,3 +303,31 @@ def test_a_seal_of_other_parts_is_never_clean(parts: set[str]) -> None:
     changed = replace(seal, parts=tuple((name, other if name in parts else digest) for name, digest in seal.parts))
     found = compare_with_seal(WHOLE, changed, depth=Depth.RECORD, reference=compared(WHOLE).reference)
     assert (found.verdict is Verdict.DRIFTED) is bool(parts - {"startup"})
+
+
+def test_one_of_two_libraries_of_one_name_does_not_hide_the_other() -> None:
+    """Two modules may find two files of one name; whichever of them changes, and in whichever order they stand, is told."""
+    libc = PLATFORM.libraries[0]
+    one, two, evil = (libc._replace(digest=raw(text)) for text in ("one", "two", "evil"))
+    before = sealed(on_platform(libraries=(one, two)))
+    for now in ((one, evil), (evil, one), (evil, two), (two, evil), (one, two, evil)):
+        (drift,) = compared(on_platform(libraries=now), before).drifts
+        assert (drift.code, drift.actual) == (Code.NATIVE_LIBRARY_CHANGED, f"sha256:{raw('evil').hex()}")
+    (drift,) = compared(on_platform(libraries=(two,)), before).drifts
+    assert (drift.code, drift.expected) == (Code.NATIVE_LIBRARY_CHANGED, f"sha256:{raw('one').hex()}")
+    assert not compared(on_platform(libraries=(two, one)), before).drifts
+
+
+def test_an_interpreter_that_hides_its_build_is_compared_by_its_bytes() -> None:
+    """One that states no compiler any more is not one whose bytes do not matter."""
+    unknown = (("build", "the interpreter does not state its compiler where it was looked for"),)
+    other = replace(PLATFORM.build, compiler="", compiled="", executable=Digest.of_sha256(raw("evil")))
+    assert Code.INTERPRETER_CHANGED in codes(compared(on_platform(build=other, unknown=unknown)))
+    same = replace(PLATFORM.build, executable=Digest.of_sha256(raw("evil")))
+    assert [drift.code for drift in gating(compared(on_platform(build=same, unknown=unknown)))] == [Code.INTERPRETER_CHANGED]
+
+
+@pytest.mark.parametrize("field", ["stdlib_sources", "stdlib_built"])
+def test_a_seal_that_states_no_standard_library_is_never_clean(field: str) -> None:
+    without = replace(sealed(), **{field: None})
+    assert compared(WHOLE, without).verdict is Verdict.UNDECIDED

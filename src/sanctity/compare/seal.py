@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sanctity.model.digest import Digest
     from sanctity.model.drift import Reference
     from sanctity.model.environment import Distribution, Environment, Hook, Origin
-    from sanctity.model.platform import Platform
+    from sanctity.model.platform import NativeLibrary, Platform
     from sanctity.model.seal import Seal, SealedDistribution, SealedEnvironment
 
 __all__ = [
@@ -440,6 +440,8 @@ def _compare_platform(
     unknown = dict(platform.unknown) if platform is not None else dict.fromkeys(_PART_CODES, "nobody looked")
     for part in sealed.unknown:
         unknown.setdefault(part, "it was not known when this was sealed")
+    if sealed.stdlib_sources is None or sealed.stdlib_built is None:
+        unknown.setdefault("stdlib", "the seal does not state it")
     if not settings:
         unknown.pop("settings", None)
     for part, reason in sorted(unknown.items()):
@@ -448,7 +450,7 @@ def _compare_platform(
     if platform is None:
         return
     same_build = True
-    if "build" not in unknown:
+    if "build" not in unknown or (platform.build.executable is not None and sealed.build.executable is not None):
         same_build = platform.build.identity == sealed.build.identity
         drifts.extend(_build(environment, sealed, platform))
     if "stdlib" not in unknown:
@@ -523,31 +525,40 @@ def _native(sealed: SealedEnvironment, platform: Platform) -> Iterator[Drift]:
         yield _beside(
             Code.NATIVE_LIBRARY_CHANGED, "", f"the C library is {platform.libc}, sealed {sealed.libc}", sealed.libc, platform.libc
         )
-    before = {item.name: item for item in sealed.libraries}
-    after = {item.name: item for item in platform.libraries}
+    before, after = _by_name(sealed.libraries), _by_name(platform.libraries)
     for name in sorted(before.keys() | after.keys()):
-        was, now = before.get(name), after.get(name)
-        if was is None and now is not None:
-            yield _beside(
-                Code.NATIVE_LIBRARY_CHANGED,
-                now.path or name,
-                f"{name} was not needed when this was sealed; {now.needed_by} needs it",
-                actual=f"sha256:{now.digest.hex()}",
-            )
-        elif now is None and was is not None:
-            yield _beside(
-                Code.NATIVE_LIBRARY_CHANGED, name, f"{name} was sealed, and nothing needs it now", f"sha256:{was.digest.hex()}"
-            )
-        elif was is not None and now is not None and was.digest != now.digest:
-            packages = f": {now.package or 'of no package'}, sealed {was.package or 'of no package'}"
-            words = f"{name} is another file" + (packages if was.package != now.package else "")
-            yield _beside(
-                Code.NATIVE_LIBRARY_CHANGED,
-                now.path or name,
-                words if now.digest else f"{name} is nowhere to be found",
-                f"sha256:{was.digest.hex()}" if was.digest else "",
-                f"sha256:{now.digest.hex()}" if now.digest else "",
-            )
+        was, now = before.get(name, []), after.get(name, [])
+        # Two modules may find two files of one name: what is the same on both sides says nothing.
+        gone = [item for item in was if item.digest not in {other.digest for other in now}]
+        new = [item for item in now if item.digest not in {other.digest for other in was}]
+        if not gone and not new:
+            continue
+        one, other = next(iter(gone or was), None), next(iter(new or now), None)
+        yield _library(name, one, other)
+
+
+def _by_name(libraries: Iterable[NativeLibrary]) -> dict[str, list[NativeLibrary]]:
+    found: dict[str, list[NativeLibrary]] = {}
+    for item in libraries:
+        found.setdefault(item.name, []).append(item)
+    return found
+
+
+def _library(name: str, was: NativeLibrary | None, now: NativeLibrary | None) -> Drift:
+    """The drift of the library *name*, which *was* sealed and is another *now*; None where there is none of that name."""
+    before = f"sha256:{was.digest.hex()}" if was is not None and was.digest else ""
+    after = f"sha256:{now.digest.hex()}" if now is not None and now.digest else ""
+    if now is None:
+        words = f"{name} was sealed, and nothing needs it now"
+        return _beside(Code.NATIVE_LIBRARY_CHANGED, name, words, before)
+    if was is None:
+        words = f"{name} was not needed when this was sealed; {now.needed_by} needs it"
+    elif not now.digest:
+        words = f"{name} is nowhere to be found"
+    else:
+        packages = f": {now.package or 'of no package'}, sealed {was.package or 'of no package'}"
+        words = f"{name} is another file" + (packages if was.package != now.package else "")
+    return _beside(Code.NATIVE_LIBRARY_CHANGED, now.path or name, words, before, after)
 
 
 def _cpu(sealed: SealedEnvironment, platform: Platform) -> Iterator[Drift]:
