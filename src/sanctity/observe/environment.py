@@ -434,13 +434,14 @@ class _Whole:
         """*item* with its scripts and its content digest; what else its rows ask for goes to *regenerated* and *other_digests*."""
         if item.record is None:
             return item
-        self.regenerated.extend(self._regenerated(item.record))
+        regenerated = dict(self._regenerated(item.record))
+        self.regenerated.extend(regenerated)
         self.other_digests.extend(self._other_digests(item.record))
         faults = list(item.faults)
         declared = self._declared(item, faults)
         scripts = self._scripts(item, declared)
         found = self._look_up(item.record, os.path.dirname(item.home) + "/", item.home.removesuffix(".dist-info"))
-        rows, complete = self._rows(item, found.others, {script.path: script for script in scripts})
+        rows, complete = self._rows(item, found.others, {script.path: script for script in scripts}, regenerated)
         content = stated = None
         if complete:
             try:
@@ -497,8 +498,13 @@ class _Whole:
         stated = {f"lib/{path}": f"sha256:{digest.hex()}" for path, digest in found.plain}
         return content_digest([*(stated | dict(rows) | word).items()])
 
-    def _rows(self, item: Distribution, paths: list[str], scripts: dict[str, Script]) -> tuple[list[tuple[str, str]], bool]:
-        """The canonical rows of those *paths* of *item*, and whether all could be read; what is missing has no row."""
+    def _rows(
+        self, item: Distribution, paths: list[str], scripts: dict[str, Script], regenerated: Mapping[str, bytes]
+    ) -> tuple[list[tuple[str, str]], bool]:
+        """The canonical rows of those *paths* of *item*, and whether all could be read; what is missing has no row.
+
+        What was *regenerated*, and proven to be no more than that, counts as what it was: it holds the environment's place.
+        """
         site = os.path.dirname(item.home)
         lib = site + "/"
         start = len(lib)
@@ -512,7 +518,7 @@ class _Whole:
                 continue
             if path.startswith(stem) and is_about_installing(path, item.home):
                 continue
-            digest = entry.digest
+            digest = regenerated.get(path) or entry.digest
             if not digest:
                 complete = False
             elif path == own_wheel:
@@ -621,8 +627,11 @@ class _Whole:
             if data is not None:
                 yield row.path, row.algorithm, hashlib.new(row.algorithm, data).digest()
 
-    def _regenerated(self, record: tuple[RecordRow, ...]) -> Iterator[str]:
-        """Claimed kernel.json files that differ from their RECORD, but only start this environment's own kernel."""
+    def _regenerated(self, record: tuple[RecordRow, ...]) -> Iterator[tuple[str, bytes]]:
+        """Claimed kernel.json files that differ from their RECORD, but only start this environment's own kernel.
+
+        With the raw SHA-256 that the RECORD states, empty where it states another.
+        """
         for row in record:
             if not row[0].endswith("/kernel.json") or "/jupyter/kernels/" not in row.path:
                 continue
@@ -631,7 +640,7 @@ class _Whole:
                 continue
             data = self.read(entry)
             if data is not None and self._is_own_kernel(data):
-                yield row.path
+                yield row.path, row.digest if row.algorithm == "sha256" else b""
 
     def _is_own_kernel(self, data: bytes) -> bool:
         try:
