@@ -147,3 +147,21 @@ def test_a_library_that_is_a_text_file(tmp_path: Path) -> None:
     (base / "lib" / library.name).write_text("no library\n" * 20)
     found = look(env)
     assert any(code == "interpreter-changed" and path.endswith(library.name) for code, path in gating(found)), found
+
+
+@pytest.mark.parametrize("name", ["pybuilddir.txt", "Modules/Setup.local"])
+def test_an_interpreter_that_is_told_to_be_in_its_build_tree(tmp_path: Path, name: str) -> None:
+    """Beside the executable, either of them puts other folders in the place of the standard library."""
+    real = Path(os.path.realpath(sys.executable))
+    base = tmp_path / "base/bin"
+    base.mkdir(parents=True)
+    shutil.copy2(real, base / real.name)
+    env = build_site(tmp_path)
+    (env / "bin/python").unlink()
+    (env / "bin/python").symlink_to(base / real.name)
+    config = env / "pyvenv.cfg"
+    config.write_text(config.read_text().replace(str(real.parent), str(base)))
+    assert ("interpreter-changed", f"{base}/{name}") not in gating(look(env))
+    (base / name).parent.mkdir(exist_ok=True)
+    (base / name).write_text("elsewhere\n")
+    assert ("interpreter-changed", f"{base}/{name}") in gating(look(env))

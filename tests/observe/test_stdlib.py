@@ -91,6 +91,9 @@ def test_the_whole_of_it(folder: Path) -> None:
             b"\xa7\r\r\n\1\0\0\0" + bytes(8) + b"code",
             (set(), set(), {"json/__pycache__/decoder.cpython-311.pyc"}),
         ),
+        ("json/__pycache__/decoder.cpython-311.pyc.140237", b"", (set(), set(), set())),
+        ("json/__pycache__/evil.py", b"", ({"json/__pycache__/evil.py"}, set(), set())),
+        ("json/Grammar3.11.7.final.0.pickle", b"", (set(), {"json/Grammar3.11.7.final.0.pickle"}, set())),
         ("json/__pycache__/decoder.cpython-311.pyc", b"\xa7\r\r\n\3\0\0\0" + bytes(8) + b"code", (set(), set(), set())),
     ],
 )

@@ -25,6 +25,8 @@ _PYTHON_NAME: Final = re.compile(r"(?:python|pypy)(?:\d+(?:\.\d+)?t?d?)?(?:\.exe
 _LEVELS: Final = {0xA: "a", 0xB: "b", 0xC: "rc", 0xF: ""}
 _SMALL: Final = 1 << 16
 _CODE: Final = "interpreter-changed"
+#: What makes an interpreter take the folder it lies in for the tree it was built in (CPython's ``Modules/getpath.py``).
+_BUILD_TREE: Final = ("pybuilddir.txt", "Modules/Setup.local")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +236,15 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
             fault, base = _compare_home(view, f"{prefix}/{scripts}/{names[0]}", executable, configuration.home)
             if fault:
                 faults.append(RecordFault(_CODE, "pyvenv.cfg", fault))
+    folders = {os.path.dirname(executable), view.real(folder), *([view.real(configuration.home)] if configuration else [])}
+    faults.extend(
+        RecordFault(
+            _CODE, f"{place}/{name}", "the interpreter takes its standard library from the tree that this says it was built in"
+        )
+        for place in sorted(folders)
+        for name in _BUILD_TREE
+        if place.startswith("/") and view.exists(f"{place}/{name}")
+    )
     evidence = f"Py_Version in {os.path.basename(executable)}"
     library = "" if word else library_of(view, executable, elf)
     if library:

@@ -35,10 +35,12 @@ _BUILT_NAMES: Final = re.compile(
     r"|_missing_stdlib_info\.py"  # from 3.15 on
     r"|EXTERNALLY-MANAGED"  # PEP 668: whoever ships the build puts it there
     r"|Makefile|pyconfig\.h"
-    r"|(?:Pattern)?Grammar[\d.]+\w*\.pickle"  # lib2to3 makes these when it is installed
+    r"|(?:Pattern)?Grammar\d[\w.+]*\.pickle"  # lib2to3 makes these when it is installed
 )
 _BUILT_FOLDERS: Final = re.compile(r"lib-dynload|config(?:-[\w.+-]*)?")
 _UNCHECKED_HASH: Final = 1
+#: Bytecode that is being written, or was when its writer was ended; no name that import looks for.
+_UNFINISHED: Final = re.compile(r"(?:.*/)?__pycache__/[^/]+\.pyc\.\d+", re.DOTALL)
 
 
 def find_stdlib(view: View, interpreter: Interpreter) -> str:
@@ -118,6 +120,8 @@ def observe_stdlib(
                 unchecked.append(path)
             if entry.kind in {FileKind.FILE, FileKind.LINK}:
                 continue
+        if _UNFINISHED.fullmatch(path) and entry.kind is FileKind.FILE:
+            continue
         if not entry.problem:
             (built if is_built(path) else sources).append((path, entry.digest or _stand_in(entry)))
     problems = (problem._replace(path=f"{folder}/{problem.path}") for problem in tree.problems)
