@@ -329,5 +329,5 @@ def test_an_interpreter_that_hides_its_build_is_compared_by_its_bytes() -> None:
 
 @pytest.mark.parametrize("field", ["stdlib_sources", "stdlib_built"])
 def test_a_seal_that_states_no_standard_library_is_never_clean(field: str) -> None:
-    without = replace(sealed(), **{field: None})
+    without = replace(sealed(), **{field: None})  # type: ignore[arg-type]
     assert compared(WHOLE, without).verdict is Verdict.UNDECIDED

@@ -223,7 +223,7 @@ def compare_and_judge(
     lock = references.lock
     sealed_lock = None
     if references.seal is not None:
-        comparison, sealed_lock = _compare_with_seal(taken, references.seal, depth=depth, settings=settings)
+        comparison, sealed_lock = _compare_with_seal(taken, references.seal, world, depth=depth, settings=settings)
         lock = sealed_lock or lock
     elif references.literal is not None:
         comparison = _compare_with_literal(taken, world, depth=depth, groups=groups, extras=extras)
@@ -297,7 +297,7 @@ def _compare_with_literal(
     return mismatch_literal(alone, literal)
 
 
-def _compare_with_seal(taken: Look, seal: Seal, *, depth: Depth, settings: bool) -> tuple[Comparison, Lock | None]:
+def _compare_with_seal(taken: Look, seal: Seal, world: World, *, depth: Depth, settings: bool) -> tuple[Comparison, Lock | None]:
     """The comparison with *seal*, and the lock that it was made under, where that is there."""
     from sanctity.compare.records import compare_with_records
     from sanctity.compare.seal import compare_with_seal, entry_for
@@ -314,7 +314,19 @@ def _compare_with_seal(taken: Look, seal: Seal, *, depth: Depth, settings: bool)
         taken.environment, sealed, depth=depth, reference=reference, rows=taken.references.rows, settings=settings
     )
     stale, lock = _stale(sealed, taken.references)
-    return (replace(comparison, drifts=(*comparison.drifts, stale)) if stale else comparison), lock
+    more = [stale] if stale else [*_editables(taken, lock, world)] if lock is not None and not taken.target.root else []
+    return replace(comparison, drifts=(*comparison.drifts, *more)), lock
+
+
+def _editables(taken: Look, lock: Lock, world: World) -> Iterator[Drift]:
+    """Editables that do not point where *lock* says: a seal has no place of theirs, and git governs what lies where they should.
+
+    Not below an image's root: the lock beside the seal is then not where the image has the project.
+    """
+    named = {item.name for item in taken.environment.distributions if item.origin is not None and item.origin.editable}
+    if named:
+        found = _compare_with_lock(taken, lock, world, depth=Depth.VERSION, groups=(), extras=())
+        yield from (drift for drift in found.drifts if drift.code is Code.ORIGIN_MISMATCH and drift.distribution in named)
 
 
 def _stale(sealed: SealedEnvironment, references: References) -> tuple[Drift | None, Lock | None]:
