@@ -132,7 +132,7 @@ def test_the_interpreter_gates_by_version_and_abi() -> None:
 
 def test_other_bytes_of_the_same_build_gate() -> None:
     for part in ("executable", "library"):
-        other = on_platform(build=replace(PLATFORM.build, **{part: a_digest("four bytes more")}))
+        other = on_platform(build=replace(PLATFORM.build, **{part: a_digest("four bytes more")}))  # type: ignore[arg-type]
         (drift,) = compared(other).drifts
         assert (drift.code, drift.gating) == (Code.INTERPRETER_CHANGED, True)
 
@@ -193,7 +193,7 @@ def numeric() -> list[tuple[str, dict[str, object], Code]]:
 
 @pytest.mark.parametrize(("part", "fields", "code"), numeric())
 def test_the_numeric_class_is_told_and_gates_where_the_policy_says_so(part: str, fields: dict[str, object], code: Code) -> None:
-    found = compared(on_platform(**fields))
+    found = compared(on_platform(WHOLE, **fields))
     assert [(drift.code, drift.severity, drift.gating) for drift in found.drifts] == [(code, Severity.WARNING, False)]
     assert apply_policy(found, Policy(), (), digest=None, today=DAY).verdict is Verdict.CLEAN
     assert apply_policy(found, Policy(gate=(part,)), (), digest=None, today=DAY).verdict is Verdict.DRIFTED
