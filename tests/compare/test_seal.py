@@ -17,7 +17,7 @@ from sanctity.compare.seal import compare_with_seal
 from sanctity.model.digest import Digest
 from sanctity.model.drift import Code, Depth, Severity, Verdict
 from sanctity.model.environment import Distribution, FileEntry, FileKind, HookKind, RecordRow
-from sanctity.model.platform import Accelerator, Blas, Cpu, StandardLibrary
+from sanctity.model.platform import PRELOADS, Accelerator, Blas, Cpu, NativeLibrary, StandardLibrary
 from sanctity.model.policy import Policy, Profile
 from sealing import PLATFORM, SITE, WHOLE, a_hook, compared, gating, installed, on_platform, raw, sealed, with_files
 
@@ -200,6 +200,15 @@ def test_the_numeric_class_is_told_and_gates_where_the_policy_says_so(part: str,
     assert apply_policy(found, Policy(profile=Profile.PRODUCTION), (), digest=None, today=DAY).verdict is Verdict.DRIFTED
     others = tuple(each for each in ("native", "cpu", "accelerators", "settings") if each != part)
     assert apply_policy(found, Policy(gate=others), (), digest=None, today=DAY).verdict is Verdict.CLEAN
+
+
+def test_what_the_system_puts_into_every_program_gates_where_it_was_not_sealed() -> None:
+    evil = NativeLibrary("/opt/evil.so", raw("evil"), path="/opt/evil.so", needed_by=PRELOADS)
+    with_it = on_platform(libraries=(*PLATFORM.libraries, evil))
+    assert [(drift.code, drift.path) for drift in gating(compared(with_it))] == [(Code.NATIVE_LIBRARY_CHANGED, "/opt/evil.so")]
+    assert not compared(with_it, sealed(with_it)).drifts
+    other = on_platform(libraries=(*PLATFORM.libraries, evil._replace(digest=raw("worse"))))
+    assert [drift.code for drift in gating(compared(other, sealed(with_it)))] == [Code.NATIVE_LIBRARY_CHANGED]
 
 
 @pytest.mark.parametrize("value", [(), (("OMP_NUM_THREADS", "4"),), (("MKL_CBWR", "AVX2"), ("OMP_NUM_THREADS", "2"))])

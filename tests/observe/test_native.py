@@ -22,6 +22,7 @@ from observe.shared import make_library, make_program, needs_compiler
 from real.environments import pip_venv
 from sanctity.model.drift import Depth
 from sanctity.model.environment import Interpreter
+from sanctity.model.platform import PRELOADS
 from sanctity.observe.elf import read_elf
 from sanctity.observe.environment import observe_environment
 from sanctity.observe.native import Closure, observe_libraries
@@ -406,3 +407,21 @@ def test_the_libraries_behind_real_wheels(workshop: Workshop, tmp_path: Path) ->
     assert _compare_with_ldd(closure, elves, (str(built.env) + "/", base + "/lib/libpython")) > 100
     missing = {item.name for item in closure.libraries if not item.path}
     assert not {name for name in missing if "-" in name}  # those that auditwheel renamed are beside who needs them
+
+
+@needs_compiler
+@only_x86_64
+def test_what_the_system_puts_into_every_program(tmp_path: Path) -> None:
+    image = Image(tmp_path, needs=("libc.so.6",))
+    image.library("/lib/x86_64-linux-gnu/libc.so.6")
+    before = {item.name for item in image.look().libraries}
+    image.library("/opt/one.so", ("libextra.so.1",))
+    image.library("/opt/two.so")
+    image.library("/usr/lib/libextra.so.1")
+    (tmp_path / "etc").mkdir(exist_ok=True)
+    (tmp_path / PRELOADS[1:]).write_text("/opt/one.so:/opt/two.so\n# /opt/three.so\n/opt/gone.so\n")
+    found = {item.name: item for item in image.look().libraries}
+    assert found.keys() - before == {"/opt/one.so", "/opt/two.so", "/opt/gone.so", "libextra.so.1"}
+    assert {found[name].needed_by for name in ("/opt/one.so", "/opt/two.so", "/opt/gone.so")} == {PRELOADS}
+    assert found["/opt/one.so"].digest == hashlib.sha256((tmp_path / "opt/one.so").read_bytes()).digest()
+    assert not found["/opt/gone.so"].digest

@@ -221,3 +221,12 @@ def test_a_hostile_seal_takes_no_more_than_it_is_long(data: bytes) -> None:
     with pytest.raises(DocumentError) as caught:
         parse_seal(data, "env.seal.json")
     assert len(caught.value.issues) <= 1000
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../b", "a//b", "a\\b"])
+def test_an_input_of_a_canary_stays_below_the_seal(path: str) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    document["canary"]["inputs"][0]["path"] = path
+    with pytest.raises(DocumentError) as caught:
+        parse_seal(json.dumps(document).encode(), "env.seal.json")
+    assert caught.value.code == "seal-bad-value"

@@ -84,17 +84,12 @@ def parse_canary(data: bytes, path: str) -> tuple[tuple[str, ...], tuple[str, ..
     if "command" in table and not reader.issues and (not command or not command[0] or any("\0" in word for word in command)):
         reader.fault("canary-bad-value", "command", "it names no program")
     for index, name in enumerate(inputs):
-        if not _is_plain(name):
+        if not Canary.is_below(name):
             reader.fault("canary-bad-value", f"inputs[{index}]", "it is no path below the seal's folder", "write it as data/x.npy")
     if not 1 <= timeout <= _LONGEST:
         reader.fault("canary-bad-value", "timeout", f"it is not between 1 and {_LONGEST:,} seconds")
     reader.finish()
     return command, tuple(sorted(set(inputs))), timeout
-
-
-def _is_plain(name: str) -> bool:
-    parts = name.split("/")
-    return "\0" not in name and "\\" not in name and not {"", ".", ".."} & set(parts)
 
 
 def make_canary(path: str, around: Surroundings, *, shown: str = "") -> Canary:

@@ -20,6 +20,7 @@ from sanctity.compare.sites import BASE
 from sanctity.model.drift import Code, Comparison, Depth, Drift, Severity, Unchecked
 from sanctity.model.environment import HookKind
 from sanctity.model.names import SEEDS, normalise_name, version_key
+from sanctity.model.platform import PRELOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -316,7 +317,7 @@ def _forged(copy: Distribution, expected: str, actual: str, words: str, path: st
 
 def _named(copy: Distribution, line: SealedDistribution, rows: Mapping[str, tuple[tuple[str, str], ...]]) -> Iterator[Drift]:
     """The drifts of a distribution whose RECORD agrees with its files, or with nothing, and not with the seal."""
-    words = "its files are not the sealed ones, and its RECORD was changed with them"
+    words = "its files are not the sealed ones, and its RECORD agrees with them"
     yield _forged(copy, str(line.content), str(copy.content), words)
     sealed_rows = rows.get(str(line.content))
     if sealed_rows is None or copy.rows is None:
@@ -551,6 +552,10 @@ def _library(name: str, was: NativeLibrary | None, now: NativeLibrary | None) ->
     if now is None:
         words = f"{name} was sealed, and nothing needs it now"
         return _beside(Code.NATIVE_LIBRARY_CHANGED, name, words, before)
+    if now.needed_by == PRELOADS:
+        words = f"{PRELOADS} puts it into every program, and it was not sealed so"
+        drift = _beside(Code.NATIVE_LIBRARY_CHANGED, now.path or name, words, before, after)
+        return replace(drift, gating=True, severity=Severity.ERROR)
     if was is None:
         words = f"{name} was not needed when this was sealed; {now.needed_by} needs it"
     elif not now.digest:

@@ -8,12 +8,16 @@ stays the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from sanctity.model.digest import Digest
 
-__all__ = ["Accelerator", "Blas", "Build", "Cpu", "NativeLibrary", "Platform", "StandardLibrary", "Variable"]
+__all__ = ["PRELOADS", "Accelerator", "Blas", "Build", "Cpu", "NativeLibrary", "Platform", "StandardLibrary", "Variable"]
+
+
+#: The file that names libraries which glibc's loader puts into every program (ld.so(8)).
+PRELOADS: Final = "/etc/ld.so.preload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,11 @@ class Canary:
     output: Digest
     timeout: int = 60
 
+    @staticmethod
+    def is_below(path: str) -> bool:
+        """Whether *path* is one that an input may have: it stays below the seal's folder."""
+        return "\0" not in path and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:

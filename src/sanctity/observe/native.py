@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.environment import Problem
-from sanctity.model.platform import NativeLibrary
+from sanctity.model.platform import PRELOADS, NativeLibrary
 from sanctity.observe.build import executable_of, read_files
 from sanctity.observe.elf import Elf, ElfError, build_id, constants, open_elf
 from sanctity.observe.interpreter import library_of
@@ -36,6 +36,7 @@ _GLIBC: Final = re.compile(rb"GNU C Library [ -~]{0,200}?release version (\d+\.\
 _MUSL: Final = re.compile(rb"(?<=\0)(\d+\.\d+\.\d+)(?:-git[-\w]{0,80})?\0")
 #: No file of an environment has so many libraries behind it; more than this is a hostile one.
 _MOST: Final = 20_000
+_LONGEST_LIST: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +218,7 @@ def observe_libraries(
         return Closure(problems=tuple(search.problems))
     library = library_of(view, executable, elf)
     main = _own_loader(search, start)
+    _preload(search, main)
     main.update(search.follow(start, main=main, chain=()))
     own = [item for path in (*(f"{prefix.rstrip('/')}/{path}" for path in elves), *more) if (item := search.open(path))]
     own = [item for item in own if (item.elf.machine, item.elf.bits) == (elf.machine, elf.bits)]
@@ -231,6 +233,29 @@ def observe_libraries(
         else:
             search.follow(item, main=main, chain=search.hand_down(start, ()))
     return _close(search, own, prefix, {start.real, view.real(library) if library else ""}, main)
+
+
+def _preload(search: _Search, main: dict[str, _Object]) -> None:
+    """What the system puts into every program, the interpreter among them; glibc reads the file, musl has no such thing.
+
+    Source: ld.so(8): a list separated by blanks, colons or newlines; here each is named by its whole path.
+    """
+    if search.loader.libc == "musl" or not search.view.exists(PRELOADS):
+        return
+    try:
+        text = search.view.read(PRELOADS, _LONGEST_LIST).decode("utf-8", "surrogateescape")
+    except OSError as error:
+        search.problems.append(Problem("unreadable", PRELOADS, error.strerror or "unreadable"))
+        return
+    for path in re.split(r"[\s:]+", re.sub(r"#[^\n]*", "", text)):
+        if not path:
+            continue
+        found = search.open(path) if path.startswith("/") and search.view.exists(path) else None
+        if found is None:
+            search.missing.add((PRELOADS, path))
+        else:
+            search.answers[PRELOADS, path, found.real] = found
+            search.follow(found, main=main, chain=())
 
 
 def _own_loader(search: _Search, program: _Object) -> dict[str, _Object]:

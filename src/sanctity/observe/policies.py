@@ -43,8 +43,10 @@ def read_policy(folder: str, *, shown: str = "") -> Policy:
     if not os.path.lexists(path):
         return Policy()
     place = f"{shown}/pyproject.toml" if shown not in {"", "."} else "pyproject.toml"
-    tool = _load(path, "policy").get("tool")
-    table = tool.get("sanctity") if isinstance(tool, dict) else None
+    tool = _load(path, "policy").get("tool", {})
+    if not isinstance(tool, dict):
+        raise DocumentError("policy-bad-type", "tool is no table", where=place, hint="see docs/policy.md")
+    table = tool.get("sanctity")
     if table is None:
         return Policy()
     if not isinstance(table, dict):

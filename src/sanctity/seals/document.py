@@ -472,6 +472,9 @@ class _Seal:
             (self.text(row, "path", at, needed=True), self.digest(row, "digest", at, needed=True))
             for at, row in self.rows(table, "inputs", {"path", "digest"}, "canary")
         )
+        for index, (path, _) in enumerate(inputs):
+            if not Canary.is_below(path):
+                self.bad(f"canary.inputs[{index}].path", "it is no path below the seal's folder")
         timeout = self.number(table, "timeout", "canary") or 60
         if output is None or any(digest is None for _, digest in inputs):
             return None

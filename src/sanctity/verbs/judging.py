@@ -138,7 +138,7 @@ def look(
     keep_rows = keep_rows or (seals and has_rows_beside(reference, project, beside, world))
     environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows, known=known)
     # What was held to a seal before stays so: another Python is no reason to be judged by the lock.
-    references = before.references if before else _for_this(read[0], environment)
+    references = before.references if before else _for_this(read[0], environment, profile)
     if depth is not Depth.VERSION and (platform or references.seal is not None):
         environment = with_platform(environment, target, world, workers=workers)
     return Look(
@@ -152,11 +152,17 @@ def look(
     )
 
 
-def _for_this(read: References, environment: Environment) -> References:
-    """*read* without a seal that says nothing of this platform and Python, where nobody named it and there is a lock."""
+def _for_this(read: References, environment: Environment, profile: str) -> References:
+    """*read* without a seal that says nothing of this platform and Python, where nobody named it and there is a lock.
+
+    In the profile ``production``, asked for or sealed, no seal is passed over: the working tree's policy would judge then.
+    """
     from sanctity.compare.seal import entry_for
+    from sanctity.model.policy import Profile
 
     if read.seal is None or read.named or read.lock is None or entry_for(read.seal, environment) is not None:
+        return read
+    if Profile.PRODUCTION in {profile, read.seal.policy.profile}:
         return read
     words = f"{read.seal.path} has no entry for this platform and Python, so it was passed over"
     return replace(read, seal=None, notices=(*read.notices, words))
