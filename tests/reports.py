@@ -14,6 +14,8 @@ from sanctity.model.lock import LockFormat
 from sanctity.report.words import remedies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sanctity.model.drift import Comparison, Drift
 
 #: Where the distributions of the cases stand in their lock.
@@ -210,11 +212,15 @@ COMPARISONS: Final = st.builds(
 
 
 def harmless(comparison: Comparison) -> Comparison:
-    """*comparison* with a plain word in place of each different text: of the same shape, and with nothing to fear in it."""
-    words: dict[str, str] = {"": ""}
+    """*comparison* with a plain word in place of each different text: of the same shape and order, and with nothing to fear in it."""
+    texts: set[str] = set()
+    _reworded(comparison, lambda text: texts.add(text) or text)
+    words = {text: f"word{rank:04}" for rank, text in enumerate(sorted(texts - {""}))}
+    return _reworded(comparison, lambda text: words.get(text, ""))
 
-    def word(text: str) -> str:
-        return words.setdefault(text, f"word{len(words)}")
+
+def _reworded(comparison: Comparison, word: Callable[[str], str]) -> Comparison:
+    """*comparison* with what *word* makes of each text in it."""
 
     def hint(text: str) -> str:
         """Still a command, and still a long one, if it was."""

@@ -71,12 +71,13 @@ def test_what_can_not_be_started_is_told(data: bytes, code: str, tmp_path: Path)
     program = tmp_path / "program"
     program.write_bytes(data)
     program.chmod(0o755)
-    before = signal.getsignal(signal.SIGPIPE)
+    before = {number: signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)}
     try:
         with pytest.raises(SanctityError) as told:
             become(Start(path=str(program), argv=("program",), environ=()))
     finally:
-        signal.signal(signal.SIGPIPE, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert told.value.code == code
 
 

@@ -7,6 +7,7 @@ import mmap
 import os
 import random
 import resource
+import signal
 import shutil
 import stat
 import struct
@@ -730,11 +731,13 @@ def test_a_full_disk_leaves_nothing_behind(remembered: Remembered, tmp_path: Pat
     cache = StatCache.open(str(tmp_path / "full"), str(remembered.env))
     _settle()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as every Python starts, whatever another test did
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
         assert not cache.record(remembered.found, key=KEY, result=RESULT, started_ns=time.time_ns(), now_ns=time.time_ns())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
     assert os.listdir(tmp_path / "full") == []
     assert cache.unchanged(KEY, now_ns=time.time_ns()) is None
 
