@@ -214,7 +214,12 @@ COMPARISONS: Final = st.builds(
 def harmless(comparison: Comparison) -> Comparison:
     """*comparison* with a plain word in place of each different text: of the same shape and order, and with nothing to fear in it."""
     texts: set[str] = set()
-    _reworded(comparison, lambda text: texts.add(text) or text)
+
+    def seen(text: str) -> str:
+        texts.add(text)
+        return text
+
+    _reworded(comparison, seen)
     words = {text: f"word{rank:04}" for rank, text in enumerate(sorted(texts - {""}))}
     return _reworded(comparison, lambda text: words.get(text, ""))
 

@@ -7,8 +7,8 @@ import mmap
 import os
 import random
 import resource
-import signal
 import shutil
+import signal
 import stat
 import struct
 import subprocess
