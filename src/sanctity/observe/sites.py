@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import NoEnvironmentError, ObservationError
 from sanctity.model.drift import Depth
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Look = Callable[..., tuple[Environment, Configuration | None]]
 
 __all__ = ["Guise", "find_user_base", "layout_imports_more", "observe_other_sites"]
+
+#: The home of the user that programs in an image run as, unless told otherwise.
+_HOME_IN_IMAGES: Final = "/root"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ def find_user_base(root: str = "") -> str:
     those. Below an image's *root* it is root's own.
     """
     if root:
-        return "/root/.local"
+        return f"{_HOME_IN_IMAGES}/.local"
     try:
         import pwd
 
