@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError
 from sanctity.observe.view import View
-from sanctity.seals.document import parse_seal
-from sanctity.seals.files import files_name, parse_files
 
 if TYPE_CHECKING:
     from sanctity.model.seal import Seal
@@ -49,11 +47,17 @@ def read_seal(path: str, *, shown: str = "") -> Seal:
             where=shown,
             hint="write one with `sanctity seal`" if missing else "make it readable",
         ) from error
+    from sanctity.seals.document import parse_seal
+
     return parse_seal(data, shown)
 
 
 def has_rows(path: str) -> bool:
     """Whether rows are kept beside the seal at *path*."""
+    if not os.path.lexists(path):
+        return False  # most projects have none, and need not import what reads one
+    from sanctity.seals.files import files_name
+
     return os.path.lexists(files_name(path))
 
 
@@ -63,6 +67,8 @@ def read_rows(path: str, *, shown: str = "") -> Rows:
     Raises:
         DocumentError: they can not be read, or are not what their digests say.
     """
+    from sanctity.seals.files import files_name, parse_files
+
     name = files_name(path)
     try:
         data = _HERE.read(name, _LARGEST)

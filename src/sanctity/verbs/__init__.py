@@ -1,16 +1,20 @@
 """One function for each verb of the command line: hands look, thought compares, a value comes back.
 
-What a verb may know of the world comes in as arguments: the working folder, the environment variables and the clock.
+What a verb may know of the world comes in as arguments: the working folder, the environment variables and the clock. Each verb is
+imported when it is asked for, so that none pays for the others.
 """
 
 from __future__ import annotations
 
-from sanctity.verbs.differing import Differing, diff
-from sanctity.verbs.judging import fingerprint, verify
-from sanctity.verbs.running import Running, run
-from sanctity.verbs.sealing import Sealing, seal
-from sanctity.verbs.watching import Sight, watch
-from sanctity.verbs.world import Outcome, Target, World
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sanctity.verbs.differing import Differing, diff
+    from sanctity.verbs.judging import fingerprint, verify
+    from sanctity.verbs.running import Running, run
+    from sanctity.verbs.sealing import Sealing, seal
+    from sanctity.verbs.watching import Sight, watch
+    from sanctity.verbs.world import Outcome, Target, World
 
 __all__ = [
     "Differing",
@@ -27,3 +31,22 @@ __all__ = [
     "verify",
     "watch",
 ]
+
+#: Where each name comes from.
+_HOMES: Final = {
+    "differing": ("Differing", "diff"),
+    "judging": ("fingerprint", "verify"),
+    "running": ("Running", "run"),
+    "sealing": ("Sealing", "seal"),
+    "watching": ("Sight", "watch"),
+    "world": ("Outcome", "Target", "World"),
+}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"sanctity.verbs.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -157,10 +157,12 @@ def _for_this(read: References, environment: Environment, profile: str) -> Refer
 
     In the profile ``production``, asked for or sealed, no seal is passed over: the working tree's policy would judge then.
     """
+    if read.seal is None or read.named or read.lock is None:
+        return read
     from sanctity.compare.seal import entry_for
     from sanctity.model.policy import Profile
 
-    if read.seal is None or read.named or read.lock is None or entry_for(read.seal, environment) is not None:
+    if entry_for(read.seal, environment) is not None:
         return read
     if Profile.PRODUCTION in {profile, read.seal.policy.profile}:
         return read
