@@ -129,7 +129,7 @@ def _waived(drift: Drift, waivers: list[Waiver]) -> Drift:
     waiver = next(_matching(drift, waivers), None)
     if waiver is None:
         return drift
-    words = f"waived by {waiver.id} until {waiver.until.isoformat()}: {waiver.reason}"
+    words = f"{waiver.reason}, until {waiver.until.isoformat()}"
     return replace(
         drift,
         gating=False,

@@ -146,6 +146,13 @@ def compare_with_seal(
         for item in environment.distributions
         if item.origin is not None and item.origin.editable and item.key not in seeds
     )
+    unchecked.extend(
+        Unchecked(
+            code="seed-not-sealed", what=f"{item.name} {item.version}", reason="no lock names it: held to its own RECORD only"
+        )
+        for item in environment.distributions
+        if item.key in seeds
+    )
     drifts = list(found.drifts)
     if depth is not Depth.VERSION:
         drifts = _content(environment, sealed, drifts, rows or {}, unchecked)

@@ -162,7 +162,9 @@ def sealing_text(seal: Seal, comparison: Comparison, paint: Paint | None = None)
     else:
         lines.append(paint("doubt", "  compared with its own RECORDs only: there is no lock"))
     if made.accepted:
-        lines.append(paint("doubt", f"  with {len(made.accepted):,} drifts accepted, each named in it"))
+        lines += [paint("doubt", f"  sealed as it is: {plain(text)}") for text in made.accepted[:_MOST_LINES]]
+        if len(made.accepted) > _MOST_LINES:
+            lines.append(paint("doubt", f"  and {len(made.accepted) - _MOST_LINES:,} more, each named in it"))
     lines += [f"  for {each.platform}, {each.python}: kept as it was" for each in seal.environments if each is not made]
     lines.append(paint("dim", f"  fingerprint {made.fingerprint}"))
     lines.append(paint("dim", f"  seal        {seal.digest}"))

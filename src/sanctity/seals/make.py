@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from sanctity.model.digest import Digest
-    from sanctity.model.drift import Comparison
+    from sanctity.model.drift import Comparison, Drift
     from sanctity.model.environment import Distribution, Environment, Fingerprint
     from sanctity.model.lock import Lock
     from sanctity.model.seal import Seal, SealedLock
@@ -81,13 +81,14 @@ def seal_environment(
 
 
 def _accepted(comparison: Comparison | None) -> tuple[str, ...]:
-    """The gating drifts of *comparison*, as texts that stay the same for the same drift."""
-    gating = [drift for drift in comparison.drifts if drift.gating] if comparison is not None else []
-    return tuple(
-        sorted(
-            {plain_text(" ".join(filter(None, (drift.code, drift.distribution, drift.version, drift.path)))) for drift in gating}
-        )
-    )
+    """The drifts of *comparison* that gate or that a waiver lets pass, as texts that stay the same for the same drift."""
+    told = [drift for drift in comparison.drifts if drift.gating or drift.waiver] if comparison is not None else []
+
+    def words(drift: Drift) -> str:
+        waived = f"(waived by {drift.waiver})" if drift.waiver else ""
+        return plain_text(" ".join(filter(None, (drift.code, drift.distribution, drift.version, drift.path, waived))))
+
+    return tuple(sorted({words(drift) for drift in told}))
 
 
 def _line(item: Distribution, lock: Lock | None) -> SealedDistribution:

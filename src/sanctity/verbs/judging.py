@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sanctity.errors import UsageError
 from sanctity.model.drift import Code, Comparison, Depth, Drift, Reference, ReferenceKind, Unchecked
-from sanctity.verbs.references import Judging, References, has_rows_beside, read_policies, read_references
+from sanctity.verbs.references import Judging, References, has_rows_beside, read_policies, read_references, unsealed
 from sanctity.verbs.world import Outcome, folder_of, from_folder, locate, meant, root_of, seen_by_environment
 
 if TYPE_CHECKING:
@@ -141,12 +141,16 @@ def look(
     references = before.references if before else _for_this(read[0], environment, profile)
     if depth is not Depth.VERSION and (platform or references.seal is not None):
         environment = with_platform(environment, target, world, workers=workers)
+    # A seal judges by its own policy, also where it has no entry for this Python.
+    seal = references.seal or references.passed_over
+    if seal is not None and before is None:
+        references = replace(references, notices=(*references.notices, *unsealed(project, seal, world)))
     return Look(
         environment=environment,
         place=place,
         project=project,
         references=references,
-        judging=before.judging if before else read_policies(project, references.seal, world, profile=profile),
+        judging=before.judging if before else read_policies(project, seal, world, profile=profile),
         target=target,
         started=started,
     )
@@ -166,8 +170,8 @@ def _for_this(read: References, environment: Environment, profile: str) -> Refer
         return read
     if Profile.PRODUCTION in {profile, read.seal.policy.profile}:
         return read
-    words = f"{read.seal.path} has no entry for this platform and Python, so it was passed over"
-    return replace(read, seal=None, notices=(*read.notices, words))
+    words = f"{read.seal.path} has no entry for this platform and Python, so the lock was taken; run `sanctity seal` here"
+    return replace(read, seal=None, passed_over=read.seal, notices=(*read.notices, words))
 
 
 def verify(
@@ -241,6 +245,13 @@ def compare_and_judge(
         from sanctity.compare.records import compare_with_records
 
         comparison = compare_with_records(environment, depth=depth)
+    if references.passed_over is not None:
+        given = Unchecked(
+            code="seal-not-for-this-platform",
+            what=references.passed_over.path,
+            reason="it has no entry for this platform and Python, so the lock was taken; its policy judges",
+        )
+        comparison = replace(comparison, unchecked=(*comparison.unchecked, given))
     judging = taken.judging
     comparison = apply_policy(comparison, judging.policy, judging.waivers, digest=judging.digest, today=world.today())
     folder = folder_of(lock, world) if lock else taken.project

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sanctity.seals.files import Rows
     from sanctity.verbs.world import World
 
-__all__ = ["Judging", "References", "lines_of", "lock_beside", "read_policies", "read_references"]
+__all__ = ["Judging", "References", "lines_of", "lock_beside", "read_policies", "read_references", "unsealed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,8 @@ class References:
     """What to compare with: a *seal*, a *lock*, a *literal* fingerprint, or none of them; *notices* on what was passed over.
 
     *named* says that the user named it: then nothing else takes its place. Where a seal names a lock that is there, *locks* holds
-    it by the path that the seal gives; *rows* are those kept beside the seal, by the digest that they are behind.
+    it by the path that the seal gives; *rows* are those kept beside the seal, by the digest that they are behind. *passed_over* is
+    a seal that says nothing of this platform, and whose policy judges all the same.
     """
 
     seal: Seal | None = None
@@ -44,6 +45,7 @@ class References:
     named: bool = False
     locks: tuple[tuple[str, Lock | None], ...] = ()
     rows: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    passed_over: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +178,20 @@ def read_policies(project: str, seal: Seal | None, world: World, *, profile: str
         loose = seal is None and policy.bytecode is Bytecode.IGNORE
         policy = replace(policy, profile=Profile.PRODUCTION, bytecode=Bytecode.HEADER if loose else policy.bytecode)
     return Judging(policy=policy, waivers=waivers, digest=policy_digest(policy, waivers))
+
+
+def unsealed(project: str, seal: Seal, world: World) -> tuple[str, ...]:
+    """What to tell where the policy or the waivers of the working tree are not those in *seal*, which judge."""
+    from sanctity.observe.policies import read_policy, read_waivers
+    from sanctity.policies.document import policy_digest
+
+    place = shown(project, world)
+    try:
+        digest = policy_digest(read_policy(project, shown=place), read_waivers(project, shown=place))
+    except DocumentError as error:
+        return (f"{error.code}: {error.where}: {error.message}; the sealed policy judges",)
+    words = "the policy or the waivers of the working tree are not those of the seal, which judge; `sanctity seal` takes them in"
+    return () if digest == seal.policy_digest else (words,)
 
 
 def lines_of(reference: Reference) -> Mapping[tuple[str, str], int]:
