@@ -54,8 +54,8 @@ def read_seal(path: str, *, shown: str = "") -> Seal:
 
 def has_rows(path: str) -> bool:
     """Whether rows are kept beside the seal at *path*."""
-    if not os.path.lexists(path):
-        return False  # most projects have none, and need not import what reads one
+    if not os.path.lexists(path) or not is_seal(path):
+        return False  # what reads one is imported where there is one
     from sanctity.seals.files import files_name
 
     return os.path.lexists(files_name(path))
