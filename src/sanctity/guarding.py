@@ -79,9 +79,8 @@ def _compare(data: bytes, path: str, depth: str, surroundings: Surroundings) -> 
     from datetime import UTC, datetime
 
     from sanctity.compare.policy import apply_policy
-    from sanctity.compare.seal import compare_with_seal, entry_for
+    from sanctity.compare.seal import hold_to_seal
     from sanctity.compare.variables import compare_variables
-    from sanctity.model.drift import Reference, ReferenceKind, Unchecked
     from sanctity.observe.variables import observe_variables
 
     seal = read[0]
@@ -91,18 +90,7 @@ def _compare(data: bytes, path: str, depth: str, surroundings: Surroundings) -> 
 
         found, problems = observe_platform(View(""), environment, environ=now, workers=0, clock=monotonic)
         environment = replace(environment, platform=found, problems=tuple(sorted({*environment.problems, *problems})))
-    reference = Reference(kind=ReferenceKind.SEAL, path=path, digest=str(seal.digest))
-    sealed = entry_for(seal, environment)
-    if sealed is None:
-        from sanctity.compare.records import compare_with_records
-
-        known = ", ".join(f"{each.platform} {each.python}" for each in seal.environments)
-        blind = Unchecked(code="seal-not-for-this-platform", what=path, reason=f"it is for {known}", in_scope=True)
-        comparison = replace(compare_with_records(environment, depth=kind), reference=reference)
-        comparison = replace(comparison, unchecked=(*comparison.unchecked, blind))
-    else:
-        reference = replace(reference, selection=sealed.selection)
-        comparison = compare_with_seal(environment, sealed, depth=kind, reference=reference, settings=True)
+    comparison, _ = hold_to_seal(environment, seal, depth=kind, settings=True)
     comparison = replace(
         comparison,
         seconds=monotonic() - started,

@@ -15,9 +15,9 @@ from sanctity.compare.copies import by_key, compare_distributions_alone, shown_h
 from sanctity.compare.files import unclaimed_code
 from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.ownership import own
-from sanctity.compare.records import compare_alone
+from sanctity.compare.records import compare_alone, compare_with_records
 from sanctity.compare.sites import BASE
-from sanctity.model.drift import Code, Comparison, Depth, Drift, Severity, Unchecked
+from sanctity.model.drift import Code, Comparison, Depth, Drift, Reference, ReferenceKind, Severity, Unchecked
 from sanctity.model.environment import HookKind
 from sanctity.model.names import SEEDS, normalise_name, version_key
 from sanctity.model.platform import PRELOADS
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from sanctity.model.digest import Digest
-    from sanctity.model.drift import Reference
     from sanctity.model.environment import Distribution, Environment, Hook, Origin
     from sanctity.model.platform import NativeLibrary, Platform
     from sanctity.model.seal import Seal, SealedDistribution, SealedEnvironment
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "compare_with_seal",
     "entry_for",
+    "hold_to_seal",
     "origin_in_short",
     "platform_of",
     "platform_parts",
@@ -161,6 +161,29 @@ def compare_with_seal(
         _compare_platform(environment, sealed, drifts, unchecked, rows or {}, settings=settings)
         drifts += _net(found, sealed, drifts, unchecked)
     return replace(found, drifts=tuple(drifts), unchecked=tuple(unchecked))
+
+
+def hold_to_seal(
+    environment: Environment,
+    seal: Seal,
+    *,
+    depth: Depth,
+    rows: Mapping[str, tuple[tuple[str, str], ...]] | None = None,
+    settings: bool = False,
+) -> tuple[Comparison, SealedEnvironment | None]:
+    """Compare *environment* with the entry of *seal* for it, which is given back; undecided, and None, where there is none.
+
+    *rows* and *settings* are as in `compare_with_seal`.
+    """
+    reference = Reference(kind=ReferenceKind.SEAL, path=seal.path, digest=str(seal.digest))
+    sealed = entry_for(seal, environment)
+    if sealed is None:
+        alone = replace(compare_with_records(environment, depth=depth), reference=reference)
+        known = ", ".join(f"{each.platform} {each.python}" for each in seal.environments)
+        blind = Unchecked(code="seal-not-for-this-platform", what=seal.path, reason=f"it is for {known}", in_scope=True)
+        return replace(alone, unchecked=(*alone.unchecked, blind)), None
+    reference = replace(reference, selection=sealed.selection)
+    return compare_with_seal(environment, sealed, depth=depth, reference=reference, rows=rows, settings=settings), sealed
 
 
 def _interpreter(environment: Environment, sealed: SealedEnvironment) -> Iterator[Drift]:

@@ -10,9 +10,8 @@ from sanctity.observe.view import View
 
 if TYPE_CHECKING:
     from sanctity.model.seal import Seal
-    from sanctity.seals.files import Rows
 
-__all__ = ["SEAL_NAME", "has_rows", "is_seal", "read_rows", "read_seal"]
+__all__ = ["SEAL_NAME", "has_rows", "is_seal", "read_seal"]
 
 #: The name of a project's seal.
 SEAL_NAME: Final = "env.seal.json"
@@ -59,23 +58,3 @@ def has_rows(path: str) -> bool:
     from sanctity.seals.files import files_name
 
     return os.path.lexists(files_name(path))
-
-
-def read_rows(path: str, *, shown: str = "") -> Rows:
-    """The rows beside the seal at *path*, proven by their digests; empty where there are none.
-
-    Raises:
-        DocumentError: they can not be read, or are not what their digests say.
-    """
-    from sanctity.seals.files import files_name, parse_files
-
-    name = files_name(path)
-    try:
-        data = _HERE.read(name, _LARGEST)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise DocumentError(
-            "seal-unreadable", error.strerror or "it can not be read", where=files_name(shown or path), hint="make it readable"
-        ) from error
-    return parse_files(data, files_name(shown or path))

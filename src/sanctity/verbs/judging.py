@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sanctity.errors import UsageError
-from sanctity.model.drift import Code, Comparison, Depth, Drift, Reference, ReferenceKind, Unchecked
+from sanctity.model.drift import Code, Comparison, Depth, Drift, Unchecked
 from sanctity.verbs.references import Judging, References, has_rows_beside, read_policies, read_references, unsealed
 from sanctity.verbs.world import Outcome, folder_of, from_folder, locate, meant, root_of, seen_by_environment
 
@@ -318,20 +318,11 @@ def _compare_with_literal(
 
 def _compare_with_seal(taken: Look, seal: Seal, world: World, *, depth: Depth, settings: bool) -> tuple[Comparison, Lock | None]:
     """The comparison with *seal*, and the lock that it was made under, where that is there."""
-    from sanctity.compare.records import compare_with_records
-    from sanctity.compare.seal import compare_with_seal, entry_for
+    from sanctity.compare.seal import hold_to_seal
 
-    sealed = entry_for(seal, taken.environment)
-    reference = Reference(kind=ReferenceKind.SEAL, path=seal.path, digest=str(seal.digest))
+    comparison, sealed = hold_to_seal(taken.environment, seal, depth=depth, rows=taken.references.rows, settings=settings)
     if sealed is None:
-        alone = replace(compare_with_records(taken.environment, depth=depth), reference=reference)
-        known = ", ".join(f"{each.platform} {each.python}" for each in seal.environments)
-        blind = Unchecked(code="seal-not-for-this-platform", what=seal.path, reason=f"it is for {known}", in_scope=True)
-        return replace(alone, unchecked=(*alone.unchecked, blind)), None
-    reference = replace(reference, selection=sealed.selection)
-    comparison = compare_with_seal(
-        taken.environment, sealed, depth=depth, reference=reference, rows=taken.references.rows, settings=settings
-    )
+        return comparison, None
     stale, lock = _stale(sealed, taken.references)
     more = [stale] if stale else [*_editables(taken, lock, world)] if lock is not None and not taken.target.root else []
     return replace(comparison, drifts=(*comparison.drifts, *more)), lock

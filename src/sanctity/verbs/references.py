@@ -114,12 +114,10 @@ def has_rows_beside(reference: str, project: str, beside: str, world: World) -> 
 
 def _rows_of(path: str, named: str) -> tuple[Rows, tuple[str, ...]]:
     """The rows beside the seal at *path*, and what to tell where they can not be believed: they only help to name files."""
-    from sanctity.observe.seals import read_rows
+    from sanctity.observe.seal_files import read_rows_beside
 
-    try:
-        return read_rows(path, shown=named), ()
-    except DocumentError as error:
-        return {}, (f"{error.code}: {error.where}: {error.message}; files are not named by it",)
+    rows, notice = read_rows_beside(path, shown=named)
+    return rows, (notice,) if notice else ()
 
 
 def _locks_of(seal: Seal, folder: str, world: World) -> tuple[tuple[str, Lock | None], ...]:

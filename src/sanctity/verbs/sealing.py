@@ -95,7 +95,7 @@ def seal(
 
 def _files_text(taken: Look, sealed: Seal, path: str) -> str:
     """The text of the rows beside the seal at *path*: those of what was looked at, and those kept for its other entries."""
-    from sanctity.observe.seals import read_rows
+    from sanctity.observe.seal_files import read_rows
     from sanctity.seals.files import files_of, format_files
 
     return format_files({**read_rows(path), **files_of(taken.environment)}, sealed)
