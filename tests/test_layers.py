@@ -17,7 +17,7 @@ LAYERS = (
     ("compare",),
     ("plan", "seals"),
     ("report",),
-    ("observe", "apply", "store"),
+    ("observe", "apply", "store", "fetch"),
     ("verbs", "guarding"),
     ("cli", "guard", "outside"),
     ("__main__", "notebook", "pytest_plugin"),

@@ -16,6 +16,7 @@ __all__ = [
     "Comparison",
     "Depth",
     "Drift",
+    "Proven",
     "Reference",
     "ReferenceKind",
     "Selection",
@@ -30,6 +31,7 @@ class Depth(StrEnum):
 
     VERSION = "version"
     RECORD = "record"
+    ARTIFACT = "artifact"
 
 
 class Verdict(StrEnum):
@@ -64,6 +66,8 @@ class Code(StrEnum):
     FILE_UNCLAIMED = "file-unclaimed"
     FILE_CLOBBERED = "file-clobbered"
     RECORD_FORGED = "record-forged"
+    RELEASE_MIXED = "release-mixed"
+    ARTIFACT_MISMATCH = "artifact-mismatch"
     RECORD_INVALID = "record-invalid"
     RECORD_MISSING = "record-missing"
     PATH_INVALID = "path-invalid"
@@ -75,6 +79,7 @@ class Code(StrEnum):
     BYTECODE_ORPHAN = "bytecode-orphan"
     BYTECODE_UNCHECKED = "bytecode-unchecked"
     BYTECODE_FORBIDDEN = "bytecode-forbidden"
+    BYTECODE_FORGED = "bytecode-forged"
     BYTECODE_STALE = "bytecode-stale"
     BYTECODE_FOREIGN = "bytecode-foreign"
     SCRIPT_ALTERED = "script-altered"
@@ -178,10 +183,26 @@ _WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """What was proven at depth ``artifact``, beyond what the environment says of itself.
+
+    *distributions* counts those whose every byte is the locked artifact's, by how its content is known (`Proof`). *bytecode* counts
+    the files whose code is what their source compiles to, *remembered* those of them that were compared before; *judge* names the
+    interpreter that compared the others (``cpython 3.11.7 at /usr/bin/python3.11``).
+    """
+
+    distributions: tuple[tuple[str, int], ...] = ()
+    bytecode: int = 0
+    remembered: int = 0
+    judge: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """The result of a comparison; `verdict` follows section 3 of the contract.
 
     *policy* is the digest of the policy that decided what gates, and *profile* its profile; empty where no policy was asked.
+    *proven* is given at depth ``artifact`` alone.
     """
 
     depth: Depth
@@ -195,6 +216,7 @@ class Comparison:
     seconds: float = 0.0
     policy: str = ""
     profile: str = ""
+    proven: Proven | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -161,7 +161,8 @@ class Distribution:
     *doubtful* are the rows that do not plainly state the hash and size of the file that was found, None where nobody looked.
     *content* is None where something it needs could not be read, and at depth ``version``; *stated* is the content by its RECORD's
     own word, None where that can not be told; *rows* are the rows behind *content*, None unless asked for. *keeper* is the system's
-    package that owns it (``python3-six``), whose own list then stands in RECORD's place; else empty.
+    package that owns it (``python3-six``), whose own list then stands in RECORD's place; else empty. *tags* are the Tag lines of
+    its WHEEL, such as ``py3-none-any``, read at depth ``artifact``.
     """
 
     key: str
@@ -181,6 +182,7 @@ class Distribution:
     stated: ContentDigest | None = None
     rows: tuple[tuple[str, str], ...] | None = None
     keeper: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
