@@ -57,6 +57,7 @@ def tags_of(interpreter: Interpreter) -> Mapping[Tag, int]:
 
 def _platforms(machine: str, libc: str) -> Iterator[str]:
     """The platform tags of *machine* with *libc* (``glibc 2.36``, or ``musl``), the most special first."""
+    yield f"linux_{machine}"
     name, _, stated = libc.partition(" ")
     name = name or "glibc"
     numbers = re.match(r"(\d+)\.(\d+)", stated)
@@ -70,7 +71,6 @@ def _platforms(machine: str, libc: str) -> Iterator[str]:
             yield f"manylinux_{newest[0]}_{minor}_{machine}"
             if (newest[0], minor) in _LEGACY:
                 yield f"{_LEGACY[newest[0], minor]}_{machine}"
-    yield f"linux_{machine}"
 
 
 @lru_cache(maxsize=4096)
