@@ -12,6 +12,7 @@ import click
 import sanctity
 from sanctity.cli.common import fail, perform, tell, write
 from sanctity.cli.completion import complete_codes, complete_places, completion
+from sanctity.cli.contents import contents
 from sanctity.cli.differing import diff
 from sanctity.cli.judging import check, fingerprint, repair, verify
 from sanctity.cli.running import run
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, diff, repair, run, watch, completion):
+for command in (check, verify, seal, fingerprint, diff, repair, run, watch, contents, completion):
     cli.add_command(command)
 complete_places(cli.commands.values())
 

@@ -298,8 +298,12 @@ def judging_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice([str(depth) for depth in Depth]),
                 default=str(Depth.RECORD),
                 show_default=True,
-                help="How far to look: names and versions, or every byte against its RECORD.",
+                help="How far to look: names and versions, every byte against its RECORD, or against the locked artifact itself.",
             ),
+            click.option(
+                "--archive", metavar="DIR", default="", help="At depth artifact: an archive that may hold the locked artifacts."
+            ),
+            click.option("--offline", is_flag=True, help="At depth artifact: ask no index for what is not here."),
             click.option(
                 "--group", "groups", multiple=True, metavar="NAME", help="Require this dependency group; may be repeated."
             ),

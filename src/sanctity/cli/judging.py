@@ -80,9 +80,13 @@ def _judge(
     output: str,
     also: tuple[tuple[str, str], ...],
     metrics: str,
+    archive: str,
+    offline: bool,
 ) -> None:
     from sanctity import verbs
     from sanctity.cli.metrics import Metrics
+
+    means = verbs.Means(archive=archive, offline=offline) if archive or offline else None
 
     def work(world: World) -> Outcome:
         return verbs.verify(
@@ -95,6 +99,7 @@ def _judge(
             workers=workers,
             profile=profile or "",
             fast=fast,
+            means=means,
         )
 
     kept = Metrics(file=metrics, env=env, python=python, root=root, project=project, reference=reference)

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import Severity
-from sanctity.report.words import by_distribution, claim, count, detail, level, plain, remedies, size, times, waivers
+from sanctity.report.words import by_distribution, claim, count, detail, level, plain, proven, remedies, size, times, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,6 +152,9 @@ def comparison_html(comparison: Comparison) -> str:
     aside = [item for item in comparison.unchecked if not item.in_scope]
     if aside:
         parts.append(_folded(f"not checked: {sum(max(item.count, 1) for item in aside):,}", _unchecked(aside)))
+    told = proven(comparison)
+    if told:
+        parts.append(f'<div style="{_QUIET}">proven: {_text(told)}</div>')
     used = waivers(comparison)
     if used:
         names = ", ".join(_code(name) for name in list(used)[:_MOST_OF_ALL])

@@ -71,6 +71,12 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
     beside: dict[str, Any] = {}
     if comparison.policy:
         beside["policy"] = {"profile": comparison.profile or None, "digest": comparison.policy}
+    proven = comparison.proven
+    if proven is not None:
+        beside["proof"] = {
+            "distributions": dict(proven.distributions),
+            "bytecode": {"files": proven.bytecode, "remembered": proven.remembered, "judge": utf8(proven.judge) or None},
+        }
     used = waivers(comparison)
     if used:
         beside["waivers"] = [{"id": utf8(name), "count": times} for name, times in used.items()]

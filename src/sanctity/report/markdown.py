@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import ReferenceKind, Severity
-from sanctity.report.words import by_distribution, claim, count, detail, level, plain, remedies, size, times, waivers
+from sanctity.report.words import by_distribution, claim, count, detail, level, plain, proven, remedies, size, times, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -137,6 +137,9 @@ def _facts(comparison: Comparison) -> list[str]:
     used = waivers(comparison)
     if used:
         facts.append(f"- waived: {count(sum(used.values()), 'drift')} by {_names(used)}")
+    told = proven(comparison)
+    if told:
+        facts.append(f"- proven: {_prose(told)}")
     if comparison.policy:
         profile = f"{_code(comparison.profile)} " if comparison.profile else ""
         facts.append(f"- policy: {profile}{_code(comparison.policy)}")

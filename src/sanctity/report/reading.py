@@ -13,6 +13,7 @@ from sanctity.model.drift import (
     Comparison,
     Depth,
     Drift,
+    Proven,
     Reference,
     ReferenceKind,
     Selection,
@@ -135,6 +136,19 @@ def _unchecked(items: Iterable[Any]) -> Iterable[Unchecked]:
         )
 
 
+def _proven(document: dict[str, Any]) -> Proven | None:
+    if "proof" not in document:
+        return None
+    table = _of(document, "proof", dict)
+    counts, code = _of(table, "distributions", dict), _of(table, "bytecode", dict)
+    return Proven(
+        distributions=tuple(sorted((name, _of(counts, name, int)) for name in counts)),
+        bytecode=_of(code, "files", int),
+        remembered=_of(code, "remembered", int),
+        judge=_text(code, "judge"),
+    )
+
+
 def _comparison(document: dict[str, Any]) -> Comparison:
     environment = _of(document, "environment", dict)
     checked = _of(document, "checked", dict)
@@ -151,4 +165,5 @@ def _comparison(document: dict[str, Any]) -> Comparison:
         fingerprint=Fingerprint(digest=Digest.parse(digest), parts=()) if digest else None,
         policy=_text(policy, "digest"),
         profile=_text(policy, "profile"),
+        proven=_proven(document),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import ReferenceKind, Severity, Verdict
-from sanctity.report.words import by_distribution, claim, detail, level, plain, remedy, size, waivers
+from sanctity.report.words import by_distribution, claim, detail, level, plain, proven, remedy, size, waivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,6 +122,9 @@ def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = Non
             f"{name} {', '.join(values)}" for name, values in (("groups", selection.groups), ("extras", selection.extras)) if values
         ]
         lines.append(paint("dim", f"  selected: {'; '.join(chosen) or 'no groups, no extras'}"))
+    told = proven(comparison)
+    if told:
+        lines.append(paint("dim", f"  proven: {plain(told)}"))
     aside = [item for item in comparison.unchecked if not item.in_scope]
     if aside:
         words = [

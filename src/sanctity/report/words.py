@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sanctity.model.artifact import Proof
 from sanctity.model.drift import Code, Depth, ReferenceKind, Severity, Verdict
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "detail",
     "level",
     "plain",
+    "proven",
     "remedies",
     "remedy",
     "size",
@@ -105,6 +107,24 @@ def size(comparison: Comparison) -> str:
     fast = f" ({checked.cached:,} remembered: fast, not proof)" if checked.cached else ""
     read = f", {count(checked.files, 'file')}{fast}, {checked.bytes / 1e6:,.0f} MB" if checked.files else ""
     return f"{count(checked.distributions, 'package')}{read}, depth {comparison.depth}"
+
+
+def proven(comparison: Comparison) -> str:
+    """What was proven at depth ``artifact``, in a sentence; empty at other depths, and where nothing was."""
+    found = comparison.proven
+    if found is None:
+        return ""
+    kinds = {
+        Proof.WHEEL: "by the locked wheel, read now",
+        Proof.REMEMBERED: "by what is remembered of the locked wheel",
+        Proof.IMPORTED: "by what was imported of the locked wheel",
+        Proof.SEALED: "by what the seal states",
+    }
+    parts = [f"{count(number, 'package')} {kinds[Proof(how)]}" for how, number in found.distributions]
+    if found.bytecode:
+        before = f", {found.remembered:,} of them compared before" if found.remembered else ""
+        parts.append(f"the code of {count(found.bytecode, 'bytecode file')}{before}{f', by {found.judge}' if found.judge else ''}")
+    return "; ".join(parts)
 
 
 def detail(drift: Drift) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sanctity.verbs.differing import Differing, diff
     from sanctity.verbs.judging import fingerprint, verify
+    from sanctity.verbs.proving import Means
     from sanctity.verbs.running import Running, run
     from sanctity.verbs.sealing import Sealing, seal
     from sanctity.verbs.watching import Sight, watch
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Differing",
+    "Means",
     "Outcome",
     "Running",
     "Sealing",
@@ -36,6 +38,7 @@ __all__ = [
 _HOMES: Final = {
     "differing": ("Differing", "diff"),
     "judging": ("fingerprint", "verify"),
+    "proving": ("Means",),
     "running": ("Running", "run"),
     "sealing": ("Sealing", "seal"),
     "watching": ("Sight", "watch"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sanctity.model.lock import Lock
     from sanctity.model.seal import Seal, SealedEnvironment
     from sanctity.observe.places import Place
+    from sanctity.verbs.proving import Means
     from sanctity.verbs.world import Target, World
 
 __all__ = [
@@ -135,7 +136,7 @@ def look(
         importlib.import_module("sanctity.compare.comparison" if read[0].lock else "sanctity.compare.records")
         importlib.import_module("sanctity.plan.repair")
 
-    keep_rows = keep_rows or (seals and has_rows_beside(reference, project, beside, world))
+    keep_rows = keep_rows or depth is Depth.ARTIFACT or (seals and has_rows_beside(reference, project, beside, world))
     environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows, known=known)
     # What was held to a seal before stays so: another Python is no reason to be judged by the lock.
     references = before.references if before else _for_this(read[0], environment, profile)
@@ -186,12 +187,14 @@ def verify(
     profile: str = "",
     settings: bool = False,
     fast: bool = False,
+    means: Means | None = None,
 ) -> Outcome:
     """Compare an environment with a seal, a lock, a literal fingerprint (``sha256:…``), or, where there is none, its own RECORDs.
 
     *reference* empty means the project's own seal, or else its lock. *groups* and *extras* are required beside those found to be
     selected. *profile* ``production`` judges as strictly as can be; *settings* also compares the numeric settings of this process
-    with the sealed ones. With *fast*, what an earlier look found is taken again where the file system says that it did not move.
+    with the sealed ones. With *fast*, what an earlier look found is taken again where the file system says that it did not move,
+    but not at depth ``artifact``, which is about proof. There *means* say what may be used to prove.
 
     Raises:
         UsageError: an argument names nothing, or what does not go together.
@@ -201,7 +204,7 @@ def verify(
     """
     asked = bool(groups or extras)
     memory = None
-    if fast and depth is not Depth.VERSION:
+    if fast and depth is Depth.RECORD:
         from sanctity.verbs.remembering import remember
 
         started = world.clock()
@@ -212,7 +215,7 @@ def verify(
             return replace(outcome, comparison=replace(outcome.comparison, seconds=world.clock() - started))
     known = memory.known(world) if memory is not None else None
     taken = look(target, world, reference=reference, depth=depth, workers=workers, profile=profile, asked=asked, known=known)
-    outcome = compare_and_judge(taken, world, depth=depth, groups=groups, extras=extras, settings=settings)
+    outcome = compare_and_judge(taken, world, depth=depth, groups=groups, extras=extras, settings=settings, means=means)
     if memory is not None:
         memory.keep(taken, outcome, world)
     return outcome
@@ -226,8 +229,12 @@ def compare_and_judge(
     groups: tuple[str, ...] = (),
     extras: tuple[str, ...] = (),
     settings: bool = False,
+    means: Means | None = None,
 ) -> Outcome:
-    """Compare what was looked at with its reference, judge it, and plan what would repair it."""
+    """Compare what was looked at with its reference, judge it, and plan what would repair it.
+
+    *means* are for depth ``artifact``.
+    """
     from sanctity.compare.policy import apply_policy
     from sanctity.plan.repair import plan_repair, with_hints
 
@@ -245,6 +252,12 @@ def compare_and_judge(
         from sanctity.compare.records import compare_with_records
 
         comparison = compare_with_records(environment, depth=depth)
+    if depth is Depth.ARTIFACT:
+        from sanctity.compare.seal import entry_for
+        from sanctity.verbs.proving import Means, prove
+
+        sealed = entry_for(references.seal, environment) if references.seal is not None else None
+        comparison = prove(taken, comparison, world, means or Means(), lock=lock, sealed=sealed)
     if references.passed_over is not None:
         given = Unchecked(
             code="seal-not-for-this-platform",

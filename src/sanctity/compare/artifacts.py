@@ -1,0 +1,315 @@
+"""Installed distributions against the locked artifacts: lock hash -> wheel -> content digest -> disk. This is depth ``artifact``.
+
+RECORD has no say here. A distribution is proven where its content is that of a wheel that its lock names by hash; which of them is
+asked in the order of likelihood (`candidates`): those with the tags that its WHEEL file states, then those that this interpreter
+would install, since some are renamed after they are built. Only the content decides in the end.
+
+What was built from source is no locked artifact's, so it is proven only where a seal, or a wheel that an archive keeps as built
+from that very source, states its content digest. What can not be had is never a pass.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sanctity.canon.content import installed_key
+from sanctity.compare.copies import shown_home
+from sanctity.compare.selection import fits
+from sanctity.compare.tags import rank_of, tags_in, tags_of, wheel_tags
+from sanctity.model.artifact import Proof, Wanted
+from sanctity.model.drift import Code, Drift, Unchecked
+from sanctity.model.names import normalise_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from sanctity.model.artifact import WheelContent
+    from sanctity.model.digest import ContentDigest, Digest
+    from sanctity.model.environment import Distribution, Environment, Interpreter
+    from sanctity.model.index import Offer
+    from sanctity.model.lock import Lock
+    from sanctity.model.seal import SealedEnvironment
+
+__all__ = [
+    "Claim",
+    "Failure",
+    "candidates",
+    "claims_of",
+    "has_code_of",
+    "judge_claim",
+    "of_release",
+    "proof_of",
+    "sealed_claims",
+    "suspected_releases",
+]
+
+#: So many renamed wheels are looked into before a distribution is called another one's.
+_MOST_RENAMED: Final = 3
+_STATED_VERSION: Final = re.compile(
+    rb"""^(?:__version__|VERSION|version)\s*(?::\s*\w+\s*)?=\s*["']([0-9][\w.!+-]{0,40})["']""", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """That *item* is one of the *artifacts* that a lock names for it by hash.
+
+    *sealed* is the content that a seal states for it, None without one; *sources* name what it may have been built from
+    (`built_from` of a `WheelContent`); *unhashed* says that the lock names artifacts of it without a hash. *from_source* says that
+    no wheel is locked.
+    """
+
+    item: Distribution
+    artifacts: tuple[Wanted, ...] = ()
+    sealed: ContentDigest | None = None
+    sources: tuple[str, ...] = ()
+    unhashed: bool = False
+    from_source: bool = False
+
+
+class Failure(NamedTuple):
+    """Why an artifact could not be had: an error's *code* and *reason*; the *actual* digest where its bytes are others."""
+
+    wanted: Wanted
+    code: str
+    reason: str
+    actual: Digest | None = None
+
+
+def claims_of(
+    environment: Environment,
+    lock: Lock,
+    artifacts: Mapping[tuple[str, str], tuple[Wanted, ...]],
+    *,
+    seeds: Collection[str],
+    sealed: SealedEnvironment | None = None,
+) -> tuple[Claim, ...]:
+    """What each distribution of *environment* must be by *lock*; *artifacts* are those of each pin, by its name and its `where`.
+
+    Left out are editables, what a system's package manager keeps, *seeds*, and what the lock does not have: all told elsewhere.
+    Where the environment is held to a seal, *sealed* is its entry.
+    """
+    contents = _sealed_contents(sealed)
+    found: list[Claim] = []
+    for item in environment.distributions:
+        pins = [pin for pin in lock.pins if pin.name == item.key and fits(pin, item.version)]
+        if not pins or _is_out_of_scope(item, seeds):
+            continue
+        wanted = [each for pin in pins for each in artifacts.get((pin.name, pin.where), ())]
+        sources = [str(each.sha256) for each in wanted if each.filename and not each.is_wheel and each.sha256]
+        sources += [f"git:{pin.source.revision}" for pin in pins if pin.source.revision]
+        hashed = tuple(each for each in wanted if any(digest.strong for digest in each.digests))
+        found.append(
+            Claim(
+                item=item,
+                artifacts=tuple(dict.fromkeys(hashed)),
+                sealed=contents.get((item.key, item.version)),
+                sources=tuple(dict.fromkeys(sources)),
+                unhashed=bool(wanted) and not hashed,
+                from_source=not any(each.is_wheel or not each.filename for each in wanted),
+            )
+        )
+    return tuple(found)
+
+
+def sealed_claims(environment: Environment, sealed: SealedEnvironment, *, seeds: Collection[str]) -> tuple[Claim, ...]:
+    """What each distribution of *environment* must be by the seal's entry *sealed* alone, where no lock is at hand."""
+    lines = {(line.name, line.version): line for line in sealed.distributions}
+    found: list[Claim] = []
+    for item in environment.distributions:
+        line = lines.get((item.key, item.version))
+        if line is None or line.content is None or _is_out_of_scope(item, seeds):
+            continue
+        wanted = (Wanted(name=item.key, version=item.version, digests=(line.artifact,)),) if line.artifact is not None else ()
+        found.append(Claim(item=item, artifacts=wanted, sealed=line.content, from_source=not wanted))
+    return tuple(found)
+
+
+def _sealed_contents(sealed: SealedEnvironment | None) -> dict[tuple[str, str], ContentDigest]:
+    lines = sealed.distributions if sealed is not None else ()
+    return {(line.name, line.version): line.content for line in lines if line.content is not None}
+
+
+def _is_out_of_scope(item: Distribution, seeds: Collection[str]) -> bool:
+    return bool(item.keeper) or item.key in seeds or (item.origin is not None and item.origin.editable)
+
+
+def proof_of(claim: Claim, known: Mapping[str, WheelContent], built: Iterable[WheelContent] = ()) -> Proof | None:
+    """How *claim* is proven by what is *known* of wheels, by the hex of their SHA-256; None where it is not.
+
+    *built* are wheels that an archive keeps as built from a source.
+    """
+    content = claim.item.content
+    if content is None:
+        return None
+    for wanted in claim.artifacts:
+        wheel = known.get(wanted.sha256.value) if wanted.sha256 is not None else None
+        if wheel is not None and wheel.content == content:
+            return wheel.proof
+    if claim.item.built_here or claim.from_source or not _stated(claim):
+        if any(wheel.content == content and wheel.built_from in claim.sources for wheel in built if wheel.built_from):
+            return Proof.WHEEL
+        if claim.sealed == content:
+            return Proof.SEALED
+    return None
+
+
+def _stated(claim: Claim) -> tuple[Wanted, ...]:
+    """The wheels whose tags are those that the distribution's own WHEEL file states."""
+    own = tags_in(claim.item.tags)
+    return tuple(wanted for wanted in claim.artifacts if own and wheel_tags(wanted.filename) == own)
+
+
+def candidates(claim: Claim, interpreter: Interpreter) -> tuple[Wanted, ...]:
+    """The wheels that the distribution of *claim* may be under *interpreter*, the likeliest first; none where it was built here."""
+    if claim.item.built_here:
+        return ()
+    stated = _stated(claim)
+    if stated:
+        return stated
+    tags = tags_of(interpreter)
+    ranked = [(rank, wanted) for wanted in claim.artifacts if (rank := rank_of(wanted.filename, tags)) is not None]
+    renamed = [wanted for _, wanted in sorted(ranked, key=lambda pair: pair[0])]
+    return tuple(renamed[:_MOST_RENAMED])
+
+
+def judge_claim(
+    claim: Claim,
+    tried: tuple[WheelContent, ...],
+    failures: tuple[Failure, ...],
+    environment: Environment,
+    told: Collection[str],
+    other: tuple[str, WheelContent] | None = None,
+) -> Iterator[Drift | Unchecked]:
+    """What is to be said of a *claim* that is not proven.
+
+    *tried* are the wheels that it may be, the likeliest first, with their rows; *failures* are those that could not be had; *told*
+    are the paths that its other drifts name already. *other* is another release, with its version, whose wheel has the code that is
+    there.
+    """
+    item = claim.item
+    what = f"{item.name} {item.version}"
+    if item.content is None:
+        if item.record is not None:
+            reason = "a part of its content could not be read, so it is not the locked artifact's for certain"
+            yield Unchecked(code="unverifiable", what=what, reason=reason, in_scope=True)
+        return
+    if tried:
+        yield from _differences(claim, tried[0], environment, told, other)
+        return
+    mismatch = next((failure for failure in failures if failure.code == "artifact-mismatch"), None)
+    if mismatch is not None:
+        yield Drift(
+            code=Code.ARTIFACT_MISMATCH,
+            distribution=item.name,
+            version=item.version,
+            path=mismatch.wanted.filename,
+            expected=str(mismatch.wanted.sha256 or ""),
+            actual=str(mismatch.actual or ""),
+            message=mismatch.reason,
+        )
+    elif failures:
+        reason = failures[0].reason
+        yield Unchecked(code="unverifiable", what=what, reason=f"its locked artifact could not be had: {reason}", in_scope=True)
+    elif claim.unhashed:
+        yield Unchecked(code="unhashed", what=what, reason="the lock names no hash of any artifact of it", in_scope=True)
+    else:
+        reason = "it was built from source, and neither a seal nor the archive states its content"
+        if claim.sealed is not None and claim.sealed != item.content:
+            return  # the seal says what it must be, and that it is not: told by the comparison with it
+        yield Unchecked(code="built-here", what=what, reason=reason, in_scope=True)
+
+
+def _differences(
+    claim: Claim, wheel: WheelContent, environment: Environment, told: Collection[str], other: tuple[str, WheelContent] | None
+) -> Iterator[Drift]:
+    """The files in which the distribution differs from the locked *wheel*, but for those *told* already."""
+    item = claim.item
+    locked = f"{wheel.filename or 'the locked wheel'}"
+    if other is not None:
+        version, _ = other
+        yield Drift(
+            code=Code.RELEASE_MIXED,
+            distribution=item.name,
+            version=item.version,
+            path=shown_home(item),
+            expected=str(wheel.content),
+            actual=str(item.content),
+            message=f"its code is that of {item.name} {version}, under the metadata of {item.version}",
+        )
+    if item.stated == wheel.content and told:
+        return  # its RECORD is the wheel's, and names every file that is not
+    named = False
+    if wheel.rows is not None and item.rows is not None:
+        expected, actual = dict(wheel.rows), dict(item.rows)
+        claimed = _claimed(item, environment)
+        for key in sorted(expected.keys() | actual.keys()):
+            before, after = expected.get(key, ""), actual.get(key, "")
+            path = claimed.get(key, key.removeprefix("lib/"))
+            if before == after or path in told:
+                named = named or before != after
+                continue
+            named = True
+            words = (
+                f"its RECORD agrees with it, and {locked} does not"
+                if before and after
+                else f"{locked} has it; it is not here, and RECORD does not miss it"
+                if before
+                else f"RECORD claims it, and {locked} does not have it"
+            )
+            yield Drift(
+                code=Code.RECORD_FORGED,
+                distribution=item.name,
+                version=item.version,
+                path=path,
+                expected=before,
+                actual=after,
+                message=words,
+            )
+    if not named:
+        yield Drift(
+            code=Code.RECORD_FORGED,
+            distribution=item.name,
+            version=item.version,
+            path=f"{shown_home(item)}/RECORD",
+            expected=str(wheel.content),
+            actual=str(item.content),
+            message=f"it is not what {locked} installs, and its RECORD agrees with it",
+        )
+
+
+def _claimed(item: Distribution, environment: Environment) -> dict[str, str]:
+    """The paths, as drifts show them, of what *item* claims, by content key."""
+    layout = environment.layout
+    site = item.home.rpartition("/")[0]
+    found: dict[str, str] = {}
+    for row in item.record or ():
+        key = installed_key(row.path, site=site, scripts=layout.scripts)
+        found[key] = key.removeprefix("lib/") if key.startswith("lib/") else row.path
+    return found
+
+
+def suspected_releases(item: Distribution, sources: Iterable[bytes]) -> tuple[str, ...]:
+    """The versions, other than its own, that the altered *sources* of *item* state of themselves (``__version__ = "1.15.0"``)."""
+    found = dict.fromkeys(match[1].decode("ascii", "replace") for data in sources for match in _STATED_VERSION.finditer(data))
+    return tuple(version for version in found if normalise_name(version) != normalise_name(item.version))
+
+
+def has_code_of(item: Distribution, wheel: WheelContent, keys: Collection[str]) -> bool:
+    """Whether the rows of *item* for *keys*, which are all that differ from its own release, are those of *wheel*."""
+    actual, other = dict(item.rows or ()), dict(wheel.rows or ())
+    return bool(keys) and all(other.get(key) == actual.get(key) for key in keys)
+
+
+def of_release(item: Distribution, version: str, known: Iterable[WheelContent], offers: Iterable[Offer]) -> Iterator[Wanted]:
+    """The wheels of another *version* of *item* that have its tags: those *known* by name, and those that an index *offers*."""
+    own = tags_in(item.tags)
+    for wheel in known:
+        name, _, rest = wheel.filename.partition("-")
+        if normalise_name(name) == item.key and rest.partition("-")[0] == version and wheel_tags(wheel.filename) == own:
+            yield Wanted(name=item.key, version=version, filename=wheel.filename, digests=(wheel.sha256,))
+    for offer in offers:
+        if wheel_tags(offer.filename) == own and any(digest.algorithm == "sha256" for digest in offer.digests):
+            yield Wanted(name=item.key, version=version, filename=offer.filename, digests=offer.digests, location=offer.url)

@@ -1,0 +1,191 @@
+"""Where the contents of wheels are known from: remembered, annotated in an archive, or read from the wheel itself.
+
+The wheel itself may lie in the archive, in pip's or uv's cache, where the lock says, or behind an index. Wherever it comes from,
+its hash is the locked one before a byte of it is looked at; what is learnt is remembered when all is done (`keep`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from sanctity.errors import DocumentError, SanctityError
+from sanctity.model.artifact import Proof, WheelContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from sanctity.fetch.fetcher import Fetcher
+    from sanctity.model.artifact import Wanted
+    from sanctity.model.digest import Digest
+    from sanctity.model.index import Offer
+    from sanctity.store.archive import Archive
+    from sanctity.verbs.world import World
+
+__all__ = ["Sources"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+#: Wheels that are sought at the same time: most of the time of each goes into waiting.
+_JOBS: Final = 8
+
+
+class Sources:
+    """The sources of one run, for a *project*'s folder; *archive* names one, and *offline* asks no index.
+
+    A context manager: what was fetched lies in a folder that is gone at its end.
+    """
+
+    def __init__(self, world: World, project: str, *, archive: str = "", offline: bool = False) -> None:
+        from sanctity.store.contents import ContentsMemory
+        from sanctity.store.statcache import cache_folder
+
+        self.world = world
+        self.project = project
+        self.offline = offline
+        self.memory = ContentsMemory(cache_folder(world.environ))
+        self.archive_place = archive
+        self._archive: Archive | None = None
+        self._fetcher: Fetcher | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._known: dict[str, WheelContent] | None = None
+        self._learnt: dict[str, WheelContent] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    @property
+    def archive(self) -> Archive | None:
+        """The archive that was named, opened when it is first asked for; None where none was named."""
+        if self._archive is None and self.archive_place:
+            from sanctity.store.archive import Archive
+
+            self._archive = Archive.open(
+                os.path.join(self.world.cwd, self.archive_place) if _is_path(self.archive_place) else self.archive_place
+            )
+        return self._archive
+
+    @property
+    def folder(self) -> str:
+        """A folder for what is fetched."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="sanctity-")
+        return self._folder.name
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """What fetches by hash, as the lock and the user's own configuration name places."""
+        if self._fetcher is None:
+            from sanctity.fetch.caches import Caches
+            from sanctity.fetch.fetcher import Fetcher
+            from sanctity.observe.indexes import read_indexes
+
+            world = self.world
+            indexes = read_indexes(world.environ, self.project)
+            caches = Caches.of(world.environ)
+            self._fetcher = Fetcher(indexes, folder=self.folder, offline=self.offline, caches=caches)
+        return self._fetcher
+
+    def known(self) -> dict[str, WheelContent]:
+        """What is known of wheels without reading one, by the hex of their SHA-256: remembered, or annotated in the archive."""
+        if self._known is None:
+            self._known = dict(self.memory.known())
+            for wheel in self.archive.wheels() if self.archive is not None else ():
+                self._known.setdefault(wheel.sha256.value, wheel)
+        return self._known | self._learnt
+
+    def built(self) -> tuple[WheelContent, ...]:
+        """The wheels that the archive keeps as built from a source."""
+        wheels = self.archive.wheels() if self.archive is not None else ()
+        return tuple(wheel for wheel in wheels if wheel.built_from)
+
+    def content(self, wanted: Wanted) -> WheelContent:
+        """The content of the wheel *wanted*, read now, with its rows.
+
+        Raises:
+            SanctityError: it can not be had, or is no wheel that could be installed.
+        """
+        from sanctity.canon.content import content_digest
+        from sanctity.observe.wheels import wheel_rows
+
+        path, filename = self._have(wanted)
+        try:
+            rows = wheel_rows(path)
+        finally:
+            if path.startswith(self.folder):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+        assert wanted.sha256 is not None
+        found = WheelContent(
+            sha256=wanted.sha256,
+            content=content_digest(rows),
+            filename=filename,
+            proof=Proof.WHEEL,
+            rows=tuple(sorted(set(rows))),
+        )
+        self._learnt[found.sha256.value] = replace(found, rows=None)
+        return found
+
+    def _have(self, wanted: Wanted) -> tuple[str, str]:
+        """A path with the verified bytes of *wanted*, and its file name."""
+        digest = wanted.sha256
+        if digest is None:
+            raise DocumentError(
+                "hash-not-sha256", f"the lock gives no SHA-256 of {wanted.filename or wanted.name}", hint="lock with sha256 hashes"
+            )
+        name = wanted.filename or self.known_name(digest.value)
+        archive = self.archive
+        if archive is not None and archive.has(digest):
+            kept = archive.artifact(digest)
+            return archive.path_of(digest, self.folder), (kept.filename if kept is not None else "") or name
+        if not name:
+            named = self.fetcher.names(wanted.name, wanted.version, (digest,), wanted.index)
+            name, location = named.get(str(digest), ("", ""))
+            wanted = replace(wanted, filename=name, location=wanted.location or location)
+        found = self.fetcher.fetch(replace(wanted, filename=name), f"{self.folder}/{digest.value}.whl")
+        return found.path, found.filename or name
+
+    def known_name(self, sha256: str) -> str:
+        """The file name of the wheel whose SHA-256 has the hex *sha256*, as far as is known without asking an index."""
+        wheel = self.known().get(sha256)
+        return wheel.filename if wheel is not None else ""
+
+    def names(self, name: str, version: str, digests: tuple[Digest, ...], index: str = "") -> dict[str, tuple[str, str]]:
+        """(file name, URL) of each artifact of a release of which only the hash is known, by ``sha256:…``, as far as can be told.
+
+        What can not be told is left out; why that is so comes up again where the artifact is asked for.
+        """
+        found = {str(digest): (filename, "") for digest in digests if (filename := self.known_name(digest.value))}
+        if len(found) < len(digests):
+            with contextlib.suppress(SanctityError):
+                found = {**self.fetcher.names(name, version, digests, index), **found}
+        return found
+
+    def offers(self, name: str, version: str, index: str = "") -> tuple[Offer, ...]:
+        """What indexes offer of a release. Raises SanctityError."""
+        return self.fetcher.offers(name, version, index)
+
+    def each(self, work: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+        """What *work* gives for each of *items*, in their order, several at a time."""
+        with ThreadPoolExecutor(_JOBS) as pool:
+            yield from pool.map(work, items)
+
+    def keep(self) -> None:
+        """Remember what was learnt. Raises DocumentError where it contradicts what is remembered."""
+        if self._learnt:
+            with contextlib.suppress(OSError):
+                self.memory.keep(self._learnt.values())
+
+
+def _is_path(place: str) -> bool:
+    return "://" not in place
