@@ -103,7 +103,7 @@ def test_packing_is_no_content(tmp_path: Path) -> None:
     digest = wheel_content(str(wheel))
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         assert wheel_content(str(rewritten(wheel, compression=compression))) == digest
-    about = [(f"pkg-1.0.dist-info/{name}", b"x") for name in ("INSTALLER", "RECORD.jws", "direct_url.json", "uv_build.json")]
+    about = [(f"pkg-1.0.dist-info/{name}", b"x") for name in ("INSTALLER", "RECORD.jws", "direct_url.json")]
     about += [("pkg/__pycache__/__init__.cpython-311.pyc", b"x"), ("pkg/__pycache__/a.pyo", b"x"), ("pkg/empty/", b"")]
     assert wheel_content(str(rewritten(wheel, add=tuple(about)))) == digest
     assert wheel_content(str(rewritten(wheel, add=(("pkg/sourceless.pyc", b"x"),)))) != digest
@@ -111,6 +111,20 @@ def test_packing_is_no_content(tmp_path: Path) -> None:
     blob = tmp_path / "0123abcd"  # as an archive keeps it, by its hash
     blob.write_bytes(wheel.read_bytes())
     assert wheel_content(str(blob)) == digest
+
+
+def test_the_builder_of_a_packed_wheel_is_no_content(tmp_path: Path) -> None:
+    """A wheel with the mark of what was built here counts as that does: by the lines of its WHEEL that do not name the builder."""
+    wheel = a_wheel(tmp_path)
+    marked = rewritten(wheel, add=(("pkg-1.0.dist-info/uv_build.json", b"{}"),))
+    digest = wheel_content(str(marked))
+    assert digest != wheel_content(str(wheel))
+    with zipfile.ZipFile(marked) as archive:
+        words = archive.read("pkg-1.0.dist-info/WHEEL").replace(b"Generator: tests", b"Generator: other")
+    other = rewritten(marked, drop="/WHEEL", add=(("pkg-1.0.dist-info/WHEEL", words),))
+    assert wheel_content(str(other)) == digest
+    other = rewritten(marked, drop="/WHEEL", add=(("pkg-1.0.dist-info/WHEEL", words.replace(b"py3", b"py2")),))
+    assert wheel_content(str(other)) != digest
 
 
 def test_a_wheel_and_its_installation_agree(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sanctity.canon.content import (
     is_about_installing,
     is_cached_bytecode,
     is_shadowed,
+    normalise_wheel_metadata,
     normalised_script,
     wheel_key,
 )
@@ -133,12 +134,16 @@ def _rows(archive: zipfile.ZipFile, path: str, size: int) -> Iterator[tuple[str,
             declared = parse_entry_points(archive.read(info).decode())
         except (UnicodeDecodeError, EntryPointError) as error:
             raise _bad(path, f"entry_points.txt: {error}") from error
+    # What was built where it was installed keeps the mark when it is packed, and its WHEEL counts as it does there.
+    built_here = f"{home}/WHEEL" if f"{home}/uv_build.json" in names else ""
     for info in members:
         name = info.filename
         if is_cached_bytecode(name) or is_about_installing(name, home):
             continue
         key = wheel_key(name, data=data)
-        if not name.startswith(data + "scripts/"):
+        if name == built_here:
+            yield key, f"sha256:{hashlib.sha256(normalise_wheel_metadata(archive.read(info))).hexdigest()}"
+        elif not name.startswith(data + "scripts/"):
             yield key, f"sha256:{_hash(archive, info)}"
         elif not is_shadowed(name, declared):
             found = _hash_script(archive, info, declared.values())
