@@ -154,7 +154,14 @@ def fingerprint(*, env: str, python: str, root: str, workers: int, lock: str, pa
 @click.argument("reference", metavar="[REFERENCE]", default="")
 @environment_options
 @click.option("--apply", "apply_", is_flag=True, help="Run the commands, then verify again.")
-def repair(*, reference: str, env: str, python: str, root: str, workers: int, apply_: bool) -> None:
+@click.option(
+    "--depth",
+    type=click.Choice([str(Depth.RECORD), str(Depth.ARTIFACT)]),
+    default=str(Depth.RECORD),
+    show_default=True,
+    help="How far to look, as for verify.",
+)
+def repair(*, reference: str, env: str, python: str, root: str, workers: int, apply_: bool, depth: str) -> None:
     """Print the exact commands of the project's own tool that undo each drift; with --apply, run them and verify again."""
     from sanctity import verbs
     from sanctity.errors import UsageError
@@ -165,7 +172,9 @@ def repair(*, reference: str, env: str, python: str, root: str, workers: int, ap
         fail(UsageError("usage", "an image is not repaired in place", where="--root", hint="build it again"), "repair", "text")
 
     def look() -> Outcome:
-        found: Outcome = perform("repair", "text", lambda world: verbs.verify(target, world, reference=reference, workers=workers))
+        found: Outcome = perform(
+            "repair", "text", lambda world: verbs.verify(target, world, reference=reference, workers=workers, depth=Depth(depth))
+        )
         return found
 
     outcome = look()

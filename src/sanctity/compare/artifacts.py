@@ -20,6 +20,7 @@ from sanctity.compare.selection import fits
 from sanctity.compare.tags import rank_of, tags_in, tags_of, wheel_tags
 from sanctity.model.artifact import Proof, Wanted
 from sanctity.model.drift import Code, Drift, Unchecked
+from sanctity.model.environment import FileKind
 from sanctity.model.names import normalise_name
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ def _differences(
     if wheel.rows is not None and item.rows is not None:
         expected, actual = dict(wheel.rows), dict(item.rows)
         claimed = _claimed(item, environment)
+        linked = {key for key, path in _places(item, environment) if _is_shared(environment, path)}
         for key in sorted(expected.keys() | actual.keys()):
             before, after = expected.get(key, ""), actual.get(key, "")
             path = claimed.get(key, key.removeprefix("lib/"))
@@ -267,6 +269,7 @@ def _differences(
                 expected=before,
                 actual=after,
                 message=words,
+                shared=key in linked,
             )
     if not named:
         yield Drift(
@@ -280,15 +283,23 @@ def _differences(
         )
 
 
+def _places(item: Distribution, environment: Environment) -> Iterator[tuple[str, str]]:
+    """The content key and the path of each file that *item* claims."""
+    site = item.home.rpartition("/")[0]
+    for row in item.record or ():
+        yield installed_key(row.path, site=site, scripts=environment.layout.scripts), row.path
+
+
 def _claimed(item: Distribution, environment: Environment) -> dict[str, str]:
     """The paths, as drifts show them, of what *item* claims, by content key."""
-    layout = environment.layout
-    site = item.home.rpartition("/")[0]
-    found: dict[str, str] = {}
-    for row in item.record or ():
-        key = installed_key(row.path, site=site, scripts=layout.scripts)
-        found[key] = key.removeprefix("lib/") if key.startswith("lib/") else row.path
-    return found
+    places = _places(item, environment)
+    return {key: key.removeprefix("lib/") if key.startswith("lib/") else path for key, path in places}
+
+
+def _is_shared(environment: Environment, path: str) -> bool:
+    """Whether the file at *path* is a link that other environments share."""
+    entry = environment.files.get(path)
+    return entry is not None and (entry.links > 1 or entry.kind is FileKind.LINK)
 
 
 def suspected_releases(item: Distribution, sources: Iterable[bytes]) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ _REINSTALL: Final = frozenset(
         Code.FILE_MISSING,
         Code.DATA_ALTERED,
         Code.RECORD_FORGED,
+        Code.RELEASE_MIXED,
         Code.RECORD_INVALID,
         Code.RECORD_MISSING,
         Code.PATH_INVALID,
@@ -79,6 +80,7 @@ _BASE: Final = {
     Code.STARTUP_VARIABLE: "unset it, or let `run` drop it",
     Code.ACTIVATE_ALTERED: "look at the script; making the environment anew writes it again",
     Code.BYTECODE_FORBIDDEN: "remove the __pycache__ folders, and install with --no-compile",
+    Code.ARTIFACT_MISMATCH: "the lock and the index disagree on this file: find out which of them changed before anything else",
     Code.CANARY_CHANGED: "use the kind of machine that was sealed, or seal again",
     Code.WAIVER_EXPIRED: "remove the waiver, or have a new day approved",
     Code.WAIVER_SELF_APPROVED: "have somebody else approve it",
@@ -86,7 +88,15 @@ _BASE: Final = {
 }
 _SYNC: Final = frozenset({Code.DISTRIBUTION_MISSING, Code.VERSION_MISMATCH, Code.DISTRIBUTION_EXTRA})
 _REMOVE: Final = frozenset(
-    {Code.FILE_UNCLAIMED, Code.PTH_HOOK, Code.CUSTOMIZE_HOOK, Code.PATH_SHADOW, Code.BYTECODE_ORPHAN, Code.BYTECODE_UNCHECKED}
+    {
+        Code.FILE_UNCLAIMED,
+        Code.PTH_HOOK,
+        Code.CUSTOMIZE_HOOK,
+        Code.PATH_SHADOW,
+        Code.BYTECODE_ORPHAN,
+        Code.BYTECODE_UNCHECKED,
+        Code.BYTECODE_FORGED,
+    }
 )
 
 
