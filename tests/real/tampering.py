@@ -6,6 +6,7 @@ about that leak, is the exception). Planters raise `NotHereError` where this mac
 
 - `TAMPERINGS`: each must be named, and the verdict must not be clean.
 - `HARMLESS`: each leaves the verdict clean.
+- `FORGERIES`: what depth ``artifact`` must name, though RECORD agrees with it.
 - `UNSEEN`: what depth ``record`` against a lock does not see, and does not claim to.
 """
 
@@ -19,7 +20,7 @@ import shutil
 import stat
 import subprocess
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from real.environments import Built, pip_tools, pip_venv, poetry_project, uv_pip, uv_project
@@ -31,7 +32,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["HARMLESS", "OTHER", "TAMPERINGS", "UNSEEN", "NotHereError", "Planted", "Planter", "clobbered", "leaked"]
+__all__ = [
+    "FORGERIES",
+    "HARMLESS",
+    "OTHER",
+    "TAMPERINGS",
+    "UNSEEN",
+    "NotHereError",
+    "Planted",
+    "Planter",
+    "clobbered",
+    "leaked",
+    "older_release",
+]
 
 #: A hashed lock of other releases: an older six and idna, and iniconfig, which `real.environments.SMALL` does not have.
 OTHER: Final = HERE / "other.txt"
@@ -110,14 +123,17 @@ def _extension(built: Built) -> Path:
 def _bytecode(built: Built, out: Path, *, like: Path, code: str, kind: str) -> None:
     """Write bytecode that runs *code* to *out*, by the interpreter's own writer, for the source *like*.
 
-    *kind* is ``unchecked`` (hash-based, never checked), ``timestamp`` (fits the source's size and time), ``stale``.
+    *kind* is ``unchecked`` (hash-based, never checked), ``checked`` (with the source's hash), ``timestamp`` (fits the source's size
+    and time), ``stale``.
     """
     script = (
         "import sys, os, importlib._bootstrap_external as b\n"
         "out, like, code, kind = sys.argv[1:]\n"
         "compiled = compile(code, like, 'exec')\n"
         "stamp = os.stat(like) if os.path.exists(like) else None\n"
-        "pyc = b._code_to_hash_pyc(compiled, bytes(8), False) if kind == 'unchecked' else b._code_to_timestamp_pyc(\n"
+        "import importlib.util as u\n"
+        "pyc = b._code_to_hash_pyc(compiled, bytes(8), False) if kind == 'unchecked' else b._code_to_hash_pyc(\n"
+        "    compiled, u.source_hash(open(like, 'rb').read()), True) if kind == 'checked' else b._code_to_timestamp_pyc(\n"
         "    compiled, int(stamp.st_mtime) + (kind == 'stale') if stamp else 0, stamp.st_size if stamp else 0)\n"
         "os.makedirs(os.path.dirname(out), exist_ok=True)\n"
         "if os.path.lexists(out): os.unlink(out)\n"
@@ -701,6 +717,97 @@ def forged_bytecode(built: Built, shop: Workshop) -> Planted:
     return Planted(codes=(), distribution="six", path=_site_path(built, path), verdicts=_CLEAN)
 
 
+# What depth ``artifact`` sees.
+
+
+def forged_module(built: Built, shop: Workshop) -> Planted:
+    """A module is edited and its row of RECORD with it."""
+    return replace(forged_with_record(built, shop), codes=(Code.RECORD_FORGED,))
+
+
+def forged_addition(built: Built, shop: Workshop) -> Planted:
+    """A module is added, and RECORD claims it."""
+    (built.site / "six_extra.py").write_bytes(b"x = 1\n")
+    _record(built, "six", lambda text: _row("six_extra.py", b"x = 1\n") + text)
+    return Planted(codes=(Code.RECORD_FORGED,), distribution="six", path="six_extra.py")
+
+
+def forged_removal(built: Built, shop: Workshop) -> Planted:
+    """A data file is gone, and RECORD does not miss it."""
+    path = next((built.site / "coverage").glob("htmlfiles/*.css"))
+    path.unlink()
+    shown = _site_path(built, path)
+    _record(
+        built, "coverage", lambda text: "".join(row for row in text.splitlines(keepends=True) if not row.startswith(shown + ","))
+    )
+    return Planted(codes=(Code.RECORD_FORGED,), distribution="coverage", path=shown)
+
+
+def forged_extension(built: Built, shop: Workshop) -> Planted:
+    """One bit of an extension module is another, and its row of RECORD with it."""
+    path = _extension(built)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    _rewrite(path, bytes(data))
+    shown = _site_path(built, path)
+    forged = _row(shown, bytes(data))
+    _record(
+        built,
+        "markupsafe",
+        lambda text: "".join(forged if row.startswith(shown + ",") else row for row in text.splitlines(keepends=True)),
+    )
+    return Planted(codes=(Code.RECORD_FORGED,), distribution="markupsafe", path=shown)
+
+
+def forged_metadata(built: Built, shop: Workshop) -> Planted:
+    """METADATA asks for one distribution less, and RECORD agrees."""
+    path = _info(built, "six") / "METADATA"
+    data = path.read_bytes().replace(b"Summary:", b"Summary: not")
+    _rewrite(path, data)
+    shown = _site_path(built, path)
+    _record(
+        built,
+        "six",
+        lambda text: "".join(_row(shown, data) if row.startswith(shown + ",") else row for row in text.splitlines(keepends=True)),
+    )
+    return Planted(codes=(Code.RECORD_FORGED,), distribution="six", path=shown)
+
+
+def _forged_bytecode(built: Built, kind: str) -> Planted:
+    path = built.site / f"__pycache__/six.{built.tag}.pyc"
+    _bytecode(built, path, like=built.site / "six.py", code="__version__ = 'pwned'", kind=kind)
+    return Planted(codes=(Code.BYTECODE_FORGED,), distribution="six", path=_site_path(built, path))
+
+
+def bytecode_of_right_time(built: Built, shop: Workshop) -> Planted:
+    """Bytecode runs other code under a header with its source's size and time."""
+    return _forged_bytecode(built, "timestamp")
+
+
+def bytecode_of_right_hash(built: Built, shop: Workshop) -> Planted:
+    """Bytecode runs other code under a header with its source's hash."""
+    return _forged_bytecode(built, "checked")
+
+
+def bytecode_never_checked(built: Built, shop: Workshop) -> Planted:
+    """Bytecode runs other code under a header that import never checks."""
+    return replace(_forged_bytecode(built, "unchecked"), codes=(Code.BYTECODE_FORGED,))
+
+
+def older_release(built: Built, shop: Workshop) -> Planted:
+    """The code of another release lies under this release's metadata, and RECORD agrees with it."""
+    with zipfile.ZipFile(_wheel(shop, built, "six")) as wheel:
+        data = wheel.read("six.py")
+        version = next(line for line in data.decode().splitlines() if line.startswith("__version__")).split('"')[1]
+    _rewrite(built.site / "six.py", data)
+    _record(
+        built,
+        "six",
+        lambda text: "".join(_row("six.py", data) if row.startswith("six.py,") else row for row in text.splitlines(keepends=True)),
+    )
+    return Planted(codes=(Code.RELEASE_MIXED,), distribution="six", actual=version)
+
+
 TAMPERINGS: Final[tuple[Planter, ...]] = (
     edit_module,
     flip_extension,
@@ -840,3 +947,15 @@ def clobbered(shop: Workshop, project: Path, tool: str) -> tuple[Built, Planted]
     winner = (built.site / path).read_text()
     loser = next(wheel.name for wheel in made if repr(wheel.name) not in winner)
     return built, Planted(codes=(Code.FILE_CLOBBERED,), distribution=loser, path=path)
+
+
+FORGERIES: Final[tuple[Planter, ...]] = (
+    forged_module,
+    forged_addition,
+    forged_removal,
+    forged_extension,
+    forged_metadata,
+    bytecode_of_right_time,
+    bytecode_of_right_hash,
+    bytecode_never_checked,
+)

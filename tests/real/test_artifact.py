@@ -1,0 +1,134 @@
+"""Depth artifact on real environments: what RECORD vouches for itself is held to the locked wheel, and bytecode to its source."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from real.environments import Built, copied, pip_venv, poetry_project, uv_project
+from real.judging import Judged, judge, sanctity
+from real.tampering import FORGERIES, Planter
+from sanctity.model.drift import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from real.tools import Workshop
+
+pytestmark = [pytest.mark.index, pytest.mark.xdist_group("artifact")]
+
+_BUILDERS: Final[dict[str, Callable[[Workshop, Path], Built]]] = {"uv": uv_project, "pip": pip_venv, "poetry": poetry_project}
+
+
+@pytest.fixture(scope="module", params=sorted(_BUILDERS))
+def built(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A clean environment of each tool."""
+    return _BUILDERS[request.param](workshop, tmp_path_factory.mktemp(request.param) / "project")
+
+
+def _environ(workshop: Workshop, memory: Path) -> dict[str, str]:
+    return workshop.environ(XDG_CACHE_HOME=str(memory))
+
+
+def _prove(built: Built, workshop: Workshop, memory: Path, *words: str) -> Judged:
+    return judge(built, "--depth", "artifact", *words, environ=_environ(workshop, memory))
+
+
+@pytest.fixture(scope="module")
+def memory(built: Built, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a first look remembers."""
+    folder = tmp_path_factory.mktemp("memory")
+    report = _prove(built, workshop, folder)
+    assert report["verdict"] == "clean", report.told()
+    assert report["proof"]["distributions"] == {"wheel": len(_locked(built))}, report["proof"]
+    return folder
+
+
+def _locked(built: Built) -> set[str]:
+    return {path.name for path in built.site.glob("*.dist-info") if not path.name.startswith(("demo_project", "pip-"))}
+
+
+def test_the_second_look_remembers_and_asks_no_index(built: Built, workshop: Workshop, memory: Path) -> None:
+    report = _prove(built, workshop, memory, "--offline")
+    assert report["verdict"] == "clean", report.told()
+    assert report["proof"]["distributions"] == {"remembered": len(_locked(built))}
+    code = report["proof"]["bytecode"]
+    assert code["remembered"] == code["files"]
+
+
+def test_nothing_known_and_nobody_to_ask_is_undecided(built: Built, workshop: Workshop, tmp_path: Path) -> None:
+    environ = _environ(workshop, tmp_path) | {"PIP_CACHE_DIR": str(tmp_path / "pip"), "UV_CACHE_DIR": str(tmp_path / "uv")}
+    report = judge(built, "--depth", "artifact", "--offline", environ=environ)
+    assert report["verdict"] == "undecided", report.told()
+    blind = [item for item in report["unchecked"] if item["in_scope"]]
+    assert {item["code"] for item in blind} == {"unverifiable"}
+    assert len(blind) == len(_locked(built))
+
+
+def test_what_is_known_is_carried_and_said_to_be_imported(built: Built, workshop: Workshop, memory: Path, tmp_path: Path) -> None:
+    done = sanctity("contents", "export", tmp_path / "known.json", cwd=built.project, environ=_environ(workshop, memory))
+    assert done.returncode == 0, done.stderr
+    other = _environ(workshop, tmp_path / "elsewhere")
+    done = sanctity("contents", "import", tmp_path / "known.json", cwd=built.project, environ=other)
+    assert done.returncode == 0, done.stderr
+    report = judge(built, "--depth", "artifact", "--offline", environ=other)
+    assert report["verdict"] == "clean", report.told()
+    assert report["proof"]["distributions"] == {"imported": len(_locked(built))}
+
+
+@pytest.mark.parametrize("offline", [False, True], ids=["index", "offline"])
+@pytest.mark.parametrize("planter", FORGERIES, ids=lambda planter: planter.__name__)
+def test_a_forgery_is_named(planter: Planter, built: Built, workshop: Workshop, memory: Path, *, offline: bool) -> None:
+    with copied(built):
+        planted = planter(built, workshop)
+        at_record = judge(built)
+        report = _prove(built, workshop, memory, *(("--offline",) if offline else ()))
+    if Code.BYTECODE_UNCHECKED not in planted.codes and Code.FILE_ALTERED not in planted.codes:
+        assert at_record["verdict"] == "clean", at_record.told()
+    assert report["verdict"] == "drifted", report.told()
+    named = {(drift["code"], drift["path"]) for drift in report.gating}
+    wanted = {(code, planted.path) for code in planted.codes}
+    if offline:  # the content digest is remembered, and not the rows behind it
+        assert {drift["distribution"] for drift in report.gating} == {planted.distribution}, report.told()
+    else:
+        assert wanted <= named, f"{planted}\n{report.told()}"
+
+
+def test_code_of_another_release_has_its_own_word(built: Built, workshop: Workshop, memory: Path) -> None:
+    from real.tampering import older_release
+
+    with copied(built):
+        planted = older_release(built, workshop)
+        report = _prove(built, workshop, memory)
+    assert report["verdict"] == "drifted", report.told()
+    (mixed,) = [drift for drift in report.gating if drift["code"] == Code.RELEASE_MIXED]
+    assert (mixed["distribution"], mixed["version"]) == ("six", "1.16.0")
+    assert planted.actual in mixed["message"]
+
+
+def test_a_lock_with_every_hash_set_to_zeros_is_named(built: Built, workshop: Workshop, memory: Path) -> None:
+    text = built.lock.read_text()
+    try:
+        built.lock.write_text(re.sub(r"(?<=sha256:)[0-9a-f]{64}", "0" * 64, text))
+        report = _prove(built, workshop, memory)
+        offline = _prove(built, workshop, memory, "--offline")
+    finally:
+        built.lock.write_text(text)
+    assert report["verdict"] == "drifted", report.told()
+    assert {drift["code"] for drift in report.gating} == {Code.ARTIFACT_MISMATCH}, report.told()
+    assert len(report.gating) == len(_locked(built))
+    assert offline["verdict"] == "undecided", offline.told()
+    assert offline["proof"]["distributions"] == {}
+
+
+def test_a_distribution_that_says_it_was_built_here_is_never_a_pass(built: Built, workshop: Workshop, memory: Path) -> None:
+    from real.tampering import forged_with_record
+
+    with copied(built):
+        forged_with_record(built, workshop)
+        (next(built.site.glob("six-*.dist-info")) / "uv_build.json").write_text("{}")
+        report = _prove(built, workshop, memory)
+    assert report["verdict"] in {"drifted", "undecided"}, report.told()
