@@ -93,7 +93,7 @@ class Blobs(Protocol):
         """The small file *name* beside the blobs, None where there is none."""
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes | None]) -> None:
-        """Replace the small file *name* with what *edit* makes of it, atomically. None changes nothing; *edit* may be called again."""
+        """Replace the small file *name* with what *edit* makes of it, atomically; None changes nothing. It may be called again."""
 
     def workroom(self) -> str:
         """A folder of this machine to make blobs in, on the file system that they will lie on where that is one."""
