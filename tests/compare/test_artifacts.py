@@ -12,6 +12,7 @@ from sanctity.canon.content import content_digest
 from sanctity.compare.artifacts import (
     Claim,
     Failure,
+    altered_code,
     candidates,
     claims_of,
     has_code_of,
@@ -190,9 +191,10 @@ def test_code_of_another_release_is_recognised_by_what_it_states_and_proven_by_i
     sources = (b'"""six"""\n__version__ = "0.9"\n', b"__version__ = '1.0'\n", b"x = 1\n")
     assert suspected_releases(item, sources) == ("0.9",)
     before = _wheel(_rows(six="code of 0.9", other="other"), "six-0.9")
-    assert has_code_of(item, before, ["lib/six.py"])
-    assert not has_code_of(item, before, ["lib/six.py", "lib/other.py"])
-    assert not has_code_of(item, before, [])
+    assert has_code_of(rows, before, ["lib/six.py"])
+    assert not has_code_of(rows, before, ["lib/six.py", "lib/other.py"])
+    assert not has_code_of(rows, before, [])
+    assert altered_code(rows, _wheel(_rows(six="good", other="same"))) == ("lib/six.py",)
     (claim,) = _claims(a_lock(a_pin()), item)
     found = list(judge_claim(claim, (_wheel(_rows(six="good", other="same")),), (), an_environment(item), (), ("0.9", before)))
     assert [drift.code for drift in found if isinstance(drift, Drift)] == [Code.RELEASE_MIXED, Code.RECORD_FORGED]

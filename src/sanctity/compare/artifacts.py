@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sanctity.canon.content import installed_key
+from sanctity.canon.content import content_digest, installed_key, is_about_installing, is_cached_bytecode
 from sanctity.compare.copies import shown_home
 from sanctity.compare.selection import fits
 from sanctity.compare.tags import rank_of, tags_in, tags_of, wheel_tags
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Claim",
     "Failure",
+    "altered_code",
     "candidates",
     "claims_of",
     "has_code_of",
+    "installed_rows",
     "judge_claim",
     "of_release",
     "proof_of",
@@ -243,8 +245,9 @@ def _differences(
     if item.stated == wheel.content and told:
         return  # its RECORD is the wheel's, and names every file that is not
     named = False
-    if wheel.rows is not None and item.rows is not None:
-        expected, actual = dict(wheel.rows), dict(item.rows)
+    rows = installed_rows(item, environment)
+    if wheel.rows is not None and rows is not None:
+        expected, actual = dict(wheel.rows), dict(rows)
         claimed = _claimed(item, environment)
         linked = {key for key, path in _places(item, environment) if _is_shared(environment, path)}
         for key in sorted(expected.keys() | actual.keys()):
@@ -308,9 +311,39 @@ def suspected_releases(item: Distribution, sources: Iterable[bytes]) -> tuple[st
     return tuple(version for version in found if normalise_name(version) != normalise_name(item.version))
 
 
-def has_code_of(item: Distribution, wheel: WheelContent, keys: Collection[str]) -> bool:
-    """Whether the rows of *item* for *keys*, which are all that differ from its own release, are those of *wheel*."""
-    actual, other = dict(item.rows or ()), dict(wheel.rows or ())
+def installed_rows(item: Distribution, environment: Environment) -> tuple[tuple[str, str], ...] | None:
+    """The rows behind the content of *item*, worked out again where they were not kept; None where they can not be."""
+    if item.rows is not None:
+        return item.rows
+    regenerated = frozenset(environment.regenerated)
+    scripts = {script.path: script for script in item.scripts}
+    digests = {row.path: row.digest for row in item.record or ()}
+    found: set[tuple[str, str]] = set()
+    for key, path in _places(item, environment):
+        entry = environment.files.get(path)
+        if entry is None or is_cached_bytecode(path) or is_about_installing(path, item.home):
+            continue
+        script = scripts.get(path)
+        if script is None:
+            found.add((key, f"sha256:{(digests[path] if path in regenerated else entry.digest).hex()}"))
+        elif script.declared or not script.target:
+            found.add((key, f"ep:{script.target}" if script.target else f"sha256:{script.canonical.hex()}"))
+    return tuple(sorted(found)) if content_digest(found) == item.content else None
+
+
+def altered_code(rows: Iterable[tuple[str, str]], wheel: WheelContent) -> tuple[str, ...]:
+    """The keys of what is code among *rows*, and is not so in *wheel*: added or altered."""
+    locked = dict(wheel.rows or ())
+    return tuple(key for key, value in rows if locked.get(key) != value and not _is_metadata(key))
+
+
+def _is_metadata(key: str) -> bool:
+    return key.partition("/")[2].partition("/")[0].endswith(".dist-info")
+
+
+def has_code_of(rows: Iterable[tuple[str, str]], wheel: WheelContent, keys: Collection[str]) -> bool:
+    """Whether *rows*, for those *keys* which are all that differ from the own release, are those of *wheel*."""
+    actual, other = dict(rows), dict(wheel.rows or ())
     return bool(keys) and all(other.get(key) == actual.get(key) for key in keys)
 
 

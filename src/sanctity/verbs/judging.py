@@ -136,7 +136,7 @@ def look(
         importlib.import_module("sanctity.compare.comparison" if read[0].lock else "sanctity.compare.records")
         importlib.import_module("sanctity.plan.repair")
 
-    keep_rows = keep_rows or depth is Depth.ARTIFACT or (seals and has_rows_beside(reference, project, beside, world))
+    keep_rows = keep_rows or (seals and has_rows_beside(reference, project, beside, world))
     environment = observe(place, target, world, depth=depth, workers=workers, meanwhile=prepare(), keep_rows=keep_rows, known=known)
     # What was held to a seal before stays so: another Python is no reason to be judged by the lock.
     references = before.references if before else _for_this(read[0], environment, profile)

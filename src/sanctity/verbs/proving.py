@@ -197,14 +197,15 @@ class _Proof:
 
     def _other_release(self, claim: Claim, wheel: WheelContent) -> tuple[str, WheelContent] | None:
         """The release, and its wheel, whose code lies there under the metadata of another; None where there is none."""
-        from sanctity.compare.artifacts import has_code_of, suspected_releases
+        from sanctity.compare.artifacts import altered_code, has_code_of, installed_rows, suspected_releases
 
-        altered = list(_altered(claim.item, wheel))
+        rows = installed_rows(claim.item, self.environment)
+        altered = altered_code(rows or (), wheel)
         for version in suspected_releases(claim.item, self._read(claim.item, altered))[:_MOST_SUSPECTED]:
             with contextlib.suppress(SanctityError, OSError):
                 for wanted in self._wheels_of(claim, version):
                     other = self.sources.content(wanted)
-                    if has_code_of(claim.item, other, altered):
+                    if has_code_of(rows or (), other, altered):
                         return version, other
         return None
 
@@ -225,15 +226,3 @@ class _Proof:
         yield from of_release(
             claim.item, version, self.sources.known().values(), self.sources.offers(claim.item.key, version, index)
         )
-
-
-def _altered(item: Distribution, wheel: WheelContent) -> Iterator[str]:
-    """The keys of the code in which *item* is not as *wheel*."""
-    locked = dict(wheel.rows or ())
-    for key, value in item.rows or ():
-        if locked.get(key) != value and not _is_metadata(key):
-            yield key
-
-
-def _is_metadata(key: str) -> bool:
-    return key.partition("/")[2].partition("/")[0].endswith(".dist-info")
