@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 import click
 
 import sanctity
+from sanctity.cli.archiving import archive
 from sanctity.cli.common import fail, perform, tell, write
 from sanctity.cli.completion import complete_codes, complete_places, completion
 from sanctity.cli.contents import contents
@@ -35,9 +36,9 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, diff, repair, run, watch, contents, completion):
+for command in (check, verify, seal, fingerprint, diff, repair, run, watch, contents, completion, archive):
     cli.add_command(command)
-complete_places(cli.commands.values())
+complete_places((*cli.commands.values(), *archive.commands.values()))
 
 
 @cli.command()

@@ -389,14 +389,14 @@ class Archive:
         return max(first, key=lambda each: (each[0], each[1], each[2].digest))[2] if first else None
 
     def add_entries(self, added: Iterable[Descriptor]) -> None:
-        """List manifests that are there, as they are; a name goes to them where nothing has it."""
+        """List manifests that are there, as they are; their names move to them."""
         added = tuple(added)
 
         def edit(entries: tuple[Descriptor, ...]) -> Iterable[Descriptor]:
-            taken = {entry.name for entry in entries}
-            known = {entry.digest for entry in entries}
-            new = [entry.named("") if entry.name in taken else entry for entry in added if entry.digest not in known]
-            return (*entries, *new)
+            for entry in added:
+                if entry.name or all(entry.digest != other.digest for other in entries):
+                    entries = _with(entries, entry)
+            return entries
 
         self._change(edit)
 

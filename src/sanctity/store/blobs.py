@@ -41,6 +41,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FOLDER: Final = "blobs/sha256"
 #: The folder of what is in the making, and of the locks.
 ROOM: Final = "tmp"
+_LOCKS: Final = frozenset({"index.lock", "use.lock"})
 
 
 class ArchiveError(SanctityError):
@@ -202,7 +203,13 @@ class DirectoryBlobs:
 
     def sweep(self, name: str) -> None:
         """Delete one of the leftovers."""
-        self._unlink(f"{self.folder}/{name}")
+        path = f"{self.folder}/{name}"
+        if os.path.isdir(path) and not os.path.islink(path):
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            self._unlink(path)
 
     def _unlink(self, path: str) -> None:
         try:
@@ -290,21 +297,32 @@ class DirectoryBlobs:
             os.close(fd)
 
     def leftovers(self) -> tuple[KeptBlob, ...]:
-        """The files in ``tmp/``, but for the locks."""
+        """What lies in ``tmp/``, but for the locks: a folder with the size of all in it, and the time of the youngest."""
+        folder = f"{self.folder}/{ROOM}"
         try:
-            with os.scandir(f"{self.folder}/{ROOM}") as entries:
-                states = [
-                    (entry.name, entry.stat(follow_symlinks=False)) for entry in entries if entry.is_file(follow_symlinks=False)
-                ]
+            names = sorted(set(os.listdir(folder)) - _LOCKS)
         except FileNotFoundError:
             return ()
         except OSError as error:
             raise failed(error, f"{self.place}/{ROOM}") from error
-        own = {"index.lock", "use.lock"}
-        return tuple(sorted(KeptBlob(f"{ROOM}/{name}", state.st_size, state.st_mtime) for name, state in states if name not in own))
+        found = []
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # whoever made it has just finished
+                states = [os.lstat(path) for path in _below(f"{folder}/{name}")]
+                size, written = sum(state.st_size for state in states[1:] or states), max(state.st_mtime for state in states)
+                found.append(KeptBlob(f"{ROOM}/{name}", size, written))
+        return tuple(found)
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _below(path: str) -> list[str]:
+    """*path*, and all that lies below it where it is a folder."""
+    found = [path]
+    for folder, folders, files in os.walk(path):
+        found += [f"{folder}/{name}" for name in (*folders, *files)]
+    return found
 
 
 def missing(place: str, digest: Digest) -> ArchiveError:

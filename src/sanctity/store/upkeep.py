@@ -35,6 +35,7 @@ from sanctity.store.layout import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from sanctity.model.archive import ArchivedLock
     from sanctity.model.digest import ContentDigest
     from sanctity.store.archive import Archive
     from sanctity.store.blobs import KeptBlob
@@ -50,7 +51,7 @@ _DEEPEST: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scrubbed:
-    """What a scrub read: *blobs* and their *size* in bytes, what is wrong, how many nothing refers to, how many are in the making."""
+    """What a scrub read: *blobs* and their *size* in bytes, what is wrong, and how many nothing refers to or are in the making."""
 
     blobs: int
     size: int
@@ -312,11 +313,8 @@ def _manifest(archive: Archive, entry: Descriptor) -> Manifest | None:
     return archive.manifest(entry) if entry.media_type in {MANIFEST_TYPE, INDEX_TYPE} else None
 
 
-def _adds(archive: Archive, lock: object, entries: Iterable[Descriptor], manifests: dict[Digest, Manifest | None]) -> bool:
+def _adds(archive: Archive, lock: ArchivedLock, entries: Iterable[Descriptor], manifests: dict[Digest, Manifest | None]) -> bool:
     """Whether an unnamed manifest of a named lock lists what the named one does not: then it is no older state of it."""
-    from sanctity.model.archive import ArchivedLock
-
-    assert isinstance(lock, ArchivedLock)
     named: set[Digest] = set()
     found = False
     for entry in entries:
