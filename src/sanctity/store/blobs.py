@@ -409,9 +409,13 @@ class ObjectBlobs:
         """Upload the file *path*; the store shows it when it is whole."""
         from pathlib import Path
 
-        with self._told(f"{self.place}/{self._key(digest)}"):
-            self._obstore.put(self._store, self._key(digest), Path(path))
-            os.unlink(path)
+        where = f"{self.place}/{self._key(digest)}"
+        try:
+            with self._told(where):
+                self._obstore.put(self._store, self._key(digest), Path(path))
+                os.unlink(path)
+        except FileNotFoundError as error:
+            raise failed(error, where) from error
 
     def every(self) -> Iterator[KeptBlob]:
         """All files among the blobs."""
@@ -454,7 +458,11 @@ class ObjectBlobs:
                     except self._lost:
                         time.sleep(min(0.02 * (attempt + 1), 1.0) * (0.5 + os.urandom(1)[0] / 255))
                         continue
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if meta is None:  # it is the bucket that is not there
+                    raise ArchiveError(
+                        "archive-unreachable", _first_line(error), where=self.place, hint="make the bucket"
+                    ) from error
                 continue
             return
         raise ArchiveError("archive-busy", "others keep changing it", where=f"{self.place}/{name}", hint="run it again")
