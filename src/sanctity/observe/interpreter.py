@@ -19,7 +19,7 @@ from sanctity.observe.view import is_blind
 if TYPE_CHECKING:
     from sanctity.observe.view import View
 
-__all__ = ["Configuration", "library_of", "observe_interpreter", "parse_pyvenv"]
+__all__ = ["Configuration", "library_of", "observe_executable", "observe_interpreter", "parse_pyvenv"]
 
 _PYTHON_NAME: Final = re.compile(r"(?:python|pypy)(?:\d+(?:\.\d+)?t?d?)?(?:\.exe)?")
 _LEVELS: Final = {0xA: "a", 0xB: "b", 0xC: "rc", 0xF: ""}
@@ -245,6 +245,34 @@ def observe_interpreter(view: View, prefix: str, scripts: str, configuration: Co
         for name in _BUILD_TREE
         if place.startswith("/") and view.exists(f"{place}/{name}")
     )
+    return _by_its_bytes(view, executable, base, elf, word, faults, shown=shown, claimed=claimed)
+
+
+def observe_executable(view: View, path: str) -> Interpreter | None:
+    """The interpreter that the absolute *path* leads to, looked at by itself: of no environment. None where it is none."""
+    executable = view.real(path)
+    if not _PYTHON_NAME.fullmatch(os.path.basename(executable)):
+        return None
+    try:
+        elf, word = read_elf(view.host(executable), "Py_Version")
+    except (OSError, ElfError):
+        return None
+    base = os.path.dirname(os.path.dirname(executable))
+    return _by_its_bytes(view, executable, base, elf, word, [], shown=executable)
+
+
+def _by_its_bytes(
+    view: View,
+    executable: str,
+    base: str,
+    elf: Elf,
+    word: int | None,
+    faults: list[RecordFault],
+    *,
+    shown: str,
+    claimed: str = "",
+) -> Interpreter:
+    """What the bytes of *executable* and of the libpython that it needs state; *word* is its own ``Py_Version``, if it has one."""
     evidence = f"Py_Version in {os.path.basename(executable)}"
     library = "" if word else library_of(view, executable, elf)
     if library:
