@@ -22,9 +22,21 @@ from sanctity.observe.locks import read_lock
 from sanctity.observe.wheels import wheel_content
 from sanctity.store.archive import Archive
 
-__all__ = ["HERE", "INTERPRETER", "a_filled_archive", "a_pylock", "digest_of", "keep_file", "keep_lock", "keep_seal", "some_wheels"]
+__all__ = [
+    "HERE",
+    "INTERPRETER",
+    "THERE",
+    "a_filled_archive",
+    "a_pylock",
+    "digest_of",
+    "keep_file",
+    "keep_lock",
+    "keep_seal",
+    "some_wheels",
+]
 
 HERE = For(platform="linux-x86_64-glibc", python="cpython-3.11")
+THERE = For(platform="linux-aarch64-musl", python="cpython-3.13")
 INTERPRETER = ArchivedInterpreter(
     implementation="cpython",
     version="3.11.7",

@@ -9,16 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from archiving.kept import HERE, INTERPRETER, a_filled_archive, a_pylock, digest_of, keep_file, keep_lock, keep_seal, some_wheels
+from archiving.kept import (
+    HERE,
+    INTERPRETER,
+    THERE,
+    a_filled_archive,
+    a_pylock,
+    digest_of,
+    keep_file,
+    keep_lock,
+    keep_seal,
+    some_wheels,
+)
 from archiving.oci import check_layout, check_sums
 from sanctity.errors import DocumentError, SanctityError, UsageError
-from sanctity.model.archive import ArchivedDocument, For
+from sanctity.model.archive import ArchivedDocument
 from sanctity.observe.locks import read_lock
 from sanctity.observe.wheels import wheel_content
 from sanctity.store.archive import Archive
 from sanctity.store.blobs import ArchiveError
-
-THERE = For(platform="linux-aarch64-musl", python="cpython-3.13")
 
 
 def test_it_is_an_oci_layout_that_sha256sum_checks(tmp_path: Path) -> None:

@@ -97,18 +97,17 @@ class _References:
             self.manifests.add(entry.digest)
             try:
                 manifest = parse_manifest(self.archive.read(entry.digest), f"blobs/sha256/{entry.digest.value}")
+                if entry.media_type == INDEX_TYPE:
+                    self.follow(manifest.layers, depth + 1)
+                    continue
+                of = entry.name or f"{_short(manifest.artifact_type)} {entry.digest.value[:12]}"
+                for layer in manifest.all():
+                    self._note(layer, f"{layer.title} ({of})" if layer.title else of)
                 self._understand(entry, manifest)
             except DocumentError as error:
                 self.faults.append(Fault(code=error.code, what=str(entry.digest), message=error.message, used_by=(entry.name,)))
-                continue
             except ArchiveError:
                 continue  # it is missing or altered: that is found where blobs are
-            if entry.media_type == INDEX_TYPE:
-                self.follow(manifest.layers, depth + 1)
-                continue
-            of = entry.name or f"{_short(manifest.artifact_type)} {entry.digest.value[:12]}"
-            for layer in manifest.all():
-                self._note(layer, f"{layer.title} ({of})" if layer.title else of)
 
     def _understand(self, entry: Descriptor, manifest: Manifest) -> None:
         where = f"blobs/sha256/{entry.digest.value}"
