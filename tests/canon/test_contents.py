@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_a_contradiction_is_refused() -> None:
     assert caught.value.code == "contents-conflict"
 
 
-WHOLE = json.loads(format_contents([a_content("a"), a_content("b")]))
+WHOLE: dict[str, Any] = json.loads(format_contents([a_content("a"), a_content("b")]))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -43,9 +43,9 @@ def _rows(**code: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((f"lib/{name}.py", _value(text)) for name, text in code.items()))
 
 
-def _installed(rows: tuple[tuple[str, str], ...], *, version: str = "1.0", **fields: object) -> Distribution:
+def _installed(rows: tuple[tuple[str, str], ...], *, version: str = "1.0", **fields: Any) -> Distribution:
     record = tuple(RecordRow(f"{SITE}/{key[4:]}", "sha256", bytes.fromhex(value[7:]), 1) for key, value in rows)
-    given = {"content": content_digest(rows), "rows": rows, "record": record, "tags": ("py3-none-any",), **fields}
+    given: dict[str, Any] = {"content": content_digest(rows), "rows": rows, "record": record, "tags": ("py3-none-any",), **fields}
     return a_distribution(version=version, **given)
 
 

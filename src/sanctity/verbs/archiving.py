@@ -125,12 +125,10 @@ def archive_place(place: str, world: World) -> str:
 
 def fetcher_for(project: str, folder: str, world: World, *, offline: bool) -> Fetcher:
     """What fetches by hash, from the places that the user's own pip and uv would look in."""
-    from sanctity.fetch.caches import Caches
-    from sanctity.fetch.fetcher import Fetcher
-    from sanctity.observe.indexes import read_indexes
+    from sanctity.verbs.sources import fetcher_for as made
 
-    indexes = read_indexes(world.environ, project)
-    return Fetcher(indexes, folder=folder, offline=offline, caches=Caches.of(world.environ))
+    del folder
+    return made(project, world, offline=offline)
 
 
 def own_interpreter(world: World) -> Interpreter:

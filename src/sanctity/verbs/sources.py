@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sanctity.store.archive import Archive
     from sanctity.verbs.world import World
 
-__all__ = ["Sources"]
+__all__ = ["Sources", "fetcher_for"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -86,14 +86,7 @@ class Sources:
     def fetcher(self) -> Fetcher:
         """What fetches by hash, as the lock and the user's own configuration name places."""
         if self._fetcher is None:
-            from sanctity.fetch.caches import Caches
-            from sanctity.fetch.fetcher import Fetcher
-            from sanctity.observe.indexes import read_indexes
-
-            world = self.world
-            indexes = read_indexes(world.environ, self.project)
-            caches = Caches.of(world.environ)
-            self._fetcher = Fetcher(indexes, folder=self.folder, offline=self.offline, caches=caches)
+            self._fetcher = fetcher_for(self.project, self.world, offline=self.offline)
         return self._fetcher
 
     def known(self) -> dict[str, WheelContent]:
@@ -185,6 +178,16 @@ class Sources:
         if self._learnt:
             with contextlib.suppress(OSError):
                 self.memory.keep(self._learnt.values())
+
+
+def fetcher_for(project: str, world: World, *, offline: bool) -> Fetcher:
+    """What fetches by hash, from the places that the user's own pip and uv, or the *project*, would look in."""
+    from sanctity.fetch.caches import Caches
+    from sanctity.fetch.fetcher import Fetcher
+    from sanctity.observe.indexes import ask_default, read_indexes
+
+    environ = world.environ
+    return Fetcher(read_indexes(environ, project), offline=offline, caches=Caches.of(environ), default=lambda: ask_default(environ))
 
 
 def _is_path(place: str) -> bool:
