@@ -90,7 +90,7 @@ def compare_alone(
             Unchecked(code=each.code, what=each.path, reason=each.reason, in_scope=True) for each in environment.problems
         )
     found = None
-    if depth is Depth.RECORD:
+    if depth is not Depth.VERSION:
         ownership = own(environment)
         more, blind = _look_at_files(environment, ownership, seeds)
         drifts.extend(more)

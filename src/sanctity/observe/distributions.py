@@ -113,11 +113,13 @@ def _agree(one: str, other: str) -> bool:
     return key == version_key(other)
 
 
-def observe_distribution(view: View, prefix: str, site: str, entry: str, problems: list[Problem], *, records: bool) -> Distribution:
+def observe_distribution(
+    view: View, prefix: str, site: str, entry: str, problems: list[Problem], *, records: bool, tags: bool = False
+) -> Distribution:
     """Look at one dist-info or egg-info *entry* of the *site* folder (relative to *prefix*).
 
-    With *records* the RECORD is read as well. What is malformed becomes a fault of the distribution, and what can not be read one
-    of the *problems*; nothing is raised.
+    With *records* the RECORD is read as well, and with *tags* the Tag lines of WHEEL. What is malformed becomes a fault of the
+    distribution, and what can not be read one of the *problems*; nothing is raised.
     """
     home = f"{site}/{entry}"
     folder = f"{prefix}/{home}"
@@ -191,6 +193,7 @@ def observe_distribution(view: View, prefix: str, site: str, entry: str, problem
         origin=origin,
         built_here=built,
         requires=requires,
+        tags=_tags(view, f"{folder}/WHEEL") if tags and "WHEEL" in names else (),
         record=rows,
         faults=tuple(faults),
     )
@@ -209,6 +212,15 @@ def _observe_record(
         faults = (RecordFault("path-invalid", where, f"it is not UTF-8 text at byte {error.start}"),)
     rows, found = parse_record(text, where=where, site=site, prefix=prefix, resolve=view.real)
     return rows, faults + found
+
+
+def _tags(view: View, path: str) -> tuple[str, ...]:
+    """The Tag lines of a WHEEL file: a claim, as all of it (PyPA, Binary distribution format)."""
+    try:
+        lines = view.read_head(path, _USUAL_HEADERS).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    return tuple(line[4:].strip() for line in lines if line[:4].lower() == "tag:")
 
 
 def _resolved(view: View, url: str) -> str:

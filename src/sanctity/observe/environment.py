@@ -169,7 +169,8 @@ def _observe_one(
             for entry in metadata_homes(view, f"{prefix}/{site}"):
                 keeper = kept.get(f"{site}/{entry}", "")
                 records = depth is not Depth.VERSION and not keeper
-                item = observe_distribution(view, prefix, site, entry, problems, records=records)
+                tags = depth is Depth.ARTIFACT
+                item = observe_distribution(view, prefix, site, entry, problems, records=records, tags=tags)
                 # What conda built carries the direct_url.json of the host that built it, which is no origin.
                 yield replace(item, keeper=keeper, origin=None if conda else item.origin) if keeper else item
 

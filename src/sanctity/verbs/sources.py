@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -55,6 +56,7 @@ class Sources:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._known: dict[str, WheelContent] | None = None
         self._learnt: dict[str, WheelContent] = {}
+        self._alone = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -67,27 +69,29 @@ class Sources:
     @property
     def archive(self) -> Archive | None:
         """The archive that was named, opened when it is first asked for; None where none was named."""
-        if self._archive is None and self.archive_place:
-            from sanctity.store.archive import Archive
+        with self._alone:
+            if self._archive is None and self.archive_place:
+                from sanctity.store.archive import Archive
+                from sanctity.verbs.archiving import archive_place
 
-            self._archive = Archive.open(
-                os.path.join(self.world.cwd, self.archive_place) if _is_path(self.archive_place) else self.archive_place
-            )
-        return self._archive
+                self._archive = Archive.open(archive_place(self.archive_place, self.world))
+            return self._archive
 
     @property
     def folder(self) -> str:
         """A folder for what is fetched."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="sanctity-")
-        return self._folder.name
+        with self._alone:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="sanctity-")
+            return self._folder.name
 
     @property
     def fetcher(self) -> Fetcher:
         """What fetches by hash, as the lock and the user's own configuration name places."""
-        if self._fetcher is None:
-            self._fetcher = fetcher_for(self.project, self.world, offline=self.offline)
-        return self._fetcher
+        with self._alone:
+            if self._fetcher is None:
+                self._fetcher = fetcher_for(self.project, self.world, offline=self.offline)
+            return self._fetcher
 
     def known(self) -> dict[str, WheelContent]:
         """What is known of wheels without reading one, by the hex of their SHA-256: remembered, or annotated in the archive."""
@@ -188,7 +192,3 @@ def fetcher_for(project: str, world: World, *, offline: bool) -> Fetcher:
 
     environ = world.environ
     return Fetcher(read_indexes(environ, project), offline=offline, caches=Caches.of(environ), default=lambda: ask_default(environ))
-
-
-def _is_path(place: str) -> bool:
-    return "://" not in place
