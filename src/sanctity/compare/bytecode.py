@@ -7,7 +7,7 @@ bytecode forged under a matching header is seen only at depth ``artifact``.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.model.drift import Code, Drift, Severity, Unchecked
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sanctity.compare.ownership import Ownership
     from sanctity.model.environment import Environment, FileEntry
 
-__all__ = ["MAGIC", "compare_bytecode"]
+__all__ = ["MAGIC", "Runnable", "compare_bytecode", "runnable"]
 
 #: The magic number of each released minor version, from CPython's ``Include/internal/pycore_magic_number.h``.
 MAGIC: Final = {
@@ -65,32 +65,49 @@ def _state(environment: Environment, entry: FileEntry, source: FileEntry) -> str
     return "fits" if fits else "stale"
 
 
-def compare_bytecode(environment: Environment, ownership: Ownership) -> Iterator[Drift | Unchecked]:
-    """Judge every file in a ``__pycache__`` of site-packages by name and header."""
+class Runnable(NamedTuple):
+    """Bytecode beside its source: *state* is ``fits``, ``unchecked`` or ``stale``, *level* the optimisation it was made with.
+
+    Where *state* is ``foreign`` or ``orphan``, import does not look at it, and there is no *source*.
+    """
+
+    path: str
+    state: str
+    source: FileEntry | None = None
+    level: int = 0
+
+
+def runnable(environment: Environment, ownership: Ownership) -> Iterator[Runnable]:
+    """Every file in a ``__pycache__`` of site-packages, with what import would make of it, in order of path."""
     tag = environment.interpreter.implementation + environment.layout.version.replace(".", "")
-    fits = 0
-    counts = {Code.BYTECODE_STALE: 0, Code.BYTECODE_FOREIGN: 0, Code.BYTECODE_ORPHAN: 0}
-    examples: dict[Code, str] = {}
-
-    def count(code: Code, path: str) -> None:
-        counts[code] += 1
-        examples.setdefault(code, ownership.shown(path))
-
     for path in sorted(path for path in environment.files if "/__pycache__/" in path):
-        entry = environment.files[path]
-        if not ownership.in_site(path) or entry.problem:
+        if not ownership.in_site(path) or environment.files[path].problem:
             continue
         folder, _, name = path.rpartition("/__pycache__/")
         match = _NAME.fullmatch(name)
         if match is None or match["tag"].replace("-", "") != tag:
-            count(Code.BYTECODE_FOREIGN, path)
+            yield Runnable(path, "foreign")
             continue
         source = ownership.files.get(f"{folder}/{match['stem']}.py")
         if source is None:
-            count(Code.BYTECODE_ORPHAN, path)
+            yield Runnable(path, "orphan")
             continue
-        state = _state(environment, entry, source)
-        if state == "unchecked":
+        level = match["level"] or "0"
+        yield Runnable(path, _state(environment, environment.files[path], source), source, int(level) if level in "012" else 0)
+
+
+def compare_bytecode(environment: Environment, ownership: Ownership) -> Iterator[Drift | Unchecked]:
+    """Judge every file in a ``__pycache__`` of site-packages by name and header."""
+    fits = 0
+    codes = {"stale": Code.BYTECODE_STALE, "foreign": Code.BYTECODE_FOREIGN, "orphan": Code.BYTECODE_ORPHAN}
+    counts = dict.fromkeys(codes.values(), 0)
+    examples: dict[Code, str] = {}
+    for path, state, source, _ in runnable(environment, ownership):
+        if state in codes:
+            counts[codes[state]] += 1
+            examples.setdefault(codes[state], ownership.shown(path))
+        elif state == "unchecked":
+            assert source is not None
             owner = ownership.owners.get(source.path)
             yield Drift(
                 code=Code.BYTECODE_UNCHECKED,
@@ -99,8 +116,6 @@ def compare_bytecode(environment: Environment, ownership: Ownership) -> Iterator
                 path=ownership.shown(path),
                 message=f"import runs it in place of {ownership.shown(source.path)} and never compares the two",
             )
-        elif state == "stale":
-            count(Code.BYTECODE_STALE, path)
         else:
             fits += 1
     words = {

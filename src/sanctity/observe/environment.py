@@ -234,6 +234,7 @@ def _observe_one(
         resolve=resolve if root else None,
         skip=NOT_CONTENT if conda else (),
         known=known,
+        code=depth is Depth.ARTIFACT,
     )
     tree.problems.extend(problems)
     files = tree.files

@@ -10,8 +10,9 @@ joined by NUL. A reply frame is one `ANSWER` for each item, in order. Before it 
 the child waited for the disk again and again, so that others had better read at the same time.
 
 Modes: ``f`` read a regular file, and answer `BIG` at once where it is large; ``F`` read it however large; ``l`` follow a
-symbolic link first; ``b`` read only the 16 bytes of a bytecode header; ``s`` open nothing,
-and answer with size, mtime and, in the digest's place, the `MARK` of what `os.lstat` says.
+symbolic link first; ``b`` read only the 16 bytes of a bytecode header, and ``c`` all of a bytecode file, answered by `CODE`; ``k``
+and ``C`` the same, following a symbolic link first, as import does; ``s`` open nothing, and answer with size, mtime and, in the
+digest's place, the `MARK` of what `os.lstat` says.
 """
 
 from __future__ import annotations
@@ -44,10 +45,27 @@ TYPE_CHECKING = False  # importing `typing` for it would take longer than all el
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ANSWER", "BIG", "CHANGED", "HEADER_SIZE", "IRREGULAR", "LENGTH", "MARK", "OK", "READING", "WAITED", "look", "serve"]
+__all__ = [
+    "ANSWER",
+    "BIG",
+    "CHANGED",
+    "CODE",
+    "HEADER_SIZE",
+    "IRREGULAR",
+    "LENGTH",
+    "MARK",
+    "OK",
+    "READING",
+    "WAITED",
+    "answer_of",
+    "look",
+    "serve",
+]
 
 #: status, whether the file is ELF, errno, hard links, size, mtime in ns, SHA-256 (or a bytecode header and zeros)
 ANSWER = Struct("<BBHIqq32s")
+#: The same with a bytecode header before the SHA-256.
+CODE = Struct("<BBHIqq48s")
 #: device, inode, ctime in ns, mode: as `KnownFile` holds it
 MARK = Struct("<QQqI4x")
 LENGTH = Struct("<I")
@@ -73,6 +91,11 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
+def answer_of(mode: str) -> Struct:
+    """The form of an answer to *mode*."""
+    return CODE if mode in "cC" else ANSWER
+
+
 def _no_beat() -> None:
     return
 
@@ -92,7 +115,7 @@ def look(
         mark = MARK.pack(state.st_dev, state.st_ino, state.st_ctime_ns, state.st_mode)
         return OK, 0, 0, state.st_nlink & _MAX_LINKS, state.st_size, state.st_mtime_ns, mark
     try:
-        fd = os.open(path, _FLAGS if mode == "l" else _FLAGS | _NOFOLLOW)
+        fd = os.open(path, _FLAGS if mode in "lkC" else _FLAGS | _NOFOLLOW)
     except OSError as error:
         return FAILED, 0, error.errno or 5, 0, 0, 0, _NOTHING
     try:
@@ -101,19 +124,22 @@ def look(
         if state.st_mode & _KIND != _REGULAR:
             return IRREGULAR, 0, 0, 0, 0, 0, _NOTHING
         links = state.st_nlink & _MAX_LINKS
-        if mode == "b":
+        if mode in "bk":
             data = os.read(fd, HEADER_SIZE)
             return OK, 0, 0, links, size, state.st_mtime_ns, data
         if size <= _ONE_READ:
             data = os.read(fd, size + 1)
             if len(data) != size:
                 return CHANGED, 0, 0, links, size, state.st_mtime_ns, _NOTHING
-            return OK, data[:4] == b"\x7fELF", 0, links, size, state.st_mtime_ns, sha256(data).digest()
+            digest = sha256(data).digest()
+            found = data[:HEADER_SIZE].ljust(HEADER_SIZE, b"\0") + digest if mode in "cC" else digest
+            return OK, data[:4] == b"\x7fELF", 0, links, size, state.st_mtime_ns, found
         if size > _BIG_SIZE and mode == "f":
             return BIG, 0, 0, links, size, state.st_mtime_ns, _NOTHING
         state_hash = sha256()
         total = 0
         elf = False
+        head = b""
         due = _BEAT
         while total <= size:  # a file that grows as fast as it is read has no end
             count = os.readv(fd, [buffer])
@@ -121,6 +147,7 @@ def look(
                 break
             if not total:
                 elf = bytes(buffer[:4]) == b"\x7fELF"
+                head = bytes(buffer[: min(count, HEADER_SIZE)]).ljust(HEADER_SIZE, b"\0") if mode in "cC" else b""
             total += count
             state_hash.update(buffer[:count])
             if total >= due:
@@ -134,7 +161,7 @@ def look(
             or after.st_ctime_ns != state.st_ctime_ns
         ):
             return CHANGED, 0, 0, links, size, state.st_mtime_ns, _NOTHING
-        return OK, elf, 0, links, size, state.st_mtime_ns, state_hash.digest()
+        return OK, elf, 0, links, size, state.st_mtime_ns, head + state_hash.digest()
     except OSError as error:
         return FAILED, 0, error.errno or 5, 0, 0, 0, _NOTHING
     finally:
@@ -145,8 +172,7 @@ def serve(read_fd: int, write_fd: int) -> None:
     """Answer frames from *read_fd* on *write_fd* until the end of input."""
     gc.disable()  # nothing here makes cycles, and looking for them takes time
     buffer = memoryview(bytearray(_CHUNK))
-    pack = ANSWER.pack
-    sign = pack(READING, 0, 0, 0, 0, 0, _NOTHING)
+    sign = ANSWER.pack(READING, 0, 0, 0, 0, 0, _NOTHING)
 
     def beat() -> None:
         try:
@@ -162,9 +188,10 @@ def serve(read_fd: int, write_fd: int) -> None:
         mode = chr(request[0])
         paths = request[1:].split(b"\0")
         before = _count_waits()
+        pack = answer_of(mode).pack
         answers = b"".join([pack(*look(mode, path, buffer, beat)) for path in paths])
         if _count_waits() - before >= max(_WAITS, len(paths) // _FILES_A_WAIT):
-            answers = pack(WAITED, 0, 0, 0, 0, 0, _NOTHING) + answers
+            answers = ANSWER.pack(WAITED, 0, 0, 0, 0, 0, _NOTHING) + answers
         sent = 0
         while sent < len(answers):
             sent += os.write(write_fd, answers[sent:])

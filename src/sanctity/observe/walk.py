@@ -51,6 +51,10 @@ _ERRNO: Final = errno.errorcode
 _make: Final = tuple.__new__
 _NOTHING: Final[Mapping[str, KnownFile]] = MappingProxyType({})
 
+#: Modes of `hasher` that follow a symbolic link, and those that tell the header of bytecode.
+_THROUGH_LINKS: Final = "lkC"
+_OF_CODE: Final = "bkcC"
+
 #: Files to be read in one way: a mode of `hasher`, and their paths.
 _Batch = tuple[str, list[str]]
 
@@ -122,8 +126,11 @@ class _Readers:
         tick: Callable[[int, int], None],
         stall: float = STALL,
         known: Mapping[str, KnownFile] = _NOTHING,
+        *,
+        code: bool = False,
     ) -> None:
         self.folder = folder
+        self.code = "c" if code else "b"
         self.known = known
         self.tree = tree
         self.workers = workers
@@ -202,18 +209,20 @@ class _Readers:
                 continue
             child.received += data
             child.since = self.clock()
-            size = hasher.ANSWER.size
+            sign = hasher.ANSWER.size
             while child.pending:
-                while len(child.received) >= size and child.received[0] in {hasher.READING, hasher.WAITED}:
+                while len(child.received) >= sign and child.received[0] in {hasher.READING, hasher.WAITED}:
                     if child.received[0] == hasher.WAITED:
                         self._reinforce()
-                    del child.received[:size]
+                    del child.received[:sign]
                 mode, paths = child.pending[0]
+                form = hasher.answer_of(mode)
+                size = form.size
                 if len(child.received) < len(paths) * size:
                     break
                 del child.pending[0]
                 self.waiting -= 1
-                answers = hasher.ANSWER.iter_unpack(bytes(child.received[: len(paths) * size]))
+                answers = form.iter_unpack(bytes(child.received[: len(paths) * size]))
                 del child.received[: len(paths) * size]
                 self._take_all(mode, paths, answers)
             self.tick(self.tree.read, self.queued)
@@ -240,7 +249,7 @@ class _Readers:
         _end(child)
         for mode, paths in child.pending:
             self.waiting -= 1
-            kind = _LINK if mode == "l" else _FILE
+            kind = _LINK if mode in _THROUGH_LINKS else _FILE
             for path in paths:
                 self.tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, problem="unread")
                 self.tree.problems.append(Problem("unreadable", path, reason))
@@ -252,13 +261,13 @@ class _Readers:
         if mode == "s":
             self._take_known(paths, answers)
             return
-        kind = _LINK if mode == "l" else _FILE
+        kind = _LINK if mode in _THROUGH_LINKS else _FILE
         tree = self.tree
         files = tree.files
         read = total = 0
         for path, answer in zip(paths, answers, strict=True):
             status, elf, _, links, size, mtime, digest = answer
-            if status or mode == "b":
+            if status or mode in _OF_CODE:
                 self.take(path, kind, mode, answer)
                 continue
             if elf:
@@ -272,12 +281,12 @@ class _Readers:
     def _take_known(self, paths: list[str], answers: Iterable[Any]) -> None:
         """Take over what is known of the files that are still the same; the others are to be read."""
         tree = self.tree
-        stale: dict[str, list[str]] = {"f": [], "b": []}
+        stale: dict[str, list[str]] = {"f": [], self.code: []}
         for path, (status, _, _, _, size, mtime, mark) in zip(paths, answers, strict=True):
             known = self.known[path]
             entry = known.entry
             if status or mark != known.mark or mtime != entry[4] or size != entry[2]:
-                stale["b" if _is_header_only(path) else "f"].append(path)
+                stale[self.code if _is_code(path) else "f"].append(path)
                 continue
             tree.files[path] = entry
             tree.cached += 1
@@ -292,10 +301,11 @@ class _Readers:
             tree.read += 1
             if elf:
                 tree.elves.append(path)
-            if mode == "b":
-                header = digest[: hasher.HEADER_SIZE] if size >= hasher.HEADER_SIZE else digest[: max(size, 0)]
-                tree.files[path] = FileEntry(path, kind, size, b"", mtime, links, header)
-                tree.bytes += len(header)
+            if mode in _OF_CODE:
+                header = digest[: min(max(size, 0), hasher.HEADER_SIZE)]
+                whole = digest[hasher.HEADER_SIZE :] if mode in "cC" else b""
+                tree.files[path] = FileEntry(path, kind, size, whole, mtime, links, header)
+                tree.bytes += size if whole else len(header)
             else:
                 tree.files[path] = FileEntry(path, kind, size, digest, mtime, links)
                 tree.bytes += size
@@ -346,7 +356,7 @@ class _Readers:
                 if mode == "s":
                     self._take_known(paths, [hasher.look(mode, cwd + os.fsencode(path), self.buffer) for path in paths])
                     continue
-                kind = _LINK if mode == "l" else _FILE
+                kind = _LINK if mode in _THROUGH_LINKS else _FILE
                 forced = "F" if mode == "f" else mode
                 for path in paths:
                     self.take(path, kind, forced, hasher.look(forced, cwd + os.fsencode(path), self.buffer))
@@ -374,8 +384,8 @@ def _end(child: _Child) -> None:
         return
 
 
-def _is_header_only(path: str) -> bool:
-    """Whether only the header of the regular file at *path* is read."""
+def _is_code(path: str) -> bool:
+    """Whether the regular file at *path* is bytecode, of which the header is told."""
     folder, _, name = path.rpartition("/")
     return name.endswith(".pyc") and folder.rpartition("/")[2] == "__pycache__"
 
@@ -413,8 +423,8 @@ def _classify(path: str, tree: Tree, relative: str) -> tuple[FileKind, str] | No
     return _kind_of(mode), ""
 
 
-def _read_resolved(path: str, link: str, real: str, tree: Tree, buffer: memoryview) -> FileEntry:
-    """The entry of the symbolic *link* whose end is *real*, below another root."""
+def _read_resolved(path: str, link: str, real: str, tree: Tree, buffer: memoryview, form: str) -> FileEntry:
+    """The entry of the symbolic *link* whose end is *real*, below another root; *form* is the mode to read bytecode in."""
     try:
         target = os.readlink(link)
         mode = os.lstat(real).st_mode
@@ -426,6 +436,10 @@ def _read_resolved(path: str, link: str, real: str, tree: Tree, buffer: memoryvi
     if kind is not _FILE:
         # What is still a link here leads round in circles.
         return FileEntry(path, FileKind.LOOP if kind is _LINK else kind, 0, b"", 0, 0, target=target)
+    if _is_code(path):
+        look_at_code = _Readers("", tree, 0, lambda: 0.0, _never_tick)
+        look_at_code.take(path, _LINK, form, hasher.look(form, real, buffer))
+        return tree.files[path]._replace(target=target)
     status, elf, code, links, size, mtime, digest = hasher.look("F", real, buffer)
     if elf:
         tree.elves.append(path)
@@ -475,6 +489,7 @@ def walk(
     stall: float = STALL,
     skip: Container[str] = (),
     known: Mapping[str, KnownFile] = _NOTHING,
+    code: bool = False,
 ) -> Tree:
     """Find and hash every file below *starts* (paths relative to *folder*, "" for all of it), without following links.
 
@@ -482,16 +497,17 @@ def walk(
     while the children still read; a step that yields False has to wait for more files. *tick* is told (files read, files found) as
     answers come in. *clock* counts seconds; a child that gives no sign of life for *stall* of them is given up.
     *resolve* says where a symbolic link leads below another root; such a link is read in place. *skip* are folders, relative to
-    *folder*, that are left out whole. *known* are files by path that are not read again while they are the same.
+    *folder*, that are left out whole. *known* are files by path that are not read again while they are the same. With *code*,
+    bytecode is read and hashed whole, and not its header alone.
 
     Folders that change while they are walked are told as problems. Raises ObservationError where no child can be started, or
     *folder* itself can not be read.
     """
     tree = Tree() if tree is None else tree
     other = iter(meanwhile)
-    readers = _Readers(folder, tree, workers, clock, tick, stall, known)
+    readers = _Readers(folder, tree, workers, clock, tick, stall, known, code=code)
     base = folder.rstrip("/") + "/"
-    batches: dict[str, list[str]] = {"f": [], "b": [], "l": [], "s": []}
+    batches: dict[str, list[str]] = {mode: [] for mode in ("f", "b", "c", "l", "k", "C", "s")}
     links: dict[str, str] = {}
     times: list[tuple[str, int]] = []
     # An installer at work touches the folder that holds all packages, so that one is asked again last of all.
@@ -523,7 +539,7 @@ def walk(
                             stack.append(path)
                         continue
                     if resolve is not None and entry.is_symlink():
-                        tree.files[path] = _read_resolved(path, entry.path, resolve(path), tree, readers.buffer)
+                        tree.files[path] = _read_resolved(path, entry.path, resolve(path), tree, readers.buffer, readers.code)
                         continue
                     classified = _classify(base + path, tree, path)
                     if classified is None:
@@ -531,14 +547,14 @@ def walk(
                     kind, target = classified
                     if kind is _LINK:
                         links[path] = target
-                        mode = "l"
+                        mode = ("C" if code else "k") if cached and path.endswith(".pyc") else "l"
                     elif kind is not _FILE:
                         tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, target=target)
                         continue
                 if mode == "f" and path in known:
                     mode = "s"
                 elif cached and path.endswith(".pyc"):
-                    mode = "b"
+                    mode = readers.code
                 batch = batches[mode]
                 batch.append(path)
                 if len(batch) >= _BATCH:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.errors import SanctityError
 from sanctity.model.artifact import Proof, WheelContent
 from sanctity.model.drift import Drift, Proven, ReferenceKind, Unchecked
 from sanctity.model.names import normalise_name
+from sanctity.model.policy import Bytecode
 from sanctity.verbs.sources import Sources
 from sanctity.verbs.world import folder_of, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from sanctity.compare.artifacts import Claim, Failure
     from sanctity.model.artifact import Wanted
     from sanctity.model.drift import Comparison
-    from sanctity.model.environment import Distribution
+    from sanctity.model.environment import Distribution, Interpreter
     from sanctity.model.lock import Lock
     from sanctity.model.seal import SealedEnvironment
     from sanctity.verbs.judging import Look
@@ -56,6 +57,13 @@ def prove(
         proof = _Proof(taken, comparison, sources)
         proof.distributions(_claims(taken, sources, lock, sealed), sealed)
         sources.keep()
+    drifts, unchecked = list(comparison.drifts), list(comparison.unchecked)
+    judged = _judge_bytecode(taken, world) if taken.judging.policy.bytecode is Bytecode.HEADER else None
+    if judged is not None:
+        from sanctity.compare.code import without_headers
+
+        drifts, unchecked = without_headers(drifts, unchecked)
+        proof.add(judged.told)
     if lock is None and sealed is None and comparison.reference.kind is not ReferenceKind.FINGERPRINT:
         proof.unchecked.append(
             Unchecked(
@@ -68,9 +76,60 @@ def prove(
         )
     return replace(
         comparison,
-        drifts=(*comparison.drifts, *proof.drifts),
-        unchecked=(*comparison.unchecked, *proof.unchecked),
-        proven=Proven(distributions=tuple((str(how), count) for how, count in sorted(proof.proven.items()))),
+        drifts=(*drifts, *proof.drifts),
+        unchecked=(*unchecked, *proof.unchecked),
+        proven=Proven(
+            distributions=tuple((str(how), count) for how, count in sorted(proof.proven.items())),
+            bytecode=judged.same if judged is not None else 0,
+            remembered=judged.remembered if judged is not None else 0,
+            judge=judged.judge if judged is not None else "",
+        ),
+    )
+
+
+class _Code(NamedTuple):
+    """What judging bytecode came to: what there is to tell, and how many files are the same as their source, by whom."""
+
+    told: tuple[Drift | Unchecked, ...]
+    same: int
+    remembered: int
+    judge: str
+
+
+def _judge_bytecode(taken: Look, world: World) -> _Code:
+    """Judge all bytecode that import would run, and remember what is proven."""
+    from sanctity.compare.code import compare_code
+    from sanctity.compare.ownership import own
+    from sanctity.observe.code import judge_bytecode
+    from sanctity.observe.interpreters import find_interpreters
+    from sanctity.observe.walk import default_workers
+    from sanctity.store.pairs import PairsMemory, pair_key
+    from sanctity.store.statcache import cache_folder
+
+    environment = taken.environment
+    ownership = own(environment)
+    memory = PairsMemory(cache_folder(world.environ))
+
+    def others() -> Iterator[tuple[str, Interpreter]]:
+        """Interpreters that are installed, looked for once nearer ones do not fit."""
+        yield from ((each.executable, each.interpreter) for each in find_interpreters(world.environ, world.environ.get("HOME", "")))
+
+    judged = judge_bytecode(
+        environment,
+        ownership,
+        root=root_of(taken.target, world),
+        workers=default_workers(),
+        key=pair_key,
+        remembered=memory.known(),
+        candidates=others(),
+        tick=world.tick,
+    )
+    memory.keep(judged.proven)
+    return _Code(
+        told=tuple(compare_code(environment, ownership, judged.found, judged.wanted)),
+        same=judged.same,
+        remembered=judged.remembered,
+        judge=f"{judged.judge.compiler} at {judged.judge.executable}" if judged.judge is not None else "",
     )
 
 
@@ -189,11 +248,15 @@ class _Proof:
 
         told = self.told.get(claim.item.key, set())
         other = self._other_release(claim, tried[0]) if tried and tried[0].rows is not None else None
-        for found in judge_claim(claim, tried, failures, self.environment, told, other):
-            if isinstance(found, Drift):
-                self.drifts.append(found)
+        self.add(judge_claim(claim, tried, failures, self.environment, told, other))
+
+    def add(self, found: Iterable[Drift | Unchecked]) -> None:
+        """Note what was *found*."""
+        for each in found:
+            if isinstance(each, Drift):
+                self.drifts.append(each)
             else:
-                self.unchecked.append(found)
+                self.unchecked.append(each)
 
     def _other_release(self, claim: Claim, wheel: WheelContent) -> tuple[str, WheelContent] | None:
         """The release, and its wheel, whose code lies there under the metadata of another; None where there is none."""
