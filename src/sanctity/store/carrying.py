@@ -27,6 +27,7 @@ from sanctity.store.layout import (
     LAYOUT,
     LOCK_TYPE,
     MANIFEST_TYPE,
+    digest_of,
     format_index,
     lock_of,
     parse_index,
@@ -81,13 +82,13 @@ def export_archive(
     total = 0
     try:
         with _writable(part) as file:
-            total += _write(file, _LAYOUT_NAME, len(LAYOUT), (LAYOUT,))
+            total += _write(file, _LAYOUT_NAME, len(LAYOUT), digest_of(LAYOUT), (LAYOUT,))
             for done, digest in enumerate(sorted(sizes)):
-                total += _write(file, f"blobs/sha256/{digest.value}", sizes[digest], _blob(archive, digest, sizes[digest]))
+                total += _write(file, f"blobs/sha256/{digest.value}", sizes[digest], digest, _blob(archive, digest, sizes[digest]))
                 if tick is not None:
                     tick(done + 1, len(sizes))
             index = format_index(entries)
-            total += _write(file, INDEX, len(index), (index,))
+            total += _write(file, INDEX, len(index), digest_of(index), (index,))
             file.write(bytes(2 * _BLOCK))
             file.flush()
             os.fsync(file.fileno())
@@ -152,19 +153,24 @@ def _everything(archive: Archive, entries: Iterable[Descriptor]) -> dict[Digest,
     return found
 
 
-def _header(name: str, size: int) -> bytes:
-    """A ustar header of a regular file that says no more than its *name* and *size*."""
+def _header(name: str, size: int, digest: str) -> bytes:
+    """A ustar header of a regular file that says no more than its *name*, its *size*, and the *digest* of its bytes.
+
+    The digest stands where a link would have its target: tar looks at that in links only.
+    """
     width = b"%011o\0" % size if size < _OCTAL else b"\x80" + size.to_bytes(11, "big")
     fields = [name.encode().ljust(100, b"\0"), b"0000644\0", b"0000000\0", b"0000000\0", width, b"00000000000\0"]
-    rest = b"0" + bytes(100) + b"ustar\x0000" + bytes(32 + 32) + b"0000000\0" + b"0000000\0" + bytes(155 + 12)
+    rest = (
+        b"0" + digest.encode().ljust(100, b"\0") + b"ustar\x0000" + bytes(32 + 32) + b"0000000\0" + b"0000000\0" + bytes(155 + 12)
+    )
     head = b"".join(fields)
     total = sum(head) + 8 * 0x20 + sum(rest)
     return head + b"%06o\0 " % total + rest
 
 
-def _write(file: IO[bytes], name: str, size: int, chunks: Iterable[bytes]) -> int:
+def _write(file: IO[bytes], name: str, size: int, digest: Digest, chunks: Iterable[bytes]) -> int:
     """Write one member, padded to whole blocks; how many bytes that is."""
-    file.write(_header(name, size))
+    file.write(_header(name, size, str(digest)))
     file.writelines(chunks)
     padding = -size % _BLOCK
     file.write(bytes(padding))
@@ -177,6 +183,11 @@ def _write(file: IO[bytes], name: str, size: int, chunks: Iterable[bytes]) -> in
 def _truncated(path: str, words: str) -> DocumentError:
     hint = "copy it again, and compare its SHA-256 with the one where it was made; nothing of it was listed"
     return DocumentError("export-truncated", words, where=path, hint=hint)
+
+
+def _altered(path: str, words: str) -> DocumentError:
+    hint = "copy it again, and compare its SHA-256 with the one where it was made; nothing of it was listed"
+    return DocumentError("export-altered", words, where=path, hint=hint)
 
 
 def _invalid(path: str, words: str) -> DocumentError:
@@ -227,6 +238,7 @@ class _Reader:
         self.new = 0
         self.seen: set[str] = set()
         self.index: bytes | None = None
+        self.own = False
 
     def run(self) -> None:
         """Take in every blob, and keep the index for later."""
@@ -255,8 +267,8 @@ class _Reader:
             raise _truncated(self.path, f"it ends after {self.read:,} bytes, in the middle of a member")
         return data
 
-    def _header(self, header: bytes) -> tuple[str, int, bytes]:
-        """The name, the size and the kind that *header* states."""
+    def _header(self, header: bytes) -> tuple[str, int, bytes, str]:
+        """The name, size and kind that *header* states, and the digest if we wrote it."""
         total = sum(header) - sum(header[148:156]) + 8 * 0x20
         try:
             stated = int(header[148:156].strip(b" \0") or b"0", 8)
@@ -268,9 +280,14 @@ class _Reader:
             raise _invalid(self.path, f"at byte {self.read - _BLOCK:,} there is no header of a tar file") from error
         if stated != total or size < 0:
             raise _invalid(self.path, f"at byte {self.read - _BLOCK:,} there is no header of a tar file")
-        return f"{name}/{last}" if name else last, size, header[156:157]
+        name = f"{name}/{last}" if name else last
+        digest = header[157:257].rstrip(b"\0").decode("ascii", "replace") if header[156:157] == b"0" else ""
+        self.own = self.own or bool(digest)
+        if self.own and header != _header(name, size, digest):
+            raise _altered(self.path, f"the header of {name[:120]!r} is not as it was written")
+        return name, size, header[156:157], digest
 
-    def _member(self, name: str, size: int, kind: bytes) -> None:
+    def _member(self, name: str, size: int, kind: bytes, digest: str) -> None:
         """Take in one member."""
         name = name.removeprefix("./")
         if kind == b"5" and size == 0 and name.rstrip("/") in {"", ".", "blobs", "blobs/sha256"}:
@@ -292,6 +309,8 @@ class _Reader:
             if size > LARGEST_DOCUMENT:
                 raise _invalid(self.path, f"{shown} has {size:,} bytes")
             data = self._take(size)
+            if self.own and str(digest_of(data)) != digest:
+                raise _altered(self.path, f"{name} is not as it was written")
             if name == INDEX:
                 self.index = data
             else:
@@ -307,13 +326,13 @@ class _Reader:
             for chunk in self._pieces(size):
                 found.update(chunk)
             if found.hexdigest() != digest.value:
-                raise self._altered(digest)
+                raise _altered(self.path, f"the blob {digest} is not what its name says")
             return
         try:
             self.archive.keep_stream(self._pieces(size), digest)
         except ArchiveError as error:
             if error.code == "archive-blob-altered":
-                raise self._altered(digest) from error
+                raise _altered(self.path, f"the blob {digest} is not what its name says") from error
             raise
         self.new += 1
 
@@ -326,10 +345,6 @@ class _Reader:
                 return False
             raise
         return True
-
-    def _altered(self, digest: Digest) -> DocumentError:
-        hint = "copy it again, and compare its SHA-256 with the one where it was made; nothing of it was listed"
-        return DocumentError("export-altered", f"the blob {digest} is not what its name says", where=self.path, hint=hint)
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         while size:
