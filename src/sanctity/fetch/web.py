@@ -247,11 +247,10 @@ class Web:
 def _context(certificate: str, *, verified: bool) -> Any:
     import ssl
 
-    where = (
-        {"cafile": certificate} if os.path.isfile(certificate) else {"capath": certificate} if os.path.isdir(certificate) else {}
-    )
     try:
-        context = ssl.create_default_context(**where)
+        context = ssl.create_default_context(
+            cafile=certificate if os.path.isfile(certificate) else None, capath=certificate if os.path.isdir(certificate) else None
+        )
     except (OSError, ssl.SSLError) as error:
         raise FetchError(
             "index-unreachable", f"it holds no certificates: {error}", where=certificate, hint="mend pip's cert"
