@@ -81,7 +81,7 @@ def _check_annotations(item: dict[str, Any]) -> None:
 
 
 def _blob(folder: Path, descriptor: dict[str, Any]) -> Path:
-    algorithm, _, value = descriptor["digest"].partition(":")
+    algorithm, _, value = str(descriptor["digest"]).partition(":")
     return folder / "blobs" / algorithm / value
 
 

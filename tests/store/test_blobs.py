@@ -39,6 +39,10 @@ def put(blobs: Blobs, data: bytes) -> Digest:
     return digest
 
 
+def append(blobs: Blobs, line: bytes) -> None:
+    blobs.change("index.json", lambda before: (before or b"") + line)
+
+
 @pytest.fixture(params=["folder", "objects"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens the same storage again and again, as several processes would."""
@@ -83,7 +87,7 @@ def test_a_small_file_is_changed_from_what_is_there(opener: Opener) -> None:
         blobs = opener()
         for number in range(5):
             line = f"{name}{number}\n".encode()
-            blobs.change("index.json", lambda before, line=line: (before or b"") + line)
+            append(blobs, line)
 
     threads = [threading.Thread(target=write, args=(name,)) for name in "abcdef"]
     for thread in threads:
@@ -218,7 +222,7 @@ class TestServer:
 
         def write(name: str) -> None:
             blobs = open_blobs(place, create=True)
-            blobs.change("index.json", lambda before: (before or b"") + name.encode())
+            append(blobs, name.encode())
 
         threads = [threading.Thread(target=write, args=(name,)) for name in "abcdef"]
         for thread in threads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from archiving.kept import THERE, a_filled_archive, a_pylock, digest_of, keep_lock, keep_seal, some_wheels
 from archiving.oci import check_layout
 from sanctity.errors import SanctityError
+from sanctity.model.digest import ContentDigest, Digest
 from sanctity.observe.wheels import wheel_content
 from sanctity.store.archive import Archive
 from sanctity.store.blobs import SAFE_AGE, ArchiveError, ObjectBlobs
@@ -79,10 +81,6 @@ def test_what_nothing_can_refer_to_is_named(tmp_path: Path) -> None:
 
 
 def test_a_wrong_content_is_found_where_it_is_asked_for(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from sanctity.model.digest import ContentDigest
-
     archive, kept = a_filled_archive(tmp_path)
     wrong = replace(kept.artifacts[0], content=ContentDigest(digest_of(b"another")))
     archive.add_lock(replace(kept, artifacts=(wrong,), name="wrong"))
@@ -101,8 +99,8 @@ def test_a_wrong_content_is_found_where_it_is_asked_for(tmp_path: Path) -> None:
 # -- gc ---------------------------------------------------------------------------------------------------------------------------
 
 
-def nothing() -> frozenset[object]:
-    return frozenset()
+def nothing() -> tuple[Digest, ...]:
+    return ()
 
 
 def test_nothing_of_a_whole_archive_is_garbage(tmp_path: Path) -> None:
@@ -211,8 +209,8 @@ def test_gc_stops_where_it_can_not_tell_what_is_needed(tmp_path: Path) -> None:
     manifest = tmp_path / "archive/blobs/sha256" / str(kept.manifest)[7:]
     data = manifest.read_bytes()
     before = len(every_blob(tmp_path))
-    for change in (lambda: flip(manifest, 80), manifest.unlink):
-        change()
+    for change in ("flip", "unlink"):
+        flip(manifest, 80) if change == "flip" else manifest.unlink()
         with pytest.raises(SanctityError):
             collect(Archive.open(archive.place), sealed=nothing, now=time.time())
         assert len(every_blob(tmp_path)) >= before - 1

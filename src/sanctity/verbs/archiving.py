@@ -32,6 +32,7 @@ from sanctity.model.archive import (
 from sanctity.model.artifact import Place as Origin
 from sanctity.model.digest import Digest
 from sanctity.model.drift import Depth
+from sanctity.verbs.sources import fetcher_for
 from sanctity.verbs.world import Target, folder_of, locate, shown
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from sanctity.store.archive import Archive
     from sanctity.verbs.world import World
 
-__all__ = ["Added", "Lacking", "add_to_archive", "archive_place", "fetcher_for", "for_of", "locks_named", "own_interpreter"]
+__all__ = ["Added", "Lacking", "add_to_archive", "archive_place", "for_of", "locks_named", "own_interpreter", "platform_name"]
 
 #: Artifacts that are fetched at the same time, where nobody says otherwise.
 _JOBS: Final = 8
@@ -123,14 +124,6 @@ def archive_place(place: str, world: World) -> str:
     return place if "://" in place else os.path.join(world.cwd, os.path.expanduser(place))
 
 
-def fetcher_for(project: str, folder: str, world: World, *, offline: bool) -> Fetcher:
-    """What fetches by hash, from the places that the user's own pip and uv would look in."""
-    from sanctity.verbs.sources import fetcher_for as made
-
-    del folder
-    return made(project, world, offline=offline)
-
-
 def own_interpreter(world: World) -> Interpreter:
     """The interpreter that this tool runs on."""
     return _observe(sys.prefix, world, depth=Depth.VERSION).interpreter
@@ -147,7 +140,7 @@ def for_of(interpreter: Interpreter, platform: str) -> For:
     return For(platform=platform, python=f"{interpreter.implementation}-{'.'.join(interpreter.version.split('.')[:2])}")
 
 
-def _platform(interpreter: Interpreter) -> str:
+def platform_name(interpreter: Interpreter) -> str:
     """The platform as a seal names it."""
     return "-".join(
         part for part in ("linux", interpreter.machine.rpartition("linux-")[2], interpreter.libc.partition(" ")[0]) if part
@@ -229,8 +222,8 @@ def add_to_archive(
                 kept_seals.append(worker.keep_seal(seal, os.path.join(world.cwd, os.path.expanduser(reference)), name))
                 kept_interpreters += [archive.add_interpreter(_sealed_interpreter(each)) for each in seal.environments]
                 _tell_of_locks(seal, locks, tally)
-            seen = found.interpreter if found is not None else own_interpreter(world) if interpreter else None
-            if seen is not None and (interpreter or not (platforms or pythons)):
+            if interpreter or (seal is None and not (platforms or pythons)):
+                seen = found.interpreter if found is not None else own_interpreter(world)
                 kept_interpreters.append(_keep_interpreter(archive, seen, worker.prefix, interpreter, world))
     return Added(
         place=place,
@@ -286,7 +279,7 @@ def _cases(
         return (
             _Case(
                 interpreter=found.interpreter,
-                platform=_platform(found.interpreter),
+                platform=platform_name(found.interpreter),
                 installed=installed,
                 groups=groups or None,
                 extras=extras or None,
@@ -295,12 +288,14 @@ def _cases(
     own = found.interpreter if found is not None else own_interpreter(world)
     made = [
         named_interpreter(platform, python)
-        for platform in platforms or (_platform(own),)
+        for platform in platforms or (platform_name(own),)
         for python in pythons or (own.version + ("t" if own.abi.endswith("t") else ""),)
     ]
     if not platforms:  # this machine's own libc says which wheels it takes
         made = [replace(each, libc=own.libc) for each in made]
-    return tuple(_Case(interpreter=each, platform=_platform(each), groups=groups or None, extras=extras or None) for each in made)
+    return tuple(
+        _Case(interpreter=each, platform=platform_name(each), groups=groups or None, extras=extras or None) for each in made
+    )
 
 
 def _sealed_interpreter(sealed: SealedEnvironment) -> ArchivedInterpreter:
@@ -323,7 +318,7 @@ def _keep_interpreter(archive: Archive, interpreter: Interpreter, prefix: str, p
         implementation=interpreter.implementation,
         version=interpreter.version,
         abi=interpreter.abi,
-        platform=_platform(interpreter),
+        platform=platform_name(interpreter),
         build=build,
     )
     if path:
@@ -374,7 +369,7 @@ class _Worker:
         """Made when it is first needed."""
         with self.tally.lock:
             if self._fetcher is None:
-                self._fetcher = fetcher_for(self.folder, self.archive.workroom(), self.world, offline=self.offline)
+                self._fetcher = fetcher_for(self.folder, self.world, offline=self.offline)
             return self._fetcher
 
     def environment(self) -> Environment | None:
@@ -540,12 +535,14 @@ class _Worker:
         return found
 
     def _have(self, wanted: Wanted) -> ArchivedArtifact | None:
-        from sanctity.store.blobs import ArchiveError
+        from sanctity.store.blobs import ArchiveError, failed
 
         try:
             return self._there(wanted) or self._fetch(wanted)
         except ArchiveError:
             raise
+        except OSError as error:
+            raise failed(error, self.archive.place) from error
         except SanctityError as error:
             self._lacks(
                 wanted.name, wanted.version, error.code, f"{wanted.filename or 'an artifact'}: {error.message}", failed=True
@@ -658,6 +655,8 @@ class _Worker:
             _clear(room)
         finally:
             os.close(fd)
+            with contextlib.suppress(OSError):
+                os.rmdir(room)  # unless a part of it is left, which the next run takes up
 
     # -- wheels that no index has -------------------------------------------------------------------------------------------------
 
@@ -806,9 +805,9 @@ def _fits(item: ArchivedArtifact, case: _Case) -> bool:
     return _name_fits(item.filename, case)
 
 
-def _yank(stated: object) -> str:
-    """Why something was yanked: the index's reason, or just that (PEP 592)."""
-    return stated if isinstance(stated, str) and stated else "yanked" if stated else ""
+def _yank(stated: str | None) -> str:
+    """Why something was yanked: the index's reason, or just that; empty where it was not (PEP 592)."""
+    return "" if stated is None else stated.strip() or "yanked"
 
 
 def _content_of(path: str, filename: str) -> ContentDigest:

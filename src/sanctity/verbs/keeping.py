@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import SanctityError, UsageError
 from sanctity.model.archive import ArchivedLock, For
 from sanctity.model.lock import SourceKind
-from sanctity.verbs.archiving import archive_place, fetcher_for, for_of, locks_named
+from sanctity.verbs.archiving import archive_place, for_of, locks_named, platform_name
+from sanctity.verbs.sources import fetcher_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from sanctity.model.artifact import Wanted
     from sanctity.model.digest import Digest
     from sanctity.model.environment import Interpreter
+    from sanctity.model.interpreter import InstalledInterpreter
     from sanctity.model.lock import Lock
+    from sanctity.model.platform import Build
     from sanctity.model.seal import Seal
     from sanctity.plan.needs import Need
     from sanctity.store.archive import Archive
@@ -290,18 +293,21 @@ def archive_health(
     Raises:
         SanctityError: the archive, or a lock in it, can not be read.
     """
+    from sanctity.observe.interpreters import find_interpreters
+
     results: list[Health] = []
     with _open(place, world) as archive, tempfile.TemporaryDirectory(prefix="sanctity-") as room:
-        fetcher = None if offline else fetcher_for(world.cwd, room, world, offline=False)
+        fetcher = None if offline else fetcher_for(world.cwd, world, offline=False)
+        here = find_interpreters(world.environ, os.path.expanduser("~"))
         kept = [find_kept(archive, each, world) for each in references if each != "all"]
         if not kept:
             kept = [*archive.locks(), *archive.seals()]
         locks = {each.digest: each for each in archive.locks()}
         for each in kept:
             if isinstance(each, ArchivedLock):
-                results += _health_of_lock(archive, each, room, platforms, pythons)
+                results += _health_of_lock(archive, each, room, platforms, pythons, here)
             else:
-                results += _health_of_seal(archive, each, locks, room)
+                results += _health_of_seal(archive, each, locks, room, here)
         if fetcher is not None:
             results = _asked(results, fetcher, locks)
     return Healthy(place=place, results=tuple(results), asked=not offline)
@@ -315,7 +321,12 @@ def _read_lock(archive: Archive, kept: ArchivedLock, room: str) -> Lock:
 
 
 def _health_of_lock(
-    archive: Archive, kept: ArchivedLock, room: str, platforms: tuple[str, ...], pythons: tuple[str, ...]
+    archive: Archive,
+    kept: ArchivedLock,
+    room: str,
+    platforms: tuple[str, ...],
+    pythons: tuple[str, ...],
+    here: tuple[InstalledInterpreter, ...],
 ) -> Iterator[Health]:
     """The health of one lock, for each interpreter that is asked about."""
     from sanctity.plan.needs import named_interpreter
@@ -331,13 +342,8 @@ def _health_of_lock(
         ]
     for platform, python in wanted:
         interpreter = named_interpreter(platform, python)
-        known = [
-            each for each in archive.interpreters() if each.platform == platform and each.version.startswith(interpreter.version)
-        ]
         ailments = list(_ailments(archive, lock, kept, interpreter, groups=None, extras=None))
-        if not known:
-            words = f"no interpreter of {python} on {platform} is kept, not even which build it was"
-            ailments.append(Ailment(code="interpreter-not-kept", what=python, reason=words, ails=False))
+        ailments += _interpreter(archive, platform, interpreter.version, None, here)
         yield Health(
             lock=name,
             digest=kept.digest,
@@ -347,7 +353,9 @@ def _health_of_lock(
         )
 
 
-def _health_of_seal(archive: Archive, kept: ArchivedSeal, locks: dict[Digest, ArchivedLock], room: str) -> Iterator[Health]:
+def _health_of_seal(
+    archive: Archive, kept: ArchivedSeal, locks: dict[Digest, ArchivedLock], room: str, here: tuple[InstalledInterpreter, ...]
+) -> Iterator[Health]:
     """The health of each entry of a seal."""
     from sanctity.plan.needs import named_interpreter
 
@@ -374,6 +382,7 @@ def _health_of_seal(archive: Archive, kept: ArchivedSeal, locks: dict[Digest, Ar
                 if item is not None and item.artifact == artifact.sha256 and artifact.content not in {None, item.content}:
                     words = f"{artifact.filename} has {artifact.content}, and {item.content} is sealed"
                     ailments.append(Ailment(code="archive-content-wrong", what=artifact.name, reason=words))
+        ailments += _interpreter(archive, each.platform, each.version, each.build, here)
         yield Health(
             lock=kept.name or str(kept.digest),
             digest=kept.digest,
@@ -381,6 +390,30 @@ def _health_of_seal(archive: Archive, kept: ArchivedSeal, locks: dict[Digest, Ar
             artifacts=len(lock.artifacts) if lock is not None else 0,
             ailments=tuple(ailments),
         )
+
+
+def _interpreter(
+    archive: Archive, platform: str, version: str, build: Build | None, here: tuple[InstalledInterpreter, ...]
+) -> Iterator[Ailment]:
+    """What to tell of the interpreter *version* for *platform*: whether one is installed here, and of the sealed *build*."""
+    from sanctity.observe.interpreters import with_build
+
+    def is_it(other: str) -> bool:
+        return other == version or other.startswith(f"{version}.")
+
+    fits = [each for each in here if platform_name(each.interpreter) == platform and is_it(each.interpreter.version)]
+    kept = [each for each in archive.interpreters() if each.platform == platform and is_it(each.version)]
+    filed = " (the archive has a file of it)" if any(each.file is not None for each in kept) else ""
+    what = f"Python {version}"
+    if not fits:
+        yield Ailment(
+            code="interpreter-not-here", what=what, reason=f"none is installed on this machine for {platform}{filed}", ails=False
+        )
+        return
+    identities = {each.build.identity for each in kept} if build is None else {build.identity}
+    if identities and not any(each.build is not None and each.build.identity in identities for each in map(with_build, fits)):
+        words = f"{len(fits):,} installed here, of another build than the one that was used{filed}"
+        yield Ailment(code="interpreter-not-here", what=what, reason=words, ails=False)
 
 
 def _ailments(
@@ -480,8 +513,8 @@ def _gone(fetcher: Fetcher, release: tuple[str, str], items: Iterable[ArchivedAr
         if not same:
             words = f"{item.filename} is gone from the index: the archive may have the only copy"
             yield Ailment(code="artifact-gone", what=what, reason=words, ails=False)
-        elif same[0].yanked:
-            reason = same[0].yanked if isinstance(same[0].yanked, str) else "no reason is given"
+        elif same[0].yanked is not None:
+            reason = same[0].yanked.strip() or "no reason is given"
             yield Ailment(code="artifact-yanked", what=what, reason=f"{item.filename} was yanked: {reason}", ails=False)
         elif same[0].digests and all(digest.algorithm != "sha256" or digest != item.sha256 for digest in same[0].digests):
             words = f"the index offers other bytes under the name {item.filename}"
