@@ -212,9 +212,13 @@ class Archive:
         return found or next((lock for lock in self.locks() if lock.digest == digest), None)
 
     def seals(self) -> tuple[ArchivedSeal, ...]:
-        """Every seal that is kept, sorted by name."""
-        found = [seal_of(manifest, entry, self._where(entry.digest)) for entry, manifest in self._of_type(SEAL_TYPE)]
-        return tuple(sorted(found, key=lambda seal: (not seal.name, seal.name, seal.digest)))
+        """Every seal that is kept, once, sorted by name."""
+        found: dict[Digest, ArchivedSeal] = {}
+        for entry, manifest in self._of_type(SEAL_TYPE):
+            seal = seal_of(manifest, entry, self._where(entry.digest))
+            if seal.digest not in found or not found[seal.digest].name:
+                found[seal.digest] = seal
+        return tuple(sorted(found.values(), key=lambda seal: (not seal.name, seal.name, seal.digest)))
 
     def seal(self, digest: Digest) -> ArchivedSeal | None:
         """The seal of that digest."""
@@ -353,9 +357,18 @@ class Archive:
 
         def edit(entries: tuple[Descriptor, ...]) -> Iterable[Descriptor]:
             subject = self._manifest_about(entries, seal.locks)
-            entry = self._write(manifest_of_seal(seal, subject)).named(seal.name)
+            whole, others = seal, []
+            for each in entries:
+                before = self._seal_in(each)
+                if before is None or before.digest != seal.digest:
+                    others.append(each)
+                    continue
+                known = {document.path for document in whole.documents}
+                more = tuple(document for document in before.documents if document.path not in known)
+                whole = replace(whole, documents=(*whole.documents, *more), name=whole.name or before.name)
+            entry = self._write(manifest_of_seal(whole, subject)).named(whole.name)
             made[:] = [entry]
-            return _with(entries, entry)
+            return _with(others, entry)
 
         self._change(edit)
         return replace(seal, manifest=made[0].digest)
@@ -377,6 +390,10 @@ class Archive:
 
         self._change(edit)
         return replace(kept, manifest=made[0].digest)
+
+    def _seal_in(self, entry: Descriptor) -> ArchivedSeal | None:
+        """The seal that *entry* lists, if it lists one."""
+        return seal_of(self.manifest(entry), entry, self._where(entry.digest)) if entry.artifact_type == SEAL_TYPE else None
 
     def _manifest_about(self, entries: Iterable[Descriptor], locks: Iterable[Digest]) -> Descriptor | None:
         """The manifest of the first of *locks* that is kept: the named one of several, the one that lists most."""

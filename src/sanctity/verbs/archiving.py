@@ -361,6 +361,7 @@ class _Worker:
         self.env = env
         self.prefix = sys.prefix
         self._fetcher: Fetcher | None = None
+        self.seen: Environment | None = None
         self._whole: Environment | None = None
         self._known = {item.sha256: item for item in archive.artifacts()}
 
@@ -383,7 +384,8 @@ class _Worker:
         if not self.env and not _is_own(place, self.folder):
             return None
         self.prefix = place.prefix
-        return _observe(place.prefix, self.world, depth=Depth.VERSION)
+        self.seen = _observe(place.prefix, self.world, depth=Depth.VERSION)
+        return self.seen
 
     # -- locks and seals ----------------------------------------------------------------------------------------------------------
 
@@ -702,9 +704,7 @@ class _Worker:
         from sanctity.apply.pack import pack
         from sanctity.observe.wheels import wheel_content
 
-        if not case.installed and not self.env:
-            return None
-        if need.pin.name not in case.installed:
+        if self.seen is None or need.pin.name not in {item.name for item in self.seen.distributions}:
             return None
         if self._whole is None:
             self._whole = _observe(self.prefix, self.world, depth=Depth.RECORD)
@@ -717,6 +717,8 @@ class _Worker:
             except SanctityError as error:
                 self._lacks(need.pin.name, need.pin.version, error.code, error.message)
                 return None
+            if not _name_fits(packed.filename, case):
+                return None  # it is another platform's, or another Python's
             if packed.built_from and built_from and packed.built_from != built_from:
                 words = f"what is installed says that it was built from {packed.built_from}, and the lock has {built_from}"
                 self._lacks(need.pin.name, need.pin.version, "wheel-not-built", words)

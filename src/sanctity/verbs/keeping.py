@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sanctity.model.interpreter import InstalledInterpreter
     from sanctity.model.lock import Lock
     from sanctity.model.platform import Build
-    from sanctity.model.seal import Seal
+    from sanctity.model.seal import Seal, SealedEnvironment
     from sanctity.plan.needs import Need
     from sanctity.store.archive import Archive
     from sanctity.store.carrying import Carried
@@ -376,12 +376,7 @@ def _health_of_seal(
             chosen = each.selection
             read = _read_lock(archive, lock, room)
             ailments += _ailments(archive, read, lock, interpreter, groups=chosen.groups, extras=chosen.extras)
-            sealed = {item.name: item for item in each.distributions}
-            for artifact in lock.artifacts:
-                item = sealed.get(artifact.name)
-                if item is not None and item.artifact == artifact.sha256 and artifact.content not in {None, item.content}:
-                    words = f"{artifact.filename} has {artifact.content}, and {item.content} is sealed"
-                    ailments.append(Ailment(code="archive-content-wrong", what=artifact.name, reason=words))
+            ailments += _wrong(lock, each)
         ailments += _interpreter(archive, each.platform, each.version, each.build, here)
         yield Health(
             lock=kept.name or str(kept.digest),
@@ -390,6 +385,19 @@ def _health_of_seal(
             artifacts=len(lock.artifacts) if lock is not None else 0,
             ailments=tuple(ailments),
         )
+
+
+def _wrong(lock: ArchivedLock, sealed: SealedEnvironment) -> Iterator[Ailment]:
+    """The distributions of which the archive keeps wheels, and none that becomes what was sealed."""
+    for item in sealed.distributions:
+        wheels = [
+            each
+            for each in lock.artifacts
+            if each.name == item.name and each.content is not None and (each.built_from or each.sha256 == item.artifact)
+        ]
+        if item.content is not None and wheels and all(each.content != item.content for each in wheels):
+            words = f"{wheels[0].filename} has {wheels[0].content}, and {item.content} is sealed"
+            yield Ailment(code="archive-content-wrong", what=f"{item.name} {item.version}", reason=words)
 
 
 def _interpreter(
