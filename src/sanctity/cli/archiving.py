@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from sanctity.cli.common import paint, perform, tell, write
+from sanctity.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ def archive() -> None:
 
 def _named(place: str) -> str:
     if not place:
-        raise click.UsageError("name the archive: --archive DIR")
+        raise UsageError("usage", "no archive is named", hint="name it: --archive DIR, or $SANCTITY_ARCHIVE")
     return place
 
 
