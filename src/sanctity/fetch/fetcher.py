@@ -71,7 +71,8 @@ class Fetcher:
             raise FetchError("artifact-unhashed", words, where=wanted.filename or wanted.name, hint="lock it with hashes")
         troubles: list[FetchError] = []
         for place, path in self._near(wanted):
-            if self._copy(path, to, wanted, troubles):
+            # A file of that name in a folder of links may be anybody's build: only where the lock names it does it say anything.
+            if self._copy(path, to, wanted, troubles if path == wanted.location else []):
                 return _found(to, wanted, place, path)
         for url in self._urls_of(wanted, troubles):
             if url.startswith("file:"):
@@ -184,7 +185,7 @@ class Fetcher:
                 continue
             meant = [offer for offer in offers if _may_be(offer, wanted)]
             if not meant and offers and not wanted.filename:
-                words = f"{len(offers)} files of {wanted.name} {wanted.version} are offered, and none of them has a locked hash"
+                words = f"of {wanted.name} {wanted.version} it offers {len(offers)}, and none of them has a locked hash"
                 troubles.append(FetchError("artifact-mismatch", words, where=shown_url(index), hint=_HINT))
             for offer in meant:
                 stated = {digest.algorithm: digest for digest in offer.digests}

@@ -230,6 +230,7 @@ class _Proof:
                 wheel = self.sources.content(wanted)
             except SanctityError as error:
                 failures.append(Failure(wanted, error.code, error.message, getattr(error, "actual", None)))
+                tried += [known[wanted.sha256.value]] if wanted.sha256 is not None and wanted.sha256.value in known else []
                 continue
             except OSError as error:
                 failures.append(Failure(wanted, "unreadable", error.strerror or str(error)))

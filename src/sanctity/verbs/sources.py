@@ -12,6 +12,7 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from sanctity.errors import DocumentError, SanctityError
@@ -57,6 +58,7 @@ class Sources:
         self._known: dict[str, WheelContent] | None = None
         self._learnt: dict[str, WheelContent] = {}
         self._alone = threading.RLock()
+        self._numbers = count()
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +151,7 @@ class Sources:
             named = self.fetcher.names(wanted.name, wanted.version, (digest,), wanted.index)
             name, location = named.get(str(digest), ("", ""))
             wanted = replace(wanted, filename=name, location=wanted.location or location)
-        found = self.fetcher.fetch(replace(wanted, filename=name), f"{self.folder}/{digest.value}.whl")
+        found = self.fetcher.fetch(replace(wanted, filename=name), f"{self.folder}/{next(self._numbers)}.whl")
         return found.path, found.filename or name
 
     def known_name(self, sha256: str) -> str:
