@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from real.environments import SMALL, Built, copied, pip_venv, poetry_project, uv_project
+from real.environments import SMALL, Built, copied, pip_venv, poetry_project, uv_pip, uv_project
 from real.index import loopback_index
 from real.judging import Judged, judge, sanctity
 from real.tampering import FORGERIES, OTHER, Planter, bytecode_never_checked, forged_with_record, older_release
+from real.tools import HERE
 from sanctity.model.drift import Code
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from real.tools import Workshop
 
 pytestmark = [pytest.mark.index, pytest.mark.xdist_group("artifact")]
+
+POPULAR: Final = HERE / "popular-200.txt"
 
 _BUILDERS: Final[dict[str, Callable[[Workshop, Path], Built]]] = {"uv": uv_project, "pip": pip_venv, "poetry": poetry_project}
 
@@ -143,3 +146,23 @@ def test_a_distribution_that_says_it_was_built_here_is_never_a_pass(built: Built
         (next(built.site.glob("six-*.dist-info")) / "uv_build.json").write_text("{}")
         report = _prove(built, workshop, memory)
     assert report["verdict"] in {"drifted", "undecided"}, report.told()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tool", ["uv", "uv compiled", "pip"])
+def test_no_false_alarm_over_popular_wheels(tool: str, workshop: Workshop, tmp_path: Path) -> None:
+    """200 wheels, each held to itself and all bytecode to its source: the first look reads them, the second remembers."""
+    if tool == "pip":
+        made = pip_venv(workshop, tmp_path / "project", lock=POPULAR, inside=False, options=("--no-deps",))
+    else:
+        made = uv_pip(workshop, tmp_path / "project", lock=POPULAR, compiled=tool != "uv")
+    memory = tmp_path / "memory"
+    report = _prove(made, workshop, memory)
+    print(tool, report["checked"], report["proof"], f"{len(report.gating)} alarms")
+    assert report["verdict"] == "clean", report.told()
+    assert report["proof"]["distributions"] == {"wheel": 200}
+    assert (report["proof"]["bytecode"]["files"] > 10_000) is (tool != "uv")
+    again = _prove(made, workshop, memory, "--offline")
+    assert again["verdict"] == "clean", again.told()
+    assert again["proof"]["distributions"] == {"remembered": 200}
+    assert again["proof"]["bytecode"]["remembered"] == report["proof"]["bytecode"]["files"]
