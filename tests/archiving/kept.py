@@ -57,7 +57,7 @@ def some_wheels(folder: Path, names: tuple[str, ...] = ("apple", "pear")) -> lis
 
 def a_pylock(folder: Path, wheels: list[Wheel], *, name: str = "pylock.toml", comment: str = "") -> Path:
     """A lock of the format pylock.toml, in *folder*, that names *wheels* where they lie below it."""
-    lines = [f"# {comment}" if comment else "", 'lock-version = "1.0"', 'created-by = "by hand"', 'requires-python = ">=3.9"']
+    lines = [*([f"# {comment}"] if comment else []), 'lock-version = "1.0"', 'created-by = "by hand"', 'requires-python = ">=3.9"']
     for wheel in wheels:
         path = wheel.path.relative_to(folder)
         lines += ["[[packages]]", f'name = "{wheel.name}"', f'version = "{wheel.version}"', "[[packages.wheels]]"]
