@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sanctity.canon.content import content_digest
 from sanctity.observe.wheels import wheel_content, wheel_rows
+from sites import record_row
 
 TEXT = (Path(__file__).parents[2] / "docs/content-digest.md").read_text("utf-8")
 FILES = {
@@ -17,8 +18,8 @@ FILES = {
     "hello-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n",
     "hello-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: by-hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "hello-1.0.dist-info/entry_points.txt": "[console_scripts]\nhello = hello:main\n",
-    "hello-1.0.dist-info/RECORD": "",
 }
+FILES["hello-1.0.dist-info/RECORD"] = "".join(f"{record_row(name, text.encode())}\n" for name, text in FILES.items())
 
 
 def _rows() -> list[tuple[str, str]]:

@@ -34,6 +34,11 @@ FILES: Final = {
     "pkg/data.bin": bytes(range(256)),
     "pkg-1.0.data/scripts/tool": b"#!python\nprint()\n",
 }
+OTHER: Final = (
+    ("other-1.0.dist-info/METADATA", b"Name: other\nVersion: 1.0\n"),
+    ("other-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\n"),
+    ("other-1.0.dist-info/RECORD", b""),
+)
 ENTRY_POINTS: Final = "[console_scripts]\nrun = pkg:main\n"
 
 
@@ -49,12 +54,24 @@ def rewritten(
     other.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(other, "w", compression) as target, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a second member with one name
-        for info in source.infolist():
-            if drop not in info.filename:
-                target.writestr(info.filename, source.read(info))
-        for name, data in add:
-            target.writestr(zipfile.ZipInfo(name), data)
+        members = [(info.filename, source.read(info)) for info in source.infolist() if drop not in info.filename]
+        members += add
+        for name, data in members:
+            if not name.endswith("dist-info/RECORD"):
+                target.writestr(zipfile.ZipInfo(name), data, compression)
+        for record in dict.fromkeys(name for name, _ in members if name.endswith("dist-info/RECORD")):
+            target.writestr(record, _record(members))
     return other
+
+
+def _record(members: list[tuple[str, bytes]]) -> str:
+    """A true RECORD of all *members*, but for itself and signatures of it."""
+    rows = [
+        record_row(f'"{name}"' if "," in name else name, data)
+        for name, data in members
+        if "/RECORD" not in name and name[-1] != "/"
+    ]
+    return "\n".join(rows) + "\n"
 
 
 def refused(wheel: Path) -> str:
@@ -88,12 +105,16 @@ def test_the_page_s_example(tmp_path: Path) -> None:
     rows, digest = re.findall(r"```(?:json|text)\n(.*?)```", text, re.DOTALL)[:2]
     wheel = tmp_path / "hello-1.0-py3-none-any.whl"
     info = "hello-1.0.dist-info"
+    members = {
+        "hello.py": source,
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: by-hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": entry_points,
+    }
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("hello.py", source)
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: by-hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/entry_points.txt", entry_points)
-        archive.writestr(f"{info}/RECORD", "")
+        for name, words in members.items():
+            archive.writestr(name, words)
+        archive.writestr(f"{info}/RECORD", _record([(name, words.encode()) for name, words in members.items()]))
     assert sorted(wheel_rows(str(wheel))) == [tuple(row) for row in json.loads(rows)]
     assert str(wheel_content(str(wheel))) == digest.strip()
 
@@ -148,7 +169,7 @@ def _with(wheel: Path, files: dict[str, bytes]) -> Path:
         members = {info.filename: source.read(info) for info in source.infolist()} | files
     with zipfile.ZipFile(wheel, "w") as target:
         for name, data in members.items():
-            target.writestr(name, data)
+            target.writestr(name, _record(list(members.items())) if name.endswith("/RECORD") else data)
     return wheel
 
 
@@ -180,7 +201,7 @@ def test_a_member_with_an_unsafe_name(name: str, tmp_path: Path) -> None:
 
 def test_two_members_of_one_name(tmp_path: Path) -> None:
     wheel = rewritten(a_wheel(tmp_path), add=(("pkg/data.bin", b"other"),))
-    assert refused(wheel) == "two members have one name"
+    assert refused(wheel) == "two members have one name: 'pkg/data.bin'"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +210,16 @@ def test_two_members_of_one_name(tmp_path: Path) -> None:
         ((("other-1.0.dist-info/METADATA", b""),), "\0", "2 dist-info"),
         ((), ".dist-info", "0 dist-info"),
         ((), "METADATA", "no pkg-1.0.dist-info/METADATA"),
-        ((("other-1.0.dist-info/METADATA", b""),), "pkg-1.0.dist-info", "the dist-info in it is other-1.0.dist-info"),
+        (OTHER, "pkg-1.0.", "its file is 'pkg-1.0', and METADATA says 'other 1.0'"),
+        (OTHER[:1] + OTHER[2:], "pkg-1.0.dist-info", "no other-1.0.dist-info/WHEEL"),
+        (OTHER[:2], "pkg-1.0.dist-info", "no other-1.0.dist-info/RECORD"),
+        ((("pkg-1.0.dist-info/WHEEL", b"Wheel-Version: 2.0\n"),), "WHEEL", "a wheel of version 1"),
+        ((("pkg-1.0.dist-info/WHEEL", b"Wheel-Version: 10.0\n"),), "WHEEL", "a wheel of version 1"),
+        ((("pkg-1.0.dist-info/WHEEL", b"Tag: py3-none-any\n"),), "WHEEL", "a wheel of version 1"),
+        ((("pkg-1.0.dist-info/METADATA", b"Name: pkg\nVersion: 1.1\n"),), "METADATA", "METADATA says 'pkg 1.1'"),
+        ((("pkg-1.0.dist-info/METADATA", b"Name: other\nVersion: 1.0\n"),), "METADATA", "METADATA says 'other 1.0'"),
+        ((("pkg-1.0.data/lib/x.py", b""),), "\0", "no part of an installation"),
+        ((("other-1.0.data/purelib/x.py", b""),), "\0", "no part of an installation"),
         ((("pkg-1.0.dist-info/entry_points.txt", b"[console_scripts]\nx = y\n"),), "entry_points", "is not a script"),
         ((("pkg-1.0.dist-info/entry_points.txt", b"\xff"),), "entry_points", "entry_points.txt"),
         ((("pkg-1.0.dist-info/entry_points.txt", b"#" * (17 << 20)),), "entry_points", "17,825,792 bytes"),
