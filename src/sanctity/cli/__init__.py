@@ -16,6 +16,7 @@ from sanctity.cli.completion import complete_codes, complete_places, completion
 from sanctity.cli.contents import contents
 from sanctity.cli.differing import diff
 from sanctity.cli.judging import check, fingerprint, repair, verify
+from sanctity.cli.rebuilding import rebuild
 from sanctity.cli.running import run
 from sanctity.cli.sealing import seal
 from sanctity.cli.watching import watch
@@ -36,7 +37,7 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, diff, repair, run, watch, contents, completion, archive):
+for command in (check, verify, seal, fingerprint, diff, repair, run, watch, contents, completion, archive, rebuild):
     cli.add_command(command)
 complete_places((*cli.commands.values(), *archive.commands.values()))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sanctity.verbs.differing import Differing, diff
     from sanctity.verbs.judging import fingerprint, verify
     from sanctity.verbs.proving import Means
+    from sanctity.verbs.rebuilding import Rebuilding, Ways, rebuild
     from sanctity.verbs.running import Running, run
     from sanctity.verbs.sealing import Sealing, seal
     from sanctity.verbs.watching import Sight, watch
@@ -21,13 +22,16 @@ __all__ = [
     "Differing",
     "Means",
     "Outcome",
+    "Rebuilding",
     "Running",
     "Sealing",
     "Sight",
     "Target",
+    "Ways",
     "World",
     "diff",
     "fingerprint",
+    "rebuild",
     "run",
     "seal",
     "verify",
@@ -39,6 +43,7 @@ _HOMES: Final = {
     "differing": ("Differing", "diff"),
     "judging": ("fingerprint", "verify"),
     "proving": ("Means",),
+    "rebuilding": ("Rebuilding", "Ways", "rebuild"),
     "running": ("Running", "run"),
     "sealing": ("Sealing", "seal"),
     "watching": ("Sight", "watch"),
