@@ -491,6 +491,24 @@ def rebuild(bench: Bench) -> Row:
     return missing(row, "there, but not measured yet" if there else "not there yet")
 
 
+def scrub(bench: Bench) -> Row:
+    """Scrub an archive of the environment's own wheels beside the plain hash of the same files."""
+    row = Row(work="`archive scrub`", peer="open, read, SHA-256 the same files (`floor.py`)", target="≤ 1.1 x")
+    place = bench_dir() / "archive"
+    code = run(
+        [str(bench.sanctity), "archive", "add", "requirements.txt", "--env", ".venv", "--archive", str(place)], bench.project
+    )[1]
+    if code:
+        return missing(row, f"the archive could not be filled: exit code {code}")
+    blobs = place / "blobs"
+    floor = [sys.executable, "-I", "-S", str(HERE / "floor.py"), str(blobs), "--workers", str(bench.workers)]
+    ours = [str(bench.sanctity), "archive", "scrub", "--archive", str(place), "--workers", str(bench.workers)]
+    samples = in_turns({"scrub": timed(ours, bench.project), "floor": timed(floor, bench.project)}, bench.count)
+    sizes = [path.stat().st_size for path in blobs.rglob("*") if path.is_file()]
+    row.note = f"{len(sizes):,} blobs, {sum(sizes) / 1e9:.2f} GB"
+    return settle(row, samples, ours="scrub", theirs="floor", limit=1.1)
+
+
 ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "bytes": lambda bench: every_byte(bench, bench.workers),
     "bytes1": lambda bench: every_byte(bench, 1),
@@ -502,6 +520,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "locks": lock_rows,
     "cold": cold,
     "rebuild": rebuild,
+    "scrub": scrub,
 }
 
 # --- what is printed --------------------------------------------------------------------------------------------------------
