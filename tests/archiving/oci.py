@@ -88,6 +88,8 @@ def _blob(folder: Path, descriptor: dict[str, Any]) -> Path:
 def check_sums(folder: Path) -> int:
     """Let sha256sum itself say that each blob of the layout is what its name says; how many there are."""
     names = sorted(path.name for path in (folder / "blobs/sha256").iterdir())
+    if not names:
+        return 0
     lines = "".join(f"{name}  {name}\n" for name in names)
     subprocess.run(["sha256sum", "--check", "--quiet", "--strict"], input=lines, text=True, check=True, cwd=folder / "blobs/sha256")
     return len(names)
