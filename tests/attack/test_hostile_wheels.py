@@ -76,7 +76,7 @@ def zipped(members: list[Member], *, before: bytes = b"", between: bytes = b"", 
         body += local["name"] + one.extra + raw + one.behind  # type: ignore[operator]
         directory += b"PK\1\2" + struct.pack("<2H", 3 << 8 | 20, 20) + head(central)
         directory += struct.pack("<5H2L", len(central["name"]), len(one.extra), 0, 0, 0, one.mode << 16, offset)  # type: ignore[arg-type]
-        directory += central["name"] + one.extra  # type: ignore[operator]
+        directory += central["name"] + one.extra  # type: ignore[operator, arg-type]
     start = len(body) + len(between)
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(members), len(members), len(directory), start, len(comment))
     return bytes(body) + between + bytes(directory) + end + comment + behind
@@ -363,8 +363,17 @@ def test_bytecode_and_words_of_installers_are_held_to_record_too(tmp_path: Path)
 
 def test_signatures_need_no_row(tmp_path: Path) -> None:
     wheel = tmp_path / NAME
+    wheel.write_bytes(zipped(whole()))
+    digest = wheel_content(str(wheel))
     wheel.write_bytes(zipped(whole(member(f"{INFO}/RECORD.jws", b"{}"), record=whole()[-1].data)))
-    assert wheel_content(str(wheel))
+    assert wheel_content(str(wheel)) == digest
+
+
+def test_two_members_for_one_place(tmp_path: Path) -> None:
+    """What lies in a part of ``.data`` is installed where a plain member may lie too."""
+    for part, plain in (("purelib", "pkg/x.py"), ("platlib", "pkg/x.py")):
+        said = refused(tmp_path, zipped(whole(member(f"pkg-1.0.data/{part}/{plain}", b"1"), member(plain, b"2"))))
+        assert "in one place" in said
 
 
 @pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
@@ -378,7 +387,7 @@ def test_a_better_hash_is_good(algorithm: str, tmp_path: Path) -> None:
     wheel = tmp_path / NAME
     record = whole()[-1].data.replace(_row("pkg/__init__.py", data), row)
     wheel.write_bytes(zipped(whole(record=record)))
-    assert wheel_content(str(wheel))
+    wheel_content(str(wheel))
     assert "'pkg/__init__.py'" in refused(tmp_path, zipped(whole(record=record.replace(value, value[::-1]))))
 
 

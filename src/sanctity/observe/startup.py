@@ -1,7 +1,7 @@
 """The start-up surface at rest: everything on disk that runs, or redirects imports, before a program's first line.
 
-Source: the `site` module's documentation, PEP 829 (``.start`` files), and ``Modules/getpath.py`` of CPython (``._pth``,
-``pyvenv.cfg``, the zipped standard library). Nothing found is run.
+Source: as in `sanctity.canon.startup`, and ``Modules/getpath.py`` of CPython (``._pth``, ``pyvenv.cfg``, the zipped standard
+library). Nothing found is run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from sanctity.canon.fingerprint import unversioned
+from sanctity.canon.startup import customize_hook, is_customize, path_file_hook, pth_hook
 from sanctity.model.environment import Distribution, Hook, HookKind, Interpreter, Layout, Problem
 from sanctity.observe.view import is_blind
 
@@ -32,22 +33,6 @@ _CODE: Final = re.compile(
 )
 _PLAIN_ROOT: Final = re.compile(rb"/[^\x00-\x1f\x7f'\"\\;#]+")
 _PLAIN_VERSION: Final = re.compile(r"[\w.+!-]+", re.ASCII)
-_CUSTOMIZE: Final = re.compile(r"(?:site|user)customize(?:\.py|\.pyc|\.[\w.-]*so|\.pyd)?")
-
-
-def _effect(lines: Iterable[bytes]) -> tuple[bool, str]:
-    """Whether any line is code, and the first telling line. `site` runs a line that starts with ``import`` and a blank or tab."""
-    code = ""
-    folders: list[str] = []
-    for raw in lines:
-        line = raw.rstrip()
-        if not line or line.startswith(b"#"):
-            continue
-        if line.startswith((b"import ", b"import\t")):
-            code = code or line.decode("utf-8", "replace")
-        else:
-            folders.append(line.decode("utf-8", "replace"))
-    return bool(code), (code or ", ".join(folders))[:160]
 
 
 def _canonical(data: bytes, path: str, owner: Distribution | None) -> bytes:
@@ -107,13 +92,8 @@ def observe_hooks(
                 data = read(f"{prefix}/{path}")
                 if data is None:
                     continue
-                canonical = _canonical(data, path, owners.get(path))
-                digest = hashlib.sha256(canonical).digest()
-                code, _ = _effect(data.removeprefix(b"\xef\xbb\xbf").splitlines())
-                _, effect = _effect(canonical.removeprefix(b"\xef\xbb\xbf").splitlines())
-                kind = HookKind.START if name.endswith(".start") else HookKind.PTH_CODE if code else HookKind.PTH_PATH
-                hooks.append(Hook(kind, path, digest, effect))
-            elif _CUSTOMIZE.fullmatch(name):
+                hooks.append(pth_hook(path, data, _canonical(data, path, owners.get(path))))
+            elif is_customize(name):
                 if view.is_folder(f"{prefix}/{path}"):
                     inner = next((entry for entry in view.listing(f"{prefix}/{path}") if entry.startswith("__init__.")), "")
                     if not inner:
@@ -121,7 +101,7 @@ def observe_hooks(
                     path = f"{path}/{inner}"
                 data = read(f"{prefix}/{path}")
                 if data is not None:
-                    hooks.append(Hook(HookKind.CUSTOMIZE, path, hashlib.sha256(data).digest(), "imported by every start of Python"))
+                    hooks.append(customize_hook(path, data))
     known = {hook.path for hook in hooks}
     inside = tuple(f"{site}/" for site in layout.site)
     for path, owner in sorted(owners.items()):
@@ -137,7 +117,7 @@ def observe_hooks(
                 data = read(f"{folder}/{name}")
                 if data is not None:
                     shown = f"{folder}/{name}".removeprefix(prefix + "/")
-                    hooks.append(Hook(HookKind.PATH_FILE, shown, hashlib.sha256(data).digest(), "it replaces sys.path"))
+                    hooks.append(path_file_hook(shown, data))
     if configuration is not None and configuration.system_site:
         hooks.append(Hook(HookKind.SYSTEM_SITE, "pyvenv.cfg", b"", "include-system-site-packages = true"))
     if interpreter.base and layout.version:

@@ -20,7 +20,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 from sanctity.canon.content import (
     LARGEST_SCRIPT,
@@ -34,22 +34,26 @@ from sanctity.canon.content import (
 )
 from sanctity.canon.record import parse_record
 from sanctity.canon.scripts import EntryPointError, parse_entry_points, wrapper_target
+from sanctity.canon.startup import customize_hook, is_customize, path_file_hook, pth_hook
 from sanctity.errors import DocumentError
 from sanctity.model.names import normalise_name, version_key
 from sanctity.observe.distributions import parse_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from sanctity.model.digest import ContentDigest
-    from sanctity.model.environment import RecordRow
+    from sanctity.model.environment import Hook, RecordRow
 
-__all__ = ["wheel_content", "wheel_rows"]
+__all__ = ["wheel_content", "wheel_rows", "wheel_surface"]
+
+_T = TypeVar("_T")
 
 _CHUNK: Final = 1 << 20
 _MOST_MEMBERS: Final = 500_000
 _LARGEST_DIRECTORY: Final = 1 << 27
 _LARGEST_METADATA: Final = 16 << 20
+_LARGEST_HOOK: Final = 1 << 26
 _LARGEST_RECORD: Final = 256 << 20
 #: No byte of a deflated file becomes more than 1,032, so what unpacks to more overlaps itself, or is no wheel but a bomb.
 _MOST_UNPACKED: Final = 1032
@@ -93,12 +97,24 @@ def wheel_content(path: str) -> ContentDigest:
 
 def wheel_rows(path: str) -> list[tuple[str, str]]:
     """The (key, value) rows of the wheel at *path*, unsorted. Raises as `wheel_content` does."""
+    return _read_wheel(path, lambda wheel: list(wheel.rows()))
+
+
+def wheel_surface(path: str) -> tuple[list[tuple[str, str]], tuple[Hook, ...]]:
+    """The rows of the wheel at *path*, and the start-up hooks that it brings, by their keys (``lib/x.pth``).
+
+    Raises as `wheel_content` does.
+    """
+    return _read_wheel(path, lambda wheel: (list(wheel.rows()), tuple(sorted(wheel.hooks()))))
+
+
+def _read_wheel(path: str, work: Callable[[_Wheel], _T]) -> _T:
     with open(path, "rb") as file:
         try:
             size = os.fstat(file.fileno()).st_size
             start = _find_directory(file, size, path)
             with zipfile.ZipFile(file) as archive:
-                return list(_Wheel(archive, file, path).rows(size, start))
+                return work(_Wheel(archive, file, path, size, start))
         except (
             zipfile.BadZipFile,
             zipfile.LargeZipFile,
@@ -152,10 +168,16 @@ def _find_directory(file: IO[bytes], size: int, path: str) -> int:
 
 
 class _Wheel:
-    """One wheel as it is read: *archive* is its directory by zipfile, *file* its bytes, *path* what it is called."""
+    """One wheel as it is read: *archive* is its directory by zipfile, *file* its bytes, *path* what it is called.
 
-    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], path: str) -> None:
+    *size* is the file's, *start* the directory's place in it. The *rows* come first; *hooks* are of a wheel that they were had of.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], path: str, size: int, start: int) -> None:
         self.archive = archive
+        self.size = size
+        self.start = start
+        self.keys: dict[str, zipfile.ZipInfo] = {}
         self.fd = file.fileno()
         self.path = path
         self.starts: dict[str, int] = {}
@@ -163,8 +185,9 @@ class _Wheel:
     def bad(self, message: str) -> DocumentError:
         return _bad(self.path, message)
 
-    def rows(self, size: int, start: int) -> Iterator[tuple[str, str]]:
-        """The rows of its content; *size* is the file's, *start* the directory's place in it."""
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """The rows of its content."""
+        size, start = self.size, self.start
         infos = self.archive.infolist()
         stated = struct.unpack("<H", os.pread(self.fd, 2, size - 12))[0]
         if stated not in {len(infos), _MORE_THAN_STATED} or len(infos) > _MOST_MEMBERS or self.archive.start_dir != start:
@@ -192,6 +215,8 @@ class _Wheel:
             if is_cached_bytecode(name) or is_about_installing(name, home):
                 continue
             key = wheel_key(name, data=data)
+            if self.keys.setdefault(key, info) is not info:
+                raise self.bad(f"its members {_shown(self.keys[key].filename)} and {_shown(name)} are installed in one place")
             if name == built_here:
                 metadata = normalise_wheel_metadata(self._read(info, _LARGEST_METADATA))
                 yield key, f"sha256:{hashlib.sha256(metadata).hexdigest()}"
@@ -203,6 +228,24 @@ class _Wheel:
                     yield key, f"sha256:{found}"
         for name, target in declared.items():
             yield f"scripts/{name}", f"ep:{target}"
+
+    def hooks(self) -> Iterator[Hook]:
+        """What of it runs, or redirects imports, at the start of Python, wherever it is installed; of a package its first file."""
+        packages: dict[str, str] = {}
+        for key, info in sorted(self.keys.items()):
+            folder, _, name = key.partition("/")
+            top, _, inner = name.partition("/")
+            if folder == "scripts" and name.endswith("._pth"):
+                yield path_file_hook(key, self._read(info, _LARGEST_HOOK))
+            elif folder == "lib" and not inner and name.endswith((".pth", ".start")):
+                yield pth_hook(key, self._read(info, _LARGEST_HOOK))
+            elif (
+                folder == "lib"
+                and is_customize(top)
+                and (not inner or re.fullmatch(r"__init__\.[^/]*", inner))
+                and packages.setdefault(top, key) == key  # of a package, the first by its name
+            ):
+                yield customize_hook(key, self._read(info, _LARGEST_HOOK))
 
     # -- the zip file ------------------------------------------------------------------------------------------------------
 
