@@ -86,6 +86,18 @@ def test_what_can_not_be_had_is_named_and_the_rest_is_kept(tmp_path: Path) -> No
     assert "CAN BE REBUILT" in sanctity("archive", "health", "--offline", "--archive", "kept", home=tmp_path)
 
 
+def test_a_lock_that_is_not_whole_takes_no_name_away(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "demo")
+    sanctity("archive", "add", project.lock, "--archive", "kept", home=tmp_path)
+    before = json_of("archive", "list", "--archive", "kept", home=tmp_path)["locks"]
+    a_pylock(project.folder, [replace(wheel, sha256="0" * 64) for wheel in project.wheels])
+    text = sanctity("archive", "add", project.lock, "--archive", "kept", home=tmp_path, code=3)
+    assert "note: demo/pylock.toml is still sha256:" in text
+    sanctity("archive", "gc", "--apply", "--archive", "kept", home=tmp_path)
+    assert json_of("archive", "list", "--archive", "kept", home=tmp_path)["locks"] == before
+    sanctity("archive", "health", "--offline", "--archive", "kept", home=tmp_path)
+
+
 def test_other_bytes_under_the_locked_name_are_refused(tmp_path: Path) -> None:
     project = a_project(tmp_path / "demo")
     project.wheels[0].path.write_bytes(project.wheels[1].path.read_bytes())

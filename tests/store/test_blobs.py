@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from archiving.door import a_project, sanctity
+from archiving.oci import check_layout
 from real.tools import ToolError, Workshop
 from sanctity.errors import SanctityError, UsageError
 from sanctity.model.digest import Digest
@@ -215,6 +217,26 @@ class TestServer:
             assert archive.has(digest)
             assert Path(archive.path_of(digest, str(tmp_path))).read_bytes() == data
             assert archive.size_of(digest_of(b"nothing")) is None
+
+    def test_every_command_works_on_a_bucket(self, tmp_path: Path) -> None:
+        project = a_project(tmp_path / "demo")
+        place = f"s3://kept/{tmp_path.name}"
+        extra = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        for arguments in (
+            ("add", project.lock, "--archive", place),
+            ("add", project.lock, "--archive", place),
+            ("list", "--archive", place),
+            ("scrub", "--deep", "--archive", place),
+            ("health", "--offline", "--archive", place),
+            ("gc", "--apply", "--archive", place),
+            ("export", "x.tar", "--archive", place),
+            ("import", "x.tar", "--archive", f"{place}-two"),
+            ("import", "x.tar", "--archive", "folder"),
+        ):
+            sanctity("archive", *arguments, home=tmp_path, extra=extra)
+        check_layout(tmp_path / "folder")
+        with Archive.open(place) as one, Archive.open(f"{place}-two") as other:
+            assert one.entries() == other.entries() == Archive.open(str(tmp_path / "folder")).entries()
 
     def test_two_writers_lose_nothing(self, tmp_path: Path) -> None:
         place = f"s3://kept/{tmp_path.name}"

@@ -395,6 +395,7 @@ class _Worker:
         from sanctity.store.layout import name_of, reference_name
 
         folder = folder_of(lock, self.world)
+        failed_before = sum(item.failed for item in self.tally.lacking)
         wanted, sources = self._wanted(lock, cases, folder, whole=whole)
         artifacts = self._have_all(wanted)
         artifacts += self._made(sources, artifacts)
@@ -411,7 +412,12 @@ class _Worker:
         )
         before = self.archive.named(kept.name)
         if before is not None and before.digest != kept.digest:
-            self.tally.notices.append(f"{kept.name} was {before.digest} before; that one stays, without the name, until gc")
+            if sum(item.failed for item in self.tally.lacking) > failed_before:
+                # A lock that is not whole must not take the place of one that may be: gc would then delete that.
+                self.tally.notices.append(f"{kept.name} is still {before.digest}: the lock takes the name when all of it is kept")
+                kept = replace(kept, name="")
+            else:
+                self.tally.notices.append(f"{kept.name} was {before.digest} before; that one stays, without the name, until gc")
         return self.archive.add_lock(kept)
 
     def _documents(self, lock: Lock, folder: str) -> tuple[ArchivedDocument, ...]:
