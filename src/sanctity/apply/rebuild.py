@@ -42,6 +42,7 @@ _HEAD: Final = 1 << 14
 #: The kernel reads so much of a script's first line (BINPRM_BUF_SIZE is 256; installers keep to the older 128).
 _LONGEST_LINE: Final = 127
 _TEXT: Final = re.compile(r"(?:de)?activate(?:[._].*)?|Activate\.ps1|pydoc\.bat|pyvenv\.cfg")
+_HOOK: Final = ("_virtualenv.pth", "_virtualenv.py")
 _LARGEST_TEXT: Final = 1 << 20
 _MODES: Final = 0o7777
 
@@ -261,16 +262,33 @@ class Room:
             )
         return done.stdout.decode("utf-8", "replace")
 
-    def make(self, interpreter: InstalledInterpreter, uv: Engine | None, *, system_site: bool = False) -> None:
+    def make(
+        self,
+        interpreter: InstalledInterpreter,
+        uv: Engine | None,
+        *,
+        system_site: bool = False,
+        hook: bool = False,
+        prompt: str = "",
+    ) -> None:
         """Make the empty environment, by *uv* where that is given, else by the interpreter's own venv.
+
+        For older Pythons uv adds a start-up hook of its own, as virtualenv once did; it stays only where *hook* asks for it. *prompt* is
+        what its activate scripts show. One that was made here before gives way.
 
         Raises:
             SanctityError: ``engine-failed``, ``target-unwritable``.
         """
         more = ["--system-site-packages"] if system_site else []
+        more += ["--prompt", prompt] if prompt else []
+        shutil.rmtree(self.env, ignore_errors=True)
         if uv is not None:
             command = [uv.program, "venv", "--quiet", "--no-project", "--python", interpreter.executable, *more, self.env]
             self._run(command, "uv venv")
+            for site in self._sites() if not hook else ():
+                for name in _HOOK:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{site}/{name}")
         else:
             self._run([interpreter.executable, "-I", "-m", "venv", "--without-pip", *more, self.env], "venv")
 

@@ -82,7 +82,7 @@ def rebuild(
         write(proof_json(plan_document(plan)) if format_ == "json" else plan_text(plan, paint(sys.stdout)), "")
         raise SystemExit(3 if plan.missing else 0)
     lines = [(had.item, had.filename, had.sha256, had.place, had.content, had.proof) for had in proof.had]
-    claims: dict[str, Any] = {"expected": proof.expected, "actual": proof.actual, "left": proof.left}
+    claims: dict[str, Any] = {"expected": proof.expected, "actual": proof.actual, "left": proof.left, "unknown": proof.unknown}
     document = proof_document(plan, proof.comparison, lines, **claims)
     path = f"{proof.place or plan.target}.proof.json"
     for notice in (*plan.notices, *made.notices):

@@ -110,7 +110,7 @@ class RebuildPlan:
     """What a rebuild will do: the *reference* at *target*, on *interpreter*, by *engine* (its name and version).
 
     *maker* makes the empty environment: ``uv`` or ``venv``; *system_site* lets it see the interpreter's own packages, as it was
-    sealed. *steps* are told in order, in words.
+    sealed.
     """
 
     reference: Rebuilt
@@ -124,7 +124,6 @@ class RebuildPlan:
     left_out: tuple[LeftOut, ...] = ()
     missing: tuple[Missing, ...] = ()
     notices: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
     archive: str = ""
     offline: bool = False
     system_site: bool = False

@@ -143,6 +143,7 @@ def proof_document(
     expected: Digest | None,
     actual: Digest | None,
     left: Sequence[str],
+    unknown: Sequence[str],
 ) -> dict[str, Any]:
     """The proof as the document's own plain values; *lines* are the files that were had."""
     judged = comparison_document(comparison, "rebuild")
@@ -167,6 +168,7 @@ def proof_document(
             for item, filename, sha256, place, content, proof in lines
         ],
         "left_out": list(left),
+        "unknown": list(unknown),
         "checked": judged["checked"],
         "unchecked": judged["unchecked"],
         "drifts": judged["drifts"],
@@ -185,6 +187,7 @@ def proof_text(
     expected: Digest | None,
     actual: Digest | None,
     left: Sequence[str],
+    unknown: Sequence[str],
     place: str,
     proof: str,
     paint: Paint | None = None,
@@ -192,6 +195,8 @@ def proof_text(
     """The proof for people: the claim, what it rests on, and every drift."""
     paint = paint or Paint()
     word, style = _WORDS[comparison.verdict]
+    if unknown and comparison.verdict is Verdict.CLEAN:
+        word, style = "BUILT", "doubt"
     interpreter = plan.interpreter.interpreter
     checked = comparison.checked
     lines = [
@@ -201,7 +206,10 @@ def proof_text(
     ]
     if comparison.verdict is not Verdict.CLEAN:
         lines.append(f"  it does not have the name it was to have: {'it is ' + plain(place) if place else 'it was removed'}")
-    lines.append(paint("dim", f"  expected {expected or 'what nobody could tell before: something was built'}"))
+    if unknown:
+        words = "built now, and nothing says what they must be; seal it, and keep their wheels: sanctity archive add --env"
+        lines.append(paint("doubt", f"  not proven: {plain(', '.join(unknown))}   ({words})"))
+    lines.append(paint("dim", f"  expected {expected or 'unknown'}"))
     lines.append(paint("dim", f"  actual   {actual or 'unknown'}"))
     lines += [paint("dim", f"  left out: {plain(name)}: its source is governed by git") for name in left]
     if proof:

@@ -102,6 +102,11 @@ class Reproof:
         """Whether it is, byte for byte, what it had to be."""
         return self.comparison.verdict is Verdict.CLEAN
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The names of what was built now, and of which nothing says what it must become."""
+        return tuple(had.item.name for had in self.had if had.content is None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilding:
@@ -432,13 +437,21 @@ def _maker(engine: Engine, sealed: SealedEnvironment | None) -> str:
     return "venv" if sealed_scripts and "activate.nu" not in sealed_scripts else "uv"
 
 
+def _default_groups(lock: Lock) -> tuple[str, ...]:
+    """The groups that the project's tool installs unasked."""
+    from sanctity.model.lock import RootKind
+
+    return tuple(sorted({root.name for root in lock.roots if root.kind is RootKind.GROUP and root.default}))
+
+
 def _parts_of_lock(
     lock: Lock, interpreter: InstalledInterpreter, meant: _Meant, world: World, ways: Ways, sources: Sources
 ) -> tuple[PlannedParts, Selection]:
     from sanctity.plan.needs import expected_of, needs_of
     from sanctity.plan.rebuild import LeftOut, Missing, plan_lock
 
-    chosen = expected_of(lock, interpreter.interpreter, groups=ways.groups or None, extras=ways.extras or None)
+    groups = tuple(dict.fromkeys((*_default_groups(lock), *ways.groups)))
+    chosen = expected_of(lock, interpreter.interpreter, groups=groups or None, extras=ways.extras or None)
     folder = _folder(lock, meant, world)
     pins = _named(chosen.expected, sources, ways)
     needs = needs_of(pins, interpreter.interpreter, folder=folder)
@@ -575,7 +588,7 @@ class _Work:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         engine = _engine(plan.interpreter, self.world, self.ways, self.sources)
-        room.make(plan.interpreter, engine if plan.maker == "uv" else None, system_site=plan.system_site)
+        self._make(engine)
         known = self._pool.submit(self._contents)
         items = [
             Installed(
@@ -593,6 +606,27 @@ class _Work:
         notices = tuple(self._editables(engine))
         room.relocate()
         return notices
+
+    def _make(self, engine: Engine) -> None:
+        """Make the empty environment; where activate scripts were sealed, with the prompt that they have, as far as it can be told."""
+        from sanctity.model.environment import Layout
+        from sanctity.observe.activation import observe_activation
+        from sanctity.observe.places import read_project_name
+        from sanctity.observe.view import View
+
+        plan, sealed = self.plan, self.plan.sealed
+        uv = engine if plan.maker == "uv" else None
+        hook = sealed is not None and any(each.path.endswith("/_virtualenv.pth") for each in sealed.startup)
+        self.room.make(plan.interpreter, uv, system_site=plan.system_site, hook=hook)
+        if sealed is None or not sealed.activation:
+            return
+        names = [read_project_name(self.meant.folder), *(line.name for line in sealed.distributions if line.content is None)]
+        for name in dict.fromkeys(filter(None, names[:2])):
+            if observe_activation(View(), self.room.env, Layout(site=())) == sealed.activation:
+                return
+            self.room.make(plan.interpreter, uv, system_site=plan.system_site, hook=hook, prompt=name)
+        if observe_activation(View(), self.room.env, Layout(site=())) != sealed.activation:
+            self.room.make(plan.interpreter, uv, system_site=plan.system_site, hook=hook)
 
     def _have(self, item: PlannedArtifact) -> Had:
         """Put the file of *item* among the room's wheels; what is no wheel is built into one."""
@@ -679,17 +713,14 @@ class _Work:
         from sanctity.verbs.judging import compare_and_judge, look
 
         place = self.plan.target
-        taken = look(
-            Target(project=self.meant.folder, env=place),
-            self.world,
-            reference=self.meant.path,
-            asked=bool(self.ways.groups or self.ways.extras),
-        )
-        outcome = compare_and_judge(taken, self.world, depth=Depth.RECORD, groups=self.ways.groups, extras=self.ways.extras)
+        chosen = self.plan.selection if self.plan.sealed is None else Selection()
+        asked = bool(chosen.groups or chosen.extras)
+        taken = look(Target(project=self.meant.folder, env=place), self.world, reference=self.meant.path, asked=asked)
+        outcome = compare_and_judge(taken, self.world, depth=Depth.RECORD, groups=chosen.groups, extras=chosen.extras)
         comparison = outcome.comparison
-        expected = self._expected(comparison.fingerprint)
+        expected = self._expected(comparison.fingerprint, taken.environment)
         actual = comparison.fingerprint.digest if comparison.fingerprint is not None else None
-        drifts = [drift for drift in comparison.drifts if not self._is_left_out(drift)]
+        drifts = [replace(drift, hint="") for drift in comparison.drifts if not self._is_left_out(drift)]
         drifts += self._of_files(taken.environment)
         unchecked = list(comparison.unchecked)
         unchecked += [
@@ -713,7 +744,9 @@ class _Work:
         """Whether *drift* is only about what was left out on purpose, or about a lock that is another by now than was sealed."""
         if drift.code is Code.SEAL_STALE:
             return True
-        return drift.code is Code.DISTRIBUTION_MISSING and drift.distribution in self.left
+        if drift.code is Code.DISTRIBUTION_MISSING:
+            return drift.distribution in self.left
+        return drift.code is Code.PTH_HOOK and not drift.actual and _is_of(drift.path, set(self.left))
 
     def _of_files(self, environment: Environment) -> Iterator[Drift]:
         """What is installed and not what its file becomes, by content."""
@@ -735,9 +768,9 @@ class _Work:
                 message=f"what is installed is not what {had.filename} becomes",
             )
 
-    def _expected(self, actual: Fingerprint | None) -> Digest | None:
+    def _expected(self, actual: Fingerprint | None, environment: Environment) -> Digest | None:
         """The fingerprint that it must have: the sealed one, or that of the lock with its files; None where that can not be told."""
-        from sanctity.canon.fingerprint import distribution_row, hook_row, part_digest, whole
+        from sanctity.canon.fingerprint import distribution_row, hook_row, part_digest, sealed_hook, whole
 
         sealed = self.plan.sealed
         if sealed is not None:
@@ -758,7 +791,11 @@ class _Work:
         pointed = [item.name for item in self.plan.left_out if item.name not in self.left]
         rows = [distribution_row(had.item.name, had.item.version, had.content) for had in self.had]
         rows += [distribution_row(name, "", None) for name in pointed]
-        parts = dict(actual.parts) | {
+        # A hook that a distribution claims is of its content, and so of its file; no other has any business here.
+        claimed = {row.path for item in environment.distributions for row in item.record or ()}
+        hooks = [hook_row(sealed_hook(hook, environment)) for hook in environment.hooks if hook.path in claimed]
+        parts = {
+            "startup": part_digest(sorted(hooks)),
             "distributions": part_digest(sorted(rows)),
             "interpreter": part_digest([interpreter.implementation, interpreter.version, interpreter.abi, interpreter.machine]),
             "unclaimed": part_digest([]),
