@@ -68,6 +68,9 @@ def works(tmp_path: Path) -> dict[str, Work]:
 
         return fill
 
+    def is_whole() -> None:
+        whole(kept)
+
     def is_exported() -> None:
         assert not file.exists() or file.read_bytes() == exported
         whole(kept)
@@ -77,13 +80,11 @@ def works(tmp_path: Path) -> dict[str, Work]:
         assert json_of("archive", "list", "--archive", "kept", home=tmp_path)["locks"][0]["name"] == "demo/pylock.toml"
 
     return {
-        "add": Work(
-            arguments=("add", str(project.lock), "--archive", str(kept)), prepare=empty, after=lambda: whole(kept) and None
-        ),
+        "add": Work(arguments=("add", str(project.lock), "--archive", str(kept)), prepare=empty, after=is_whole),
         "import": Work(
             arguments=("import", str(tmp_path / "ready.tar"), "--archive", str(kept)),
             prepare=empty,
-            after=lambda: whole(kept) and None,
+            after=is_whole,
         ),
         "export": Work(arguments=("export", str(file), "--archive", str(kept)), prepare=filled("ready"), after=is_exported),
         "gc": Work(arguments=("gc", "--apply", "--archive", str(kept)), prepare=filled("older"), after=is_collected),
