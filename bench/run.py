@@ -178,6 +178,47 @@ def every_byte(bench: Bench, workers: int) -> Row:
     return row
 
 
+def artifact(bench: Bench) -> Row:
+    row = Row(work="`verify --depth artifact`, digests remembered", peer="`verify` (depth `record`)", target="≤ 1.3 x")
+    command = bench.verify("--depth", "artifact")
+    timed(command, bench.project)()  # reads every wheel once, and remembers it
+    sides = {"artifact": timed([*command, "--offline"], bench.project), "record": timed(bench.verify(), bench.project)}
+    settle(row, in_turns(sides, bench.count), ours="artifact", theirs="record", limit=1.3)
+    proof = json.loads(run([*command, "--offline"], bench.project)[2])["proof"]
+    row.note = f"proven: {', '.join(f'{count} {how}' for how, count in proof['distributions'].items())}"
+    return row
+
+
+def bytecode(bench: Bench) -> Row:
+    row = Row(
+        work="`verify --depth artifact` with bytecode, every proof remembered",
+        peer='the same with `bytecode = "ignore"`',
+        target="≤ 1.1 x",
+    )
+    project = bench_dir() / "compiled"
+    if not (project / "requirements.txt").exists():
+        return missing(row, "not measured: bench/environment.py --compile makes what it takes")
+    blind = bench_dir() / "ignoring"
+    blind.mkdir(exist_ok=True)
+    (blind / "requirements.txt").write_bytes((project / "requirements.txt").read_bytes())
+    (blind / "pyproject.toml").write_text('[tool.sanctity]\nbytecode = "ignore"\n', encoding="utf-8")
+    command = bench.verify("--depth", "artifact")
+    started = time.perf_counter()
+    timed(command, project)()
+    first = time.perf_counter() - started
+    command.append("--offline")
+    there = [str(project / ".venv") if word == ".venv" else word for word in command]
+    sides = {"judged": timed(command, project), "ignored": timed(there, blind)}
+    settle(row, in_turns(sides, bench.count), ours="judged", theirs="ignored", limit=1.1)
+    report = json.loads(run(command, project)[2])
+    code = report["proof"]["bytecode"]
+    row.note = (
+        f"{code['remembered']:,} of {code['files']:,} bytecode files remembered, read and hashed all the same; "
+        f"{report['checked']['bytes'] / 1e9:.2f} GB; the first look, with every file compared: {first:.0f} s"
+    )
+    return row
+
+
 #: The stat cache alone: with four arguments it looks and records, with three it asks, and fails where the answer is no.
 CACHE_PROBE = """
 import os, sys, time
@@ -512,6 +553,8 @@ def scrub(bench: Bench) -> Row:
 ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "bytes": lambda bench: every_byte(bench, bench.workers),
     "bytes1": lambda bench: every_byte(bench, 1),
+    "artifact": artifact,
+    "bytecode": bytecode,
     "fast": fast,
     "version": versions,
     "guard": guard,

@@ -121,12 +121,33 @@ class Fetcher:
             FetchError: no index could be asked.
         """
         wanted = {str(digest) for digest in digests}
-        return {
-            str(digest): (offer.filename, offer.url)
-            for offer in self.offers(name, version, index)
-            for digest in offer.digests
-            if str(digest) in wanted
-        }
+        found: dict[str, tuple[str, str]] = {}
+        for path in self._linked(name, version):
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+                if digest in wanted:
+                    found[digest] = (os.path.basename(path), path)
+        if found.keys() == wanted:
+            return found
+        try:
+            offers = self.offers(name, version, index)
+        except FetchError:
+            if not found:
+                raise
+            offers = ()
+        for offer in offers:
+            found |= {str(digest): (offer.filename, offer.url) for digest in offer.digests if str(digest) in wanted}
+        return found
+
+    def _linked(self, name: str, version: str) -> Iterator[str]:
+        """The files of a release in the folders of links."""
+        for place in self.indexes.links:
+            folder = unquote(urlsplit(place).path) if place.startswith("file:") else place
+            try:
+                names = sorted(os.listdir(folder)) if "://" not in folder else []
+            except OSError:
+                continue
+            yield from (f"{folder}/{file}" for file in names if is_of(file, name, version))
 
     def _near(self, wanted: Wanted) -> Iterator[tuple[Place, str]]:
         """Files of this machine that may be *wanted*, by their names."""
@@ -136,6 +157,7 @@ class Fetcher:
                 yield Place.FILE, unquote(parts.path) if parts.scheme == "file" else wanted.location
         name = wanted.filename
         if not name:
+            yield from ((Place.FILE, path) for path in self._linked(wanted.name, wanted.version))
             return
         for place in self.indexes.links:
             folder = unquote(urlsplit(place).path) if place.startswith("file:") else place
