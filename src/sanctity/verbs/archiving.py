@@ -363,6 +363,7 @@ class _Worker:
         self._fetcher: Fetcher | None = None
         self.seen: Environment | None = None
         self._whole: Environment | None = None
+        self._unnamed: dict[str, str] = {}
         self._known = {item.sha256: item for item in archive.artifacts()}
 
     @property
@@ -494,7 +495,7 @@ class _Worker:
                 if best is not None:
                     want(best)
                 elif need.unnamed:
-                    words = "the lock gives its hashes alone, and no index says which file is meant"
+                    words = f"the lock gives its hashes alone, and no index says which is which{self._unnamed.get(pin.name, '')}"
                     self._lacks(pin.name, pin.version, "artifact-unnamed", words, failed=True)
                 elif pin.artifacts and not need.local:
                     words = f"no wheel of it fits {case.platform} {case.interpreter.abi}, and there is no sdist"
@@ -520,8 +521,10 @@ class _Worker:
             return pin
         names = {str(digest): (self._known[digest].filename, "") for digest in unnamed if digest in self._known}
         if len(names) < len(unnamed):
-            with contextlib.suppress(SanctityError):  # why it can not be told comes up again where it is fetched
+            try:
                 names |= self.fetcher.names(pin.name, pin.version, tuple(unnamed), pin.source.location)
+            except SanctityError as error:
+                self._unnamed[pin.name] = f": {error.message}"
         return with_names(pin, names)
 
     # -- artifacts ----------------------------------------------------------------------------------------------------------------
