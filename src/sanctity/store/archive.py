@@ -299,7 +299,8 @@ class Archive:
     def keep_bytes(self, data: bytes) -> Digest:
         """Keep *data*, unless it is there."""
         digest = digest_of(data)
-        if self.blobs.size(digest) == len(data):
+        # In object storage it is written again: what was just written is not deleted as garbage meanwhile.
+        if self.blobs.local(digest) is not None and self.blobs.size(digest) == len(data):
             with contextlib.suppress(ArchiveError):
                 for _ in self._verified(digest):
                     pass
