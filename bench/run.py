@@ -191,30 +191,25 @@ def artifact(bench: Bench) -> Row:
 
 def bytecode(bench: Bench) -> Row:
     row = Row(
-        work="`verify --depth artifact` with bytecode, every proof remembered",
-        peer='the same with `bytecode = "ignore"`',
+        work="`verify --depth artifact` of 45,000 bytecode files, all proven before",
+        peer="`verify` (depth `record`) of the same, bytecode by its header",
         target="≤ 1.1 x",
     )
     project = bench_dir() / "compiled"
     if not (project / "requirements.txt").exists():
         return missing(row, "not measured: bench/environment.py --compile makes what it takes")
-    blind = bench_dir() / "ignoring"
-    blind.mkdir(exist_ok=True)
-    (blind / "requirements.txt").write_bytes((project / "requirements.txt").read_bytes())
-    (blind / "pyproject.toml").write_text('[tool.sanctity]\nbytecode = "ignore"\n', encoding="utf-8")
     command = bench.verify("--depth", "artifact")
     started = time.perf_counter()
     timed(command, project)()
     first = time.perf_counter() - started
     command.append("--offline")
-    there = [str(project / ".venv") if word == ".venv" else word for word in command]
-    sides = {"judged": timed(command, project), "ignored": timed(there, blind)}
-    settle(row, in_turns(sides, bench.count), ours="judged", theirs="ignored", limit=1.1)
+    sides = {"artifact": timed(command, project), "record": timed(bench.verify(), project)}
+    settle(row, in_turns(sides, bench.count), ours="artifact", theirs="record", limit=1.1)
     report = json.loads(run(command, project)[2])
     code = report["proof"]["bytecode"]
     row.note = (
         f"{code['remembered']:,} of {code['files']:,} bytecode files remembered, read and hashed all the same; "
-        f"{report['checked']['bytes'] / 1e9:.2f} GB; the first look, with every file compared: {first:.0f} s"
+        f"{report['checked']['bytes'] / 1e9:.2f} GB; the look before, with what was not remembered then: {first:.0f} s"
     )
     return row
 
