@@ -10,10 +10,10 @@ import contextlib
 import hashlib
 import os
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from sanctity.fetch.caches import Caches
+from sanctity.fetch.caches import Caches, Kept
 from sanctity.fetch.errors import FetchError
 from sanctity.fetch.simple import ACCEPT, is_of, parse_html, parse_json
 from sanctity.fetch.web import Web, shown_url
@@ -67,25 +67,24 @@ class Fetcher:
             OSError: it can not be written.
         """
         if not any(digest.strong for digest in wanted.digests):
-            words = "the lock names it without a hash, so it can not be told from any other"
+            words = "the lock gives no hash of it that could not be forged, so it can not be told from any other"
             raise FetchError("artifact-unhashed", words, where=wanted.filename or wanted.name, hint="lock it with hashes")
         troubles: list[FetchError] = []
-        for place, path in self._near(wanted):
+        for kept in self._near(wanted):
             # A file of that name in a folder of links may be anybody's build: only where the lock names it does it say anything.
-            if self._copy(path, to, wanted, troubles if path == wanted.location else []):
-                return _found(to, wanted, place, path)
-        for url in self._urls_of(wanted, troubles):
-            if url.startswith("file:"):
-                path = unquote(urlsplit(url).path)
-                if self._copy(path, to, wanted, troubles):
+            if self._copy(kept, to, wanted, troubles if _is_at(kept, wanted.location) else []):
+                return _found(to, wanted, kept.place, kept.path)
+        for url, size in self._urls_of(wanted, troubles):
+            if path := _path_of(url):
+                if self._copy(Kept(Place.FILE, path), to, wanted, [] if self._is_linked(path) else troubles):
                     return _found(to, wanted, Place.FILE, path)
                 continue
-            for place, path in self.caches.fetched(url):
-                if self._copy(path, to, wanted, []):
-                    return _found(to, wanted, place, path)
+            for kept in self.caches.fetched(url):
+                if self._copy(kept, to, wanted, []):
+                    return _found(to, wanted, kept.place, shown_url(url))
             if not self.offline:
                 try:
-                    if self.web.file(url, to, wanted.digests, wanted.size):
+                    if self.web.file(url, to, wanted.digests, wanted.size, most=size):
                         return _found(to, wanted, Place.INDEX, shown_url(url))
                 except FetchError as error:
                     troubles.append(error)
@@ -94,89 +93,77 @@ class Fetcher:
     def offers(self, name: str, version: str, index: str = "") -> tuple[Offer, ...]:
         """The files of the release *version* of the normalised *name* that indexes offer, each name once; *index* is asked first.
 
+        None is offered only where every index that is to be asked answered so.
+
         Raises:
-            FetchError: no index could be asked.
+            FetchError: no index could be asked, or one of several could not, and no other has any.
         """
         found: dict[str, Offer] = {}
-        troubles: list[FetchError] = []
-        asked = 0
-        for url in self._indexes(index):
-            try:
-                page = self._page(url, name)
-            except FetchError as error:
-                troubles.append(error)
-                continue
-            asked += 1
-            for offer in page:
-                if is_of(offer.filename, name, version):
-                    found.setdefault(offer.filename, offer)
-        if not asked:
-            raise troubles[0] if troubles else self._nobody(name)
+        for offer in self._every(name, version, index):
+            found.setdefault(offer.filename, offer)
         return tuple(found.values())
 
     def names(self, name: str, version: str, digests: Iterable[Digest], index: str = "") -> dict[str, tuple[str, str]]:
         """(file name, URL) of the artifacts of a release with one of *digests*, by ``sha256:…``, as far as indexes state hashes.
 
         Raises:
-            FetchError: no index could be asked.
+            FetchError: as `offers` does.
         """
-        wanted = {str(digest) for digest in digests}
+        wanted = tuple(digests)
         found: dict[str, tuple[str, str]] = {}
-        for path in self._linked(name, version):
-            with contextlib.suppress(OSError), open(path, "rb") as file:
-                digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-                if digest in wanted:
-                    found[digest] = (os.path.basename(path), path)
-        if found.keys() == wanted:
-            return found
-        try:
-            offers = self.offers(name, version, index)
-        except FetchError:
-            if not found:
-                raise
-            offers = ()
-        for offer in offers:
-            found |= {str(digest): (offer.filename, offer.url) for digest in offer.digests if str(digest) in wanted}
+        for offer in self._every(name, version, index):
+            for digest in _matching(offer, wanted):
+                found.setdefault(str(digest), (offer.filename, offer.url))
         return found
 
-    def _linked(self, name: str, version: str) -> Iterator[str]:
-        """The files of a release in the folders of links."""
-        for place in self.indexes.links:
-            folder = unquote(urlsplit(place).path) if place.startswith("file:") else place
+    def _every(self, name: str, version: str, index: str) -> list[Offer]:
+        """What each index offers of a release, in the order in which they are asked. Raises FetchError, as `offers` does."""
+        found: list[Offer] = []
+        troubles: list[FetchError] = []
+        asked = False
+        for where in self._shelves(index):
             try:
-                names = sorted(os.listdir(folder)) if "://" not in folder else []
-            except OSError:
+                page = self._page(where, name)
+            except FetchError as error:
+                troubles.append(error)
                 continue
-            yield from (f"{folder}/{file}" for file in names if is_of(file, name, version))
+            asked = True
+            found += [offer for offer in page if is_of(offer.filename, name, version)]
+        if not found and (troubles or not asked):
+            raise troubles[0] if troubles else self._nobody(name)
+        return found
 
-    def _near(self, wanted: Wanted) -> Iterator[tuple[Place, str]]:
+    def _near(self, wanted: Wanted) -> Iterator[Kept]:
         """Files of this machine that may be *wanted*, by their names."""
-        if wanted.location:
-            parts = urlsplit(wanted.location)
-            if parts.scheme == "file" or "://" not in wanted.location:
-                yield Place.FILE, unquote(parts.path) if parts.scheme == "file" else wanted.location
+        if path := _path_of(wanted.location):
+            yield Kept(Place.FILE, path)
         name = wanted.filename
         if not name:
-            yield from ((Place.FILE, path) for path in self._linked(wanted.name, wanted.version))
             return
         for place in self.indexes.links:
-            folder = unquote(urlsplit(place).path) if place.startswith("file:") else place
-            if "://" not in folder and os.path.isfile(f"{folder}/{name}"):
-                yield Place.FILE, f"{folder}/{name}"
+            folder = _path_of(place)
+            if folder and os.path.isfile(f"{folder}/{name}"):
+                yield Kept(Place.FILE, f"{folder}/{name}")
         if wanted.is_wheel:
             yield from self.caches.built(name)
 
-    def _copy(self, path: str, to: str, wanted: Wanted, troubles: list[FetchError]) -> bool:
-        """Copy the file at *path* to *to* if it is the one wanted; what is wrong with it goes to *troubles*."""
+    def _is_linked(self, path: str) -> bool:
+        """Whether *path* lies in a folder of links."""
+        return os.path.dirname(path) in {_path_of(place).rstrip("/") for place in self.indexes.links}
+
+    def _copy(self, kept: Kept, to: str, wanted: Wanted, troubles: list[FetchError]) -> bool:
+        """Copy what is *kept* to *to* if it is what is wanted; what is wrong with it goes to *troubles*."""
         temporary = f"{to}.{os.getpid()}-{threading.get_ident()}.tmp"
+        if not os.path.isfile(kept.path):  # a pipe would keep us waiting
+            return False
         try:
-            source = open(path, "rb")  # noqa: SIM115 - what can not be read is passed over; what can not be written is not
+            source = open(kept.path, "rb")  # noqa: SIM115 - what can not be read is passed over; what can not be written is not
         except OSError:
             return False
         hashers = [hashlib.new(digest.algorithm) for digest in wanted.digests]
         try:
-            with source, open(temporary, "xb") as target:
-                while chunk := source.read(_CHUNK):
+            with source, open(temporary, "wb") as target:
+                for chunk in _chunks(source, kept):
                     for hasher in hashers:
                         hasher.update(chunk)
                     target.write(chunk)
@@ -187,43 +174,45 @@ class Fetcher:
             if wrong is None:
                 os.replace(temporary, to)
                 return True
-            troubles.append(_mismatch(path, *wrong))
+            troubles.append(_mismatch(kept.path, *wrong))
             return False
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
 
-    def _urls_of(self, wanted: Wanted, troubles: list[FetchError]) -> Iterator[str]:
-        """Where *wanted* may be had: at the lock's own URL, then wherever an index says. Offline only what indexes on disk say."""
-        asked = {wanted.location} if wanted.location.startswith(("http://", "https://")) else set[str]()
-        yield from asked
-        for index in self._indexes(wanted.index):
-            if self.offline and not index.startswith("file:"):
+    def _urls_of(self, wanted: Wanted, troubles: list[FetchError]) -> Iterator[tuple[str, int | None]]:
+        """Where *wanted* may be had, and how large it is said to be there: at the lock's own URL, then wherever an index says.
+
+        Offline only what indexes on disk say.
+        """
+        asked: set[str] = set()
+        if wanted.location.startswith(("http://", "https://")):
+            asked.add(wanted.location)
+            yield wanted.location, None
+        for where in self._shelves(wanted.index):
+            if self.offline and not _path_of(where):
                 continue
             try:
-                offers = [offer for offer in self._page(index, wanted.name) if is_of(offer.filename, wanted.name, wanted.version)]
+                offers = [offer for offer in self._page(where, wanted.name) if is_of(offer.filename, wanted.name, wanted.version)]
             except FetchError as error:
                 troubles.append(error)
                 continue
             meant = [offer for offer in offers if _may_be(offer, wanted)]
-            if not meant and offers and not wanted.filename:
-                words = f"of {wanted.name} {wanted.version} it offers {len(offers)}, and none of them has a locked hash"
-                troubles.append(FetchError("artifact-mismatch", words, where=shown_url(index), hint=_HINT))
+            if not meant and offers and not wanted.filename and where not in self.indexes.links:
+                troubles.append(_none_of(offers, wanted, where))
             for offer in meant:
-                stated = {digest.algorithm: digest for digest in offer.digests}
-                wrong = next(
-                    (
-                        (digest, stated[digest.algorithm])
-                        for digest in wanted.digests
-                        if digest.algorithm in stated and stated[digest.algorithm] != digest
-                    ),
-                    None,
-                )
+                wrong = _contradiction(offer, wanted)
                 if wrong is not None:
-                    troubles.append(_mismatch(shown_url(offer.url), *wrong))
+                    if where not in self.indexes.links:
+                        troubles.append(_mismatch(shown_url(offer.url), *wrong))
                 elif offer.url not in asked:
                     asked.add(offer.url)
-                    yield offer.url
+                    yield offer.url, offer.size
+
+    def _shelves(self, first: str) -> Iterator[str]:
+        """All that lists files: the indexes, as `_indexes` gives them, and the folders and pages of links after them."""
+        yield from self._indexes(first)
+        yield from self.indexes.links
 
     def _indexes(self, first: str) -> Iterator[str]:
         """The URLs of the indexes to ask: *first* the one that a lock names, then the user's, then the tools' own default."""
@@ -240,13 +229,13 @@ class Fetcher:
         urls = (*named, *(url.rstrip("/") for url in self._urls))
         yield from sorted(dict.fromkeys(urls), key=lambda url: not url.startswith("file:"))
 
-    def _page(self, index: str, name: str) -> tuple[Offer, ...]:
-        """What *index* offers of the project *name*: asked once. Raises FetchError."""
-        key = (index, name)
+    def _page(self, where: str, name: str) -> tuple[Offer, ...]:
+        """What the index or the page of links at *where* offers of the project *name*: asked once. Raises FetchError."""
+        key = (where, "" if where in self.indexes.links else name)
         found = self._pages.get(key)
         if found is None:
             try:
-                found = tuple(self._read_page(index, name))
+                found = tuple(self._read_page(where, key[1]))
             except FetchError as error:
                 found = error
             self._pages[key] = found
@@ -254,12 +243,13 @@ class Fetcher:
             raise found
         return found
 
-    def _read_page(self, index: str, name: str) -> list[Offer]:
-        url = f"{index}/{quote(name)}/"
-        if url.startswith("file:"):
-            return _read_folder(unquote(urlsplit(url).path), url)
+    def _read_page(self, where: str, name: str) -> list[Offer]:
+        """The offers of the project *name* at the index *where*, or all of a page of links where *name* is empty."""
+        if path := _path_of(where):
+            return _read_folder(f"{path}/{name}".rstrip("/"))
         if self.offline:
-            raise FetchError("offline", "no index may be asked", where=shown_url(index), hint="leave --offline out")
+            raise FetchError("offline", "no index may be asked", where=shown_url(where), hint=_OFFLINE_HINT)
+        url = f"{where}/{quote(name)}/" if name else where
         got = self.web.page(url, ACCEPT)
         if got is None:
             return []
@@ -267,9 +257,8 @@ class Fetcher:
         try:
             return parse_json(data, final) if "json" in kind.partition(";")[0] else parse_html(data, final)
         except ValueError as error:
-            raise FetchError(
-                "index-unreachable", f"its page is no page of an index: {error}"[:200], where=shown_url(url)
-            ) from error
+            words = f"its page is no page of an index: {error}"[:200]
+            raise FetchError("index-unreachable", words, where=shown_url(url), hint="name the index by its own URL") from error
 
     def _why(self, wanted: Wanted, troubles: list[FetchError]) -> FetchError:
         """Why *wanted* was not had: other bytes under its name before anything else."""
@@ -283,7 +272,7 @@ class Fetcher:
             )
         if troubles:
             return troubles[0]
-        if not wanted.location and not any(True for _ in self._indexes(wanted.index)):
+        if not wanted.location and not any(True for _ in self._shelves(wanted.index)):
             return self._nobody(what)
         return FetchError(
             "artifact-gone", f"no index has {what} any more", where=what, hint="name an archive that keeps it: --archive DIR"
@@ -321,18 +310,72 @@ def _may_be(offer: Offer, wanted: Wanted) -> bool:
     """Whether an *offer* may be the file *wanted*: by its name, else by its hash."""
     if wanted.filename:
         return normalise_name(offer.filename) == normalise_name(wanted.filename)
-    return not set(offer.digests).isdisjoint(wanted.digests)
+    return bool(_matching(offer, wanted.digests))
 
 
-def _read_folder(folder: str, url: str) -> list[Offer]:
-    """What a project's folder of an index on disk offers: by its page, else by its files."""
+def _matching(offer: Offer, digests: tuple[Digest, ...]) -> set[Digest]:
+    """Those of *digests* that an *offer* has: as its index states, or, where that states none of a file on this disk, as it is."""
+    stated = {digest.algorithm for digest in offer.digests}
+    path = _path_of(offer.url)
+    found = set(offer.digests).intersection(digests)
+    for algorithm in {digest.algorithm for digest in digests} - stated if path and os.path.isfile(path) else ():
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            actual = Digest(algorithm, hashlib.file_digest(file, algorithm).hexdigest())
+            found.update({actual}.intersection(digests))
+    return found
+
+
+def _contradiction(offer: Offer, wanted: Wanted) -> tuple[Digest, Digest] | None:
+    """A digest that is *wanted*, and another one that its index states of an *offer*."""
+    stated = {digest.algorithm: digest for digest in offer.digests}
+    pairs = ((digest, stated[digest.algorithm]) for digest in wanted.digests if digest.algorithm in stated)
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)
+
+
+def _none_of(offers: list[Offer], wanted: Wanted, where: str) -> FetchError:
+    """Why none of *offers* can be taken for *wanted*, of which only the hash is known."""
+    algorithms = {digest.algorithm for digest in wanted.digests}
+    silent = sum(
+        algorithms.isdisjoint(digest.algorithm for digest in offer.digests) and not _path_of(offer.url) for offer in offers
+    )
+    release = f"{wanted.name} {wanted.version}"
+    if silent:
+        words = f"it lists {len(offers)} files of {release}, {silent} of them without a hash to find the locked one by"
+        return FetchError(
+            "index-unhashed", words, where=shown_url(where), hint="lock with file names, or name an archive: --archive DIR"
+        )
+    words = f"{len(offers)} files of {release} are offered, and none of them has a locked hash"
+    return FetchError("artifact-mismatch", words, where=shown_url(where), hint=_HINT)
+
+
+def _is_at(kept: Kept, location: str) -> bool:
+    """Whether what is *kept* is what a lock's *location* names."""
+    return bool(location) and kept.path == _path_of(location)
+
+
+def _path_of(place: str) -> str:
+    """The path that *place*, a path or a ``file:`` URL, means; empty where it is another URL."""
+    if place.startswith("file:"):
+        return unquote(urlsplit(place).path)
+    return "" if "://" in place else place
+
+
+def _chunks(source: IO[bytes], kept: Kept) -> Iterator[bytes]:
+    source.seek(kept.start)
+    left = kept.length
+    while chunk := source.read(_CHUNK if left is None else min(left, _CHUNK)):
+        left = None if left is None else left - len(chunk)
+        yield chunk
+
+
+def _read_folder(place: str) -> list[Offer]:
+    """What a folder of files, or the page in it, offers; a page itself may be named."""
+    page = place if place.endswith((".html", ".htm")) else f"{place}/index.html"
     try:
-        with open(f"{folder}/index.html", "rb") as file:
-            return parse_html(file.read(_LARGEST_PAGE), url)
-    except OSError:
-        pass
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
+        if os.path.isfile(page):
+            with open(page, "rb") as file:
+                return parse_html(file.read(_LARGEST_PAGE), f"file://{quote(page)}")
+        names = sorted(os.listdir(place))
+    except (OSError, ValueError):
         return []
-    return [Offer(filename=name, url=f"{url}{quote(name)}") for name in names if os.path.isfile(f"{folder}/{name}")]
+    return [Offer(filename=name, url=f"file://{quote(place)}/{quote(name)}") for name in names if os.path.isfile(f"{place}/{name}")]

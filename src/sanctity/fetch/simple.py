@@ -33,7 +33,11 @@ def parse_json(data: bytes, url: str) -> list[Offer]:
         stated = json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    files = stated.get("files") if isinstance(stated, dict) else None
+    if not isinstance(stated, dict):
+        raise ValueError("it is no object")
+    meta = stated.get("meta")
+    _check_version(meta.get("api-version") if isinstance(meta, dict) else None)
+    files = stated.get("files")
     if not isinstance(files, list):
         raise ValueError("it has no array of files")
     found: list[Offer] = []
@@ -44,7 +48,7 @@ def parse_json(data: bytes, url: str) -> list[Offer]:
         size, yanked, uploaded = file.get("size"), file.get("yanked"), file.get("upload-time")
         offer = _offer(
             file["filename"],
-            urljoin(url, file["url"]),
+            _joined(url, file["url"]),
             [f"{key}:{value}" for key, value in hashes.items()] if isinstance(hashes, dict) else (),
             size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
             yanked=yanked if isinstance(yanked, str) else " " if yanked is True else None,
@@ -59,7 +63,7 @@ class _Page(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.base = ""
+        self.base = self.version = ""
         self.links: list[dict[str, str | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -69,23 +73,42 @@ class _Page(HTMLParser):
             self.links.append(stated)
         elif tag == "base" and stated.get("href") and not self.base:
             self.base = stated["href"] or ""
+        elif tag == "meta" and (stated.get("name") or "").lower() == "pypi:repository-version":
+            self.version = stated.get("content") or ""
 
 
 def parse_html(data: bytes, url: str) -> list[Offer]:
-    """What the HTML page *data* at *url* offers."""
+    """What the HTML page *data* at *url* offers. Raises ValueError where it is no page that can be read."""
     page = _Page()
-    page.feed(data.decode("utf-8", "replace"))
-    base = urljoin(url, page.base)
+    try:
+        page.feed(data.decode("utf-8", "replace"))
+    except (AssertionError, RecursionError) as error:  # html.parser's word for some malformed declarations
+        raise ValueError(f"it is malformed: {error}") from error
+    _check_version(page.version or None)
+    base = _joined(url, page.base) or url
     found: list[Offer] = []
     for link in page.links:
-        try:
-            target, fragment = urldefrag(urljoin(base, (link.get("href") or "").strip()))
-        except ValueError:
-            continue
+        target, fragment = urldefrag(_joined(base, (link.get("href") or "").strip()))
         yanked = link["data-yanked"] or " " if "data-yanked" in link else None
         offer = _offer(unquote(urlsplit(target).path).rpartition("/")[2], target, [fragment.replace("=", ":", 1)], yanked=yanked)
         found += [offer] if offer is not None else []
     return found
+
+
+def _joined(base: str, url: str) -> str:
+    """*url* as seen from *base*, empty where that is no URL."""
+    try:
+        joined = urljoin(base, url)
+        urlsplit(joined)
+    except ValueError:
+        return ""
+    return joined
+
+
+def _check_version(stated: object) -> None:
+    """Refuse a page of another major version than 1 (PEP 629). Raises ValueError."""
+    if stated is not None and str(stated).partition(".")[0] != "1":
+        raise ValueError(f"it speaks version {str(stated)[:20]!r} of the simple API, and version 1 is known here")
 
 
 def _offer(

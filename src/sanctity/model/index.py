@@ -26,7 +26,8 @@ class Indexes:
 
     *urls* are those of indexes (the simple repository API, PEP 503; ``https:``, ``http:`` or ``file:``), less any credentials,
     those that a project names before a user's. *links* are folders and pages that list files. *complete* says that a main index is
-    among them, or that none is wanted; else the tools' own default is one too. *certificate* is a file of certificates to trust.
+    among them, or that none is wanted; else the tools' own default is one too. *certificate* is a file of certificates to trust,
+    *netrc* the user's netrc file, both empty where there is none.
     """
 
     urls: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Indexes:
     complete: bool = False
     offline: bool = False
     certificate: str = ""
+    netrc: str = ""
     proxy: str = ""
     trusted: tuple[str, ...] = ()
     credentials: tuple[Credentials, ...] = ()

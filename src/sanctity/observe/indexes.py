@@ -99,6 +99,7 @@ def read_indexes(environ: Mapping[str, str], project: str = "", *, prefix: str =
         complete=found.complete or pip_off or uv_off,
         offline=offline,
         certificate=os.path.expanduser(certificate),
+        netrc=environ.get("NETRC") or (f"{home}/.netrc" if home else ""),
         proxy=pip.get("proxy", ""),
         trusted=tuple(pip.get("trusted-host", "").split()),
         credentials=tuple(found.credentials),
