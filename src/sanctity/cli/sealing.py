@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from sanctity.cli.common import EXIT, environment_options, fail, paint, perform, target_of, tell, write
-from sanctity.errors import SanctityError
+from sanctity.errors import SanctityError, UsageError
 from sanctity.model.drift import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sanctity.verbs.sealing import FromLock
+    from sanctity.verbs.world import World
 
 __all__ = ["seal"]
 
@@ -22,6 +28,14 @@ __all__ = ["seal"]
 @click.option(
     "--files", is_flag=True, help="Also write the rows behind each digest, to the seal's name with .files in place of .json."
 )
+@click.option("--from-lock", is_flag=True, help="State it from the lock and its wheels alone: no environment is needed.")
+@click.option("--platform", metavar="NAME", multiple=True, help="From a lock: for this platform (linux-x86_64-glibc); repeatable.")
+@click.option("--python-version", metavar="X.Y.Z", multiple=True, help="From a lock: for this exact Python (3.11.7); repeatable.")
+@click.option("--group", metavar="NAME", multiple=True, help="From a lock: with this dependency group; repeatable.")
+@click.option("--extra", metavar="NAME", multiple=True, help="From a lock: with this extra; repeatable.")
+@click.option("--no-project", is_flag=True, help="From a lock: without the project, as `uv sync --no-install-project`.")
+@click.option("--archive", metavar="DIR", default="", help="From a lock: take wheels from this archive where it has them.")
+@click.option("--offline", is_flag=True, help="From a lock: ask no index.")
 @click.option("-o", "--output", metavar="FILE", default="", help="The seal; by default env.seal.json in the project's folder.")
 @click.option("--check", is_flag=True, help="Only say whether the seal was made under the lock as it is now; write nothing.")
 def seal(
@@ -34,6 +48,14 @@ def seal(
     accept: bool,
     canary: str,
     files: bool,
+    from_lock: bool,
+    platform: tuple[str, ...],
+    python_version: tuple[str, ...],
+    group: tuple[str, ...],
+    extra: tuple[str, ...],
+    no_project: bool,
+    archive: str,
+    offline: bool,
     output: str,
     check: bool,
 ) -> None:
@@ -46,6 +68,27 @@ def seal(
     from sanctity.report.text import comparison_text, sealing_text
     from sanctity.seals.files import files_name
 
+    only = (*platform, *python_version, *group, *extra, archive, no_project, offline)
+    mixed = (env, python, root, accept, canary, files, check, workers) if from_lock else only
+    if any(mixed):
+        words = "with --from-lock there is no environment" if from_lock else "these options go with --from-lock"
+        fail(UsageError("usage", words, hint="see `sanctity seal --help`"), "seal", "text")
+    if from_lock:
+        _seal_lock(
+            lambda world: verbs.seal_lock(
+                world,
+                lock=lock,
+                platforms=platform,
+                pythons=python_version,
+                archive=archive,
+                offline=offline,
+                groups=group,
+                extras=extra,
+                project=not no_project,
+                output=output,
+            )
+        )
+        return
     if check:
         _check(output)
     made: verbs.Sealing = perform(
@@ -75,6 +118,18 @@ def seal(
         if made.files_text:
             write(made.files_text, files_name(made.path))
         write(sealing_text(made.seal, comparison, paint(sys.stdout)), "")
+    except SanctityError as error:
+        fail(error, "seal", "text")
+
+
+def _seal_lock(work: Callable[[World], FromLock]) -> None:
+    """Write the seal that *work* makes of a lock, and say what it states."""
+    from sanctity.report.text import from_lock_text
+
+    made: FromLock = perform("seal", "text", work)
+    try:
+        write(made.text, made.path)
+        write(from_lock_text(made.seal, made.made, paint(sys.stdout)), "")
     except SanctityError as error:
         fail(error, "seal", "text")
 

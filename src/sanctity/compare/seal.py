@@ -157,7 +157,7 @@ def compare_with_seal(
     if depth is not Depth.VERSION:
         drifts = _content(environment, sealed, drifts, rows or {}, unchecked)
         drifts = _as_sealed(environment, sealed, seeds, drifts)
-        drifts += _activation(environment, sealed)
+        drifts += _activation(environment, sealed) if not sealed.from_lock else ()
         _compare_platform(environment, sealed, drifts, unchecked, rows or {}, settings=settings)
         drifts += _net(found, sealed, drifts, unchecked)
     return replace(found, drifts=tuple(drifts), unchecked=tuple(unchecked))
@@ -469,6 +469,11 @@ def _compare_platform(
 ) -> None:
     platform = environment.platform
     unknown = dict(platform.unknown) if platform is not None else dict.fromkeys(_PART_CODES, "nobody looked")
+    if sealed.from_lock:
+        # Nothing of the platform is in the scope of what a lock states.
+        reason = "the seal is of a lock alone"
+        unchecked += [Unchecked(code="platform-unknown", what=part, reason=reason) for part in sealed.unknown]
+        return
     for part in sealed.unknown:
         unknown.setdefault(part, "it was not known when this was sealed")
     if sealed.stdlib_sources is None or sealed.stdlib_built is None:

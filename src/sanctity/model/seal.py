@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SEAL_SCHEMA",
+    "UNSTATED",
     "Canary",
     "Seal",
     "SealedDistribution",
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 SEAL_SCHEMA: Final = "sanctity.seal/1"
+
+#: What no lock can state of an environment; a seal that was made from a lock alone says so of all of it.
+UNSTATED: Final = frozenset({"accelerators", "activation", "build", "cpu", "native", "settings", "stdlib"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +61,8 @@ class SealedLock:
 class SealedEnvironment:
     """An environment for one *platform* (``linux-x86_64-glibc``) and Python (*implementation*, *version* exact, *abi*).
 
-    *basis* is how far the sealer looked (``record``); *accepted* are the drifts it was told to accept, as short texts.
-    *startup* and *unclaimed* are what a comparison would otherwise gate on; *activation* are the activate scripts, with the
+    *basis* is how far the sealer looked (``record``, or ``artifact`` where wheels were read); *accepted* are the drifts it was told
+    to accept, as short texts. *startup* and *unclaimed* are what a comparison would otherwise gate on; *activation* are the activate scripts, with the
     prefix written ``${prefix}``, as (path, raw digest). *stdlib* are (files, digest) of its sources and of what the build made.
     """
 
@@ -91,6 +95,22 @@ class SealedEnvironment:
     def python(self) -> str:
         """The key of its Python: ``cpython-3.11``."""
         return f"{self.implementation}-{'.'.join(self.version.split('.')[:2])}"
+
+    @property
+    def from_lock(self) -> bool:
+        """Whether it says that it was made from a lock and wheels alone: nothing that no lock states is stated, and all is unknown.
+
+        A seal of an environment that lost its line of the standard library is no such seal.
+        """
+        return (
+            self.basis == "artifact"
+            and self.lock is not None
+            and set(self.unknown) == UNSTATED
+            and self.build == Build()
+            and self.cpu == Cpu()
+            and not (self.stdlib_sources or self.stdlib_built or self.libc or self.accepted or self.unclaimed)
+            and not (self.libraries or self.blas or self.accelerators or self.settings or self.activation)
+        )
 
     def names(self) -> frozenset[str]:
         """The normalised names of its distributions."""

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from sanctity.errors import SanctityError
     from sanctity.model.drift import Comparison, Drift
     from sanctity.model.environment import Fingerprint
-    from sanctity.model.seal import Seal
+    from sanctity.model.seal import Seal, SealedEnvironment
     from sanctity.plan.repair import RepairPlan
 
-__all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "plain", "repair_text", "sealing_text"]
+__all__ = ["Paint", "comparison_text", "error_text", "fingerprint_text", "from_lock_text", "plain", "repair_text", "sealing_text"]
 
 #: How many lines a distribution gets before the rest is counted.
 _MOST_LINES: Final = 5
@@ -170,6 +170,23 @@ def sealing_text(seal: Seal, comparison: Comparison, paint: Paint | None = None)
             lines.append(paint("doubt", f"  and {len(made.accepted) - _MOST_LINES:,} more, each named in it"))
     lines += [f"  for {each.platform}, {each.python}: kept as it was" for each in seal.environments if each is not made]
     lines.append(paint("dim", f"  fingerprint {made.fingerprint}"))
+    lines.append(paint("dim", f"  seal        {seal.digest}"))
+    return "\n".join(lines) + "\n"
+
+
+def from_lock_text(seal: Seal, made: Iterable[SealedEnvironment], paint: Paint | None = None) -> str:
+    """What was sealed from a lock and its wheels, before there is an environment."""
+    paint = paint or Paint()
+    made = tuple(made)
+    lines = []
+    for each in made:
+        what = f"{each.platform}, {each.implementation} {each.version}, {len(each.distributions):,} packages"
+        lines.append(f"{paint('good', 'SEALED')}  {plain(seal.path)}   {what}")
+        if each.lock is not None:
+            lines.append(f"  as {plain(each.lock.path)} and its wheels say, {each.lock.digest}")
+        lines.append(paint("dim", f"  fingerprint {each.fingerprint}"))
+    lines += [f"  for {each.platform}, {each.python}: kept as it was" for each in seal.environments if each not in made]
+    lines.append(paint("doubt", "  not stated: the interpreter's build, the standard library, native libraries, the processor"))
     lines.append(paint("dim", f"  seal        {seal.digest}"))
     return "\n".join(lines) + "\n"
 

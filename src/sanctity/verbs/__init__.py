@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from sanctity.verbs.proving import Means
     from sanctity.verbs.rebuilding import Rebuilding, Ways, rebuild
     from sanctity.verbs.running import Running, run
-    from sanctity.verbs.sealing import Sealing, seal
+    from sanctity.verbs.sealing import FromLock, Sealing, seal, seal_lock
     from sanctity.verbs.watching import Sight, watch
     from sanctity.verbs.world import Outcome, Target, World
 
 __all__ = [
     "Differing",
+    "FromLock",
     "Means",
     "Outcome",
     "Rebuilding",
@@ -34,6 +35,7 @@ __all__ = [
     "rebuild",
     "run",
     "seal",
+    "seal_lock",
     "verify",
     "watch",
 ]
@@ -45,7 +47,7 @@ _HOMES: Final = {
     "proving": ("Means",),
     "rebuilding": ("Rebuilding", "Ways", "rebuild"),
     "running": ("Running", "run"),
-    "sealing": ("Sealing", "seal"),
+    "sealing": ("FromLock", "Sealing", "seal", "seal_lock"),
     "watching": ("Sight", "watch"),
     "world": ("Outcome", "Target", "World"),
 }

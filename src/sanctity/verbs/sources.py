@@ -135,6 +135,16 @@ class Sources:
         self._learnt[found.sha256.value] = replace(found, rows=None)
         return found
 
+    def read(self, wanted: Wanted, work: Callable[[str], _R]) -> _R:
+        """What *work* makes of a path with the verified bytes of *wanted*, which may be gone afterwards. Raises as `content`."""
+        path, _ = self._have(wanted)
+        try:
+            return work(path)
+        finally:
+            if path.startswith(self.folder):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
     def _have(self, wanted: Wanted) -> tuple[str, str]:
         """A path with the verified bytes of *wanted*, and its file name."""
         digest = wanted.sha256
