@@ -29,8 +29,10 @@ MAGIC: Final = {
     "3.13": 3571,
     "3.14": 3627,
 }
+#: Import asks for the level that ``-O`` gives, which is as high as it is often given.
+_LEVEL: Final = re.compile("[1-9][0-9]{0,9}")
 _NAME: Final = re.compile(r"(?P<stem>.+)\.(?P<tag>[a-z]+-?\d+)(?:\.opt-(?P<level>[0-9A-Za-z]+))?\.pyc")
-_UNCHECKED_HASH, _CHECKED_HASH = 1, 3
+_HASHED, _CHECKED = 0b01, 0b10  # the bits of the flags (PEP 552); a header with another one is refused
 
 
 def _is_of(version: str, magic: int) -> bool:
@@ -54,13 +56,13 @@ def _state(environment: Environment, entry: FileEntry, source: FileEntry) -> str
     if not _is_of(environment.layout.version, int.from_bytes(header[:2], "little")):
         return "stale"
     flags = int.from_bytes(header[4:8], "little")
-    if flags == _UNCHECKED_HASH:
-        return "unchecked"
-    if flags == _CHECKED_HASH:
-        return "fits"
-    if flags:
+    if flags & ~(_HASHED | _CHECKED):
         return "stale"
-    mtime = source.mtime_ns // 1_000_000_000 & 0xFFFFFFFF
+    if flags & _HASHED:
+        return "fits" if flags & _CHECKED else "unchecked"
+    # Import takes `st_mtime`, a float, whole: just before a full second that is the next one.
+    seconds, rest = divmod(source.mtime_ns, 1_000_000_000)
+    mtime = int(seconds + 1e-9 * rest) & 0xFFFFFFFF
     fits = int.from_bytes(header[8:12], "little") == mtime and int.from_bytes(header[12:16], "little") == source.size & 0xFFFFFFFF
     return "fits" if fits else "stale"
 
@@ -85,15 +87,14 @@ def runnable(environment: Environment, ownership: Ownership) -> Iterator[Runnabl
             continue
         folder, _, name = path.rpartition("/__pycache__/")
         match = _NAME.fullmatch(name)
-        if match is None or match["tag"].replace("-", "") != tag:
+        if match is None or match["tag"].replace("-", "") != tag or not _LEVEL.fullmatch(match["level"] or "1"):
             yield Runnable(path, "foreign")
             continue
         source = ownership.files.get(f"{folder}/{match['stem']}.py")
         if source is None:
             yield Runnable(path, "orphan")
             continue
-        level = match["level"] or "0"
-        yield Runnable(path, _state(environment, environment.files[path], source), source, int(level) if level in "012" else 0)
+        yield Runnable(path, _state(environment, environment.files[path], source), source, int(match["level"] or 0))
 
 
 def compare_bytecode(environment: Environment, ownership: Ownership) -> Iterator[Drift | Unchecked]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sanctity.model.drift import Code, Drift, Unchecked
+from sanctity.model.drift import Code, Drift, Severity, Unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ def _kind(environment: Environment, item: Runnable) -> str:
         kind = "its header has the hash of the source"
     else:
         kind = "its header has the time and size of the source"
-    return kind + (f", for -O{'O' * (item.level - 1)}" if item.level else "")
+    return kind + (f", for -{'O' * item.level}" if 0 < item.level < 4 else f", for level {item.level}" if item.level else "")
 
 
 def compare_code(
@@ -61,6 +61,14 @@ def compare_code(
                 path=shown,
                 actual=f"sha256:{environment.files[item.path].digest.hex()}",
                 message=f"import runs it in place of {source}, {_FORGED[answer]} ({_kind(environment, item)})",
+            )
+        elif answer == "stale":
+            yield Drift(
+                code=Code.BYTECODE_STALE,
+                severity=Severity.NOTE,
+                gating=False,
+                path=shown,
+                message="its header has the hash of another source, so import ignores it",
             )
         elif answer in _OPEN:
             code, reason = _OPEN[answer]

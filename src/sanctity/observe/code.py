@@ -32,8 +32,9 @@ __all__ = ["Judge", "Judged", "find_judge", "judge_bytecode"]
 
 #: Pairs that are asked at once; a child that dies loses no more time than this many take.
 _BATCH: Final = 32
-#: How long one pair may take. Seconds.
+#: How long one pair may take, and how long it may where so many took that long already. Seconds.
 _PATIENCE: Final = 60.0
+_LEAST_PATIENCE: Final = 5.0
 _ANSWERS: Final = {
     code_judge.SAME: "same",
     code_judge.DIFFERS: "differs",
@@ -42,6 +43,7 @@ _ANSWERS: Final = {
     code_judge.CHANGED: "changed",
     code_judge.OTHER_MAGIC: "other-magic",
     code_judge.FAILED: "failed",
+    code_judge.STALE: "stale",
 }
 
 
@@ -75,19 +77,11 @@ def compiler_of(interpreter: Interpreter) -> str:
     return f"{interpreter.implementation} {interpreter.version}{threaded}"
 
 
-def _own_compiler() -> str:
-    import platform
-    import sysconfig
-
-    threaded = " free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
-    return f"{sys.implementation.name} {platform.python_version()}{threaded}"
-
-
 def find_judge(environment: Environment, *, root: str, candidates: Iterable[tuple[str, Interpreter]] = ()) -> Judge | None:
     """An interpreter of exactly the version of *environment*, and outside of it; None where there is none.
 
-    Asked are this tool's own, the one that the environment stands on (unless that lies in an image's *root*), and *candidates*:
-    pairs of an executable and what it is.
+    Asked are this tool's own, then *candidates*, which are pairs of an executable and what it is. Last comes the one that the
+    environment says it stands on (unless that lies in an image's *root*), since who can write there can name any.
     """
     wanted = compiler_of(environment.interpreter)
     inside = os.path.realpath(root + environment.prefix if root else environment.prefix) + "/"
@@ -96,15 +90,13 @@ def find_judge(environment: Environment, *, root: str, candidates: Iterable[tupl
         return bool(path) and os.access(path, os.X_OK) and not os.path.realpath(path).startswith(inside)
 
     own = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable or "")
-    if _own_compiler() == wanted and is_outside(own):
+    if code_judge.compiler() == wanted and is_outside(own):
         return Judge(own, wanted)
-    base = environment.interpreter.executable
-    if not root and base.startswith("/") and is_outside(base):
-        return Judge(base, wanted)
     for executable, interpreter in candidates:
         if compiler_of(interpreter) == wanted and is_outside(executable):
             return Judge(executable, wanted)
-    return None
+    base = environment.interpreter.executable
+    return Judge(base, wanted) if not root and base.startswith("/") and is_outside(base) else None
 
 
 def judge_bytecode(
@@ -146,6 +138,8 @@ def judge_bytecode(
         unjudged = tuple((item, "unjudged") for item, _ in asked)
         return Judged(found=(*found, *unjudged), same=before, remembered=before, wanted=compiler)
     answers = _Court(judge, environment, root, [item for item, _ in asked], tick).sit(max(workers, 1))
+    if set(answers) == {"unjudged"}:
+        judge = None
     proven = frozenset(name for (_, name), answer in zip(asked, answers, strict=True) if answer == "same")
     found += [(item, answer) for (item, _), answer in zip(asked, answers, strict=True) if answer != "same"]
     counts = Counter(answers)
@@ -164,7 +158,8 @@ class _Court:
         self.root = root
         self.items = items
         self.tick = tick
-        self.answers = ["failed"] * len(items)
+        self.answers = ["unjudged"] * len(items)
+        self.patience = _PATIENCE
         self.queue: SimpleQueue[list[int]] = SimpleQueue()
         self.done = 0
 
@@ -197,7 +192,8 @@ class _Court:
                         return
                     answered = self._ask(child, batch)
                     self.done += answered
-                    if answered < len(batch):  # it died, or took too long, on the next one: which stays failed
+                    if answered < len(batch):  # it died, or took too long, on the next one
+                        self.answers[batch[answered]] = "failed"
                         _end(child)
                         child = None
                         self.done += 1
@@ -207,10 +203,11 @@ class _Court:
                 _end(child)
 
     def _start(self) -> subprocess.Popen[bytes] | None:
+        """A child that is what it takes; None where it can not be started, or is something else."""
         script = os.path.abspath(code_judge.__file__)
         options = ["-I", "-S", "-B", "-W", "ignore", "-X", "utf8"]
         try:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 [self.judge.executable, *options, script],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -221,23 +218,37 @@ class _Court:
             )
         except OSError:
             return None
+        said = b""
+        while not said.endswith(b"\n") and len(said) < 1 << 10 and (more := self._hear(child, 1)):
+            said += more
+        if said.decode("utf-8", "replace").rstrip("\n") == self.judge.compiler:
+            return child
+        _end(child)
+        return None
+
+    def _hear(self, child: subprocess.Popen[bytes], most: int) -> bytes:
+        """What *child* says next, at most so many bytes; none where it is silent for too long, or at its end."""
+        assert child.stdout is not None
+        waiter = select.poll()
+        waiter.register(child.stdout, select.POLLIN)
+        if not waiter.poll(self.patience * 1000):
+            self.patience = max(self.patience / 2, _LEAST_PATIENCE)
+            return b""
+        return os.read(child.stdout.fileno(), most)
 
     def _ask(self, child: subprocess.Popen[bytes], batch: list[int]) -> int:
         """Ask for *batch*, and note the answers; how many came."""
         assert child.stdin is not None
-        assert child.stdout is not None
         request = b"\0".join(b"\0".join(self._fields(self.items[index])) for index in batch)
+        left = memoryview(struct.pack("<I", len(request)) + request)
         try:
-            child.stdin.write(struct.pack("<I", len(request)) + request)
+            while left:
+                left = left[os.write(child.stdin.fileno(), left) :]
         except OSError:
             return 0
         count = 0
-        while count < len(batch):
-            ready, _, _ = select.select([child.stdout], [], [], _PATIENCE)
-            said = os.read(child.stdout.fileno(), len(batch)) if ready else b""
-            if not said:
-                break
-            for byte in said[: len(batch) - count]:
+        while count < len(batch) and (said := self._hear(child, len(batch) - count)):
+            for byte in said:
                 self.answers[batch[count]] = _ANSWERS.get(byte, "failed")
                 count += 1
         return count
