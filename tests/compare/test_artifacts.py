@@ -17,8 +17,10 @@ from sanctity.compare.artifacts import (
     claims_of,
     has_code_of,
     judge_claim,
+    may_be_built,
     of_release,
     proof_of,
+    proof_of_built,
     suspected_releases,
 )
 from sanctity.model.artifact import Proof, WheelContent
@@ -165,6 +167,36 @@ def test_what_was_built_from_source_is_undecided_unless_somebody_states_its_cont
     built = _wheel(rows, "built", built_from=_value("sdist"))
     assert proof_of(claim, {}, (built,)) is Proof.WHEEL
     assert proof_of(claim, {}, (replace(built, built_from=_value("another sdist")),)) is None
+
+
+def test_a_wheel_that_the_lock_names_is_not_proven_by_a_seal() -> None:
+    rows = _rows(six="good")
+    for artifact in (Artifact(filename="six-1.0-py3-none-any.whl", digests=(a_digest("x"),)), Artifact(digests=(a_digest("x"),))):
+        (claim,) = _claims(a_lock(a_pin(artifacts=(artifact,))), _installed(rows))
+        assert proof_of(replace(claim, sealed=content_digest(rows)), {}) is None
+
+
+def test_what_may_be_built_from_a_locked_source_is_left_open_and_altered_code_is_not() -> None:
+    wheel_row = "lib/six-1.0.dist-info/WHEEL"
+    artifacts = (
+        Artifact(filename="six-1.0-py3-none-any.whl", digests=(a_digest("six-1.0"),)),
+        Artifact(filename="six-1.0.tar.gz", digests=(a_digest("sdist"),)),
+    )
+    locked = _wheel((*_rows(six="good"), (wheel_row, _value("of the publisher"))))
+    mine = (*_rows(six="good"), (wheel_row, _value("of another builder")))
+    (claim,) = _claims(a_lock(a_pin(artifacts=artifacts)), _installed(mine, stated=content_digest(mine)))
+    environment = an_environment(claim.item)
+    assert may_be_built(claim, locked, environment)
+    (found,) = _judged(claim, locked)
+    assert isinstance(found, Unchecked)
+    assert (found.code, found.in_scope) == ("built-here", True)
+    assert proof_of_built(replace(claim, sealed=content_digest(mine)), locked, environment, ()) is Proof.SEALED
+    (without,) = _claims(a_lock(a_pin(artifacts=artifacts[:1])), claim.item)
+    assert not may_be_built(without, locked, environment)
+    evil = (*_rows(six="evil"), (wheel_row, _value("of another builder")))
+    (forged,) = _claims(a_lock(a_pin(artifacts=artifacts)), _installed(evil, stated=content_digest(evil)))
+    codes = [drift.code for drift in _judged(forged, locked) if isinstance(drift, Drift)]
+    assert codes == [Code.RECORD_FORGED, Code.RECORD_FORGED]
 
 
 def test_a_mark_that_says_built_here_is_no_way_around_the_locked_wheel() -> None:

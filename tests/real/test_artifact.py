@@ -10,7 +10,7 @@ import pytest
 
 from real.environments import SMALL, Built, copied, pip_venv, poetry_project, uv_pip, uv_project
 from real.index import loopback_index
-from real.judging import Judged, judge, sanctity
+from real.judging import Judged, examine, judge, sanctity
 from real.tampering import FORGERIES, OTHER, Planter, bytecode_never_checked, forged_with_record, older_release
 from real.tools import HERE
 from sanctity.model.drift import Code
@@ -146,6 +146,42 @@ def test_a_distribution_that_says_it_was_built_here_is_never_a_pass(built: Built
         (next(built.site.glob("six-*.dist-info")) / "uv_build.json").write_text("{}")
         report = _prove(built, workshop, memory)
     assert report["verdict"] in {"drifted", "undecided"}, report.told()
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_what_was_built_from_source_takes_a_seal_or_an_archive(tool: str, workshop: Workshop, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "requirements.in").write_text("crcmod==1.7\nsix==1.16.0\n")
+    uv = workshop.tool("uv")
+    command: list[str | Path] = [uv, "pip", "compile", "-q", "--generate-hashes", "--no-header", "requirements.in"]
+    workshop.run([*command, "-o", "requirements.txt"], cwd=project)
+    lock = project / "requirements.txt"
+    made = uv_pip(workshop, project, lock=lock) if tool == "uv" else pip_venv(workshop, project, lock=lock)
+    memory = tmp_path / "memory"
+    alone = judge(made, "--depth", "artifact", environ=_environ(workshop, memory))
+    assert alone["verdict"] == "undecided", alone.told()
+    assert [(item["code"], item["what"]) for item in alone["unchecked"] if item["in_scope"]] == [("built-here", "crcmod 1.7")]
+    environ = _environ(workshop, memory)
+    done = sanctity("archive", "add", lock, "--env", made.env, "--archive", tmp_path / "kept", cwd=project, environ=environ)
+    assert done.returncode == 0, done.stderr
+    kept = judge(made, "--depth", "artifact", "--archive", tmp_path / "kept", "--offline", environ=environ)
+    assert kept["verdict"] == "clean", kept.told()
+    assert kept["proof"]["distributions"] == {"remembered": 2}
+    done = sanctity("seal", "--env", made.env, "--lock", lock, cwd=project, environ=environ)
+    assert done.returncode == 0, done.stderr
+    sealed = examine("env.seal.json", "--env", made.env, "--depth", "artifact", "--offline", cwd=project, environ=environ)
+    assert sealed["verdict"] == "clean", sealed.told()
+    assert sealed["proof"]["distributions"] == {"remembered": 1, "sealed": 1}
+    # A seal of depth `record` states what was there, and proves no wheel.
+    forgetful = _environ(workshop, tmp_path / "elsewhere") | {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": "",
+        "UV_NO_CONFIG": "1",
+    }
+    forgetful |= {"PIP_CACHE_DIR": str(tmp_path / "pip"), "UV_CACHE_DIR": str(tmp_path / "uv")}
+    blind = examine("env.seal.json", "--env", made.env, "--depth", "artifact", "--offline", cwd=project, environ=forgetful)
+    assert blind["verdict"] == "undecided", blind.told()
 
 
 @pytest.mark.long

@@ -42,8 +42,10 @@ __all__ = [
     "has_code_of",
     "installed_rows",
     "judge_claim",
+    "may_be_built",
     "of_release",
     "proof_of",
+    "proof_of_built",
     "sealed_claims",
     "suspected_releases",
 ]
@@ -101,7 +103,7 @@ def claims_of(
         if not pins or _is_out_of_scope(item, seeds):
             continue
         wanted = [each for pin in pins for each in artifacts.get((pin.name, pin.where), ())]
-        sources = [str(each.sha256) for each in wanted if each.filename and not each.is_wheel and each.sha256]
+        sources = [str(each.sha256) for each in wanted if not each.is_wheel and each.sha256]
         sources += [f"git:{pin.source.revision}" for pin in pins if pin.source.revision]
         hashed = tuple(each for each in wanted if any(digest.strong for digest in each.digests))
         found.append(
@@ -151,12 +153,38 @@ def proof_of(claim: Claim, known: Mapping[str, WheelContent], built: Iterable[Wh
         wheel = known.get(wanted.sha256.value) if wanted.sha256 is not None else None
         if wheel is not None and wheel.content == content:
             return wheel.proof
-    if claim.item.built_here or claim.from_source or not _stated(claim):
-        if any(wheel.content == content and wheel.built_from in claim.sources for wheel in built if wheel.built_from):
-            return Proof.WHEEL
-        if claim.sealed == content:
-            return Proof.SEALED
+    if claim.item.built_here or claim.from_source:
+        return _proof_by_source(claim, built)
     return None
+
+
+def _proof_by_source(claim: Claim, built: Iterable[WheelContent]) -> Proof | None:
+    """How *claim*, which was built from source, is proven: by a wheel that was *built* from that source, or by the seal."""
+    content = claim.item.content
+    kept = next((wheel for wheel in built if wheel.content == content and wheel.built_from in claim.sources), None)
+    if kept is not None:
+        return kept.proof
+    return Proof.SEALED if claim.sealed == content else None
+
+
+def may_be_built(claim: Claim, wheel: WheelContent, environment: Environment) -> bool:
+    """Whether *claim*, which is not what *wheel* installs, looks as if it was built from a source that the lock names as well.
+
+    Whoever builds writes another WHEEL, and compiles to other bytes; modules come out the same. That leaves open what it is.
+    """
+    rows = installed_rows(claim.item, environment)
+    has_source = any(wanted.filename and not wanted.is_wheel for wanted in claim.artifacts)
+    if not has_source or rows is None or wheel.rows is None:
+        return False
+    expected, actual = dict(wheel.rows), dict(rows)
+    differ = {key for key in expected.keys() | actual.keys() if expected.get(key) != actual.get(key)}
+    own = any(_is_metadata(key) and key.endswith("/WHEEL") for key in differ)
+    return own and all(_is_metadata(key) or key.endswith((".so", ".pyd")) or ".so." in key for key in differ)
+
+
+def proof_of_built(claim: Claim, wheel: WheelContent, environment: Environment, built: Iterable[WheelContent]) -> Proof | None:
+    """How *claim* is proven where it may be built from source, though the lock has a *wheel* for it; None where it is not."""
+    return _proof_by_source(claim, built) if may_be_built(claim, wheel, environment) else None
 
 
 def _stated(claim: Claim) -> tuple[Wanted, ...]:
@@ -198,6 +226,10 @@ def judge_claim(
         if item.record is not None:
             reason = "a part of its content could not be read, so it is not the locked artifact's for certain"
             yield Unchecked(code="unverifiable", what=what, reason=reason, in_scope=True)
+        return
+    if tried and may_be_built(claim, tried[0], environment):
+        reason = "its WHEEL is not the locked wheel's, and the lock also names a source that it may be built from"
+        yield Unchecked(code="built-here", what=what, reason=reason, in_scope=True)
         return
     if tried:
         yield from _differences(claim, tried[0], environment, told, other)

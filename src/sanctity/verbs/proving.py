@@ -164,7 +164,7 @@ class _Proof:
 
     def distributions(self, claims: tuple[Claim, ...], sealed: SealedEnvironment | None) -> None:
         """Prove each of *claims*: by what is known first, and for what is left by the wheels themselves."""
-        from sanctity.compare.artifacts import proof_of
+        from sanctity.compare.artifacts import proof_of, proof_of_built
 
         known = self.sources.known()
         if sealed is not None and sealed.basis == "artifact":
@@ -182,7 +182,9 @@ class _Proof:
             else:
                 self.proven[how] += 1
         for claim, tried, failures in self.sources.each(lambda claim: self._try(claim, known), self._named(left)):
-            how = proof_of(claim, {wheel.sha256.value: wheel for wheel in tried})
+            how = proof_of(claim, {wheel.sha256.value: wheel for wheel in tried}, built)
+            if how is None and tried:
+                how = proof_of_built(claim, tried[0], self.environment, built)
             if how is not None:
                 self.proven[how] += 1
             else:
@@ -204,11 +206,8 @@ class _Proof:
             filename, location = names.get(str(wanted.sha256), ("", ""))
             artifacts.append(replace(wanted, filename=filename, location=location) if filename and not wanted.filename else wanted)
         named = [wanted for wanted in artifacts if wanted.filename]
-        sources = tuple(str(wanted.sha256) for wanted in named if not wanted.is_wheel)
         without = len(named) == len(artifacts) and not any(wanted.is_wheel for wanted in named)
-        return replace(
-            claim, artifacts=tuple(artifacts), sources=(*claim.sources, *sources), from_source=claim.from_source or without
-        )
+        return replace(claim, artifacts=tuple(artifacts), from_source=claim.from_source or without)
 
     def _try(self, claim: Claim, known: dict[str, WheelContent]) -> tuple[Claim, tuple[WheelContent, ...], tuple[Failure, ...]]:
         """The wheels that *claim* may be, read one after the other until one is it; and why others could not be had."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from sanctity.errors import DocumentError, SanctityError
 from sanctity.model.artifact import Proof, WheelContent
+from sanctity.model.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from sanctity.fetch.fetcher import Fetcher
     from sanctity.model.artifact import Wanted
-    from sanctity.model.digest import Digest
     from sanctity.model.index import Offer
     from sanctity.store.archive import Archive
     from sanctity.verbs.world import World
@@ -64,6 +64,8 @@ class Sources:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._archive is not None:
+            self._archive.close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -165,9 +167,10 @@ class Sources:
         return found.path, found.filename or name
 
     def known_name(self, sha256: str) -> str:
-        """The file name of the wheel whose SHA-256 has the hex *sha256*, as far as is known without asking an index."""
+        """The file name of the artifact whose SHA-256 has the hex *sha256*, as far as is known without asking an index."""
         wheel = self.known().get(sha256)
-        return wheel.filename if wheel is not None else ""
+        kept = self.archive.artifact(Digest("sha256", sha256)) if self.archive is not None and wheel is None else None
+        return wheel.filename if wheel is not None else kept.filename if kept is not None else ""
 
     def names(self, name: str, version: str, digests: tuple[Digest, ...], index: str = "") -> dict[str, tuple[str, str]]:
         """(file name, URL) of each artifact of a release of which only the hash is known, by ``sha256:…``, as far as can be told.
