@@ -41,7 +41,7 @@ __all__ = [
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET as its shop says."""
+    """Answers GET and HEAD as its shop says."""
 
     server: _Server
     protocol_version = "HTTP/1.1"
@@ -66,6 +66,8 @@ class Handler(BaseHTTPRequestHandler):
             data, kind = body
             self.give_range(data, kind)
 
+    do_HEAD = do_GET  # noqa: N815  (http.server asks for this name)
+
     def give(self, data: bytes, *, status: int = 200, kind: str = "text/plain", headers: dict[str, str] | None = None) -> None:
         """Answer with *data* whole; a header that is given twice counts once, *headers* first."""
         stated = {"Content-Type": kind, "Content-Length": str(len(data)), **(headers or {})}
@@ -74,7 +76,8 @@ class Handler(BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def give_range(self, data: bytes, kind: str) -> None:
         """Answer with the part of *data* that is asked for (RFC 9110, section 14)."""

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Caches", "Kept"]
 
-#: So many folders of built wheels are looked through for one of a name.
+#: So many folders of built wheels are looked through.
 _MOST_FOLDERS: Final = 20_000
+#: In uv's cache a build has a folder at least so deep (``sdists-v9/url/HASH/ID``), with a folder ``src`` of sources in it.
+_DEPTH_OF_BUILDS: Final = 3
 #: In MessagePack: the text "body"; and the marks of byte strings, with how many bytes state their length.
 _BODY: Final = b"\xa4body"
 _BIN: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4}
@@ -68,14 +70,19 @@ class Caches:
         if (part := _body_in(older)) is not None:
             yield Kept(Place.PIP_CACHE, older, *part)
 
-    def built(self, filename: str) -> Iterator[Kept]:
-        """The wheels called *filename* that pip or uv built from source, and keep."""
+    def built(self) -> dict[str, list[Kept]]:
+        """All wheels that pip or uv built from source, and keep, by their file names."""
+        found: dict[str, list[Kept]] = {}
         for place, root in ((Place.PIP_CACHE, f"{self.pip}/wheels" if self.pip else ""), *self._uv_builds()):
-            for count, (folder, _, names) in enumerate(os.walk(root) if root else ()):
-                if filename in names:
-                    yield Kept(place, f"{folder}/{filename}")
+            for count, (folder, below, names) in enumerate(os.walk(root) if root else ()):
+                if place is Place.UV_CACHE and folder.count("/") - root.count("/") >= _DEPTH_OF_BUILDS and "src" in below:
+                    below.remove("src")  # what it was built from
+                for name in names:
+                    if name.endswith(".whl"):
+                        found.setdefault(name, []).append(Kept(place, f"{folder}/{name}"))
                 if count > _MOST_FOLDERS:
                     break
+        return found
 
     def _uv_builds(self) -> Iterator[tuple[Place, str]]:
         try:

@@ -56,6 +56,7 @@ class Fetcher:
         self._default = default
         self._urls: tuple[str, ...] | None = None
         self._pages: dict[tuple[str, str], tuple[Offer, ...] | FetchError] = {}
+        self._built: dict[str, list[Kept]] | None = None
         self._alone = threading.Lock()
 
     def fetch(self, wanted: Wanted, to: str) -> Found:
@@ -145,7 +146,13 @@ class Fetcher:
             if folder and os.path.isfile(f"{folder}/{name}"):
                 yield Kept(Place.FILE, f"{folder}/{name}")
         if wanted.is_wheel:
-            yield from self.caches.built(name)
+            yield from self._builds().get(name, ())
+
+    def _builds(self) -> dict[str, list[Kept]]:
+        with self._alone:
+            if self._built is None:
+                self._built = self.caches.built()
+            return self._built
 
     def _is_linked(self, path: str) -> bool:
         """Whether *path* lies in a folder of links."""

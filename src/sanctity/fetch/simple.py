@@ -26,6 +26,8 @@ __all__ = ["ACCEPT", "is_of", "parse_html", "parse_json"]
 #: What is asked for, the best first (PEP 691).
 ACCEPT: Final = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 
+_OLD: Final = (".tar.bz2", ".tar.xz", ".tar.z", ".tgz", ".tbz", ".tar", ".egg", ".exe")
+
 
 def parse_json(data: bytes, url: str) -> list[Offer]:
     """What the JSON page *data* at *url* offers. Raises ValueError where it is no such page."""
@@ -136,6 +138,7 @@ def is_of(filename: str, name: str, version: str) -> bool:
             stated, number = parse_sdist_filename(filename)
         return normalise_name(stated) == name and number == Version(version)
     except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
-        # Old names, such as an sdist's .tar.bz2, that nobody publishes any more.
+        # Old kinds, such as an sdist's .tar.bz2, that nobody publishes any more; a signature beside a file is none.
         stem = filename.lower()
-        return normalise_name(stem).startswith(f"{name}-") and f"-{version.lower()}." in stem
+        named = normalise_name(stem).startswith(f"{name}-") and bool(version)
+        return named and stem.endswith(_OLD) and any(f"-{version.lower()}{after}" in stem for after in ".-")
