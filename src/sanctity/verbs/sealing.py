@@ -221,9 +221,10 @@ def _chosen(lock: Lock, interpreter: Interpreter, groups: tuple[str, ...], extra
     chosen = expected_of(lock, interpreter, groups=groups or None, extras=extras or None)
     for unknown in chosen.undecided:
         raise not_from_lock(lock.path, f"whether {unknown.pin.name} belongs to it can not be told: {unknown.reason}")
-    expected = tuple(pin for pin in chosen.expected if pin.source.kind is not SourceKind.VIRTUAL)
-    if not project:
-        expected = tuple(pin for pin in expected if pin.source.kind is not SourceKind.EDITABLE)
+    # A project that nothing installed needs could have been left out; its tool installs it unasked.
+    pins = (*chosen.expected, *chosen.projects_absent)
+    left_out = {SourceKind.VIRTUAL} if project else {SourceKind.VIRTUAL, SourceKind.EDITABLE}
+    expected = tuple(pin for pin in pins if pin.source.kind not in left_out)
     for pin in expected:
         if pin.source.kind is SourceKind.EDITABLE:
             raise not_from_lock(
