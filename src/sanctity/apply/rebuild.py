@@ -191,7 +191,7 @@ class Room:
     def close(self) -> None:
         """Remove it."""
         if self._fd >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
+            _remove(self.path)
             os.close(self._fd)
             self._fd = -1
 
@@ -220,15 +220,15 @@ class Room:
             path = f"{self.parent}/{name}"
             if name == self.token or re.fullmatch(re.escape(self._stem) + r"[0-9a-f]{16}\.partial", name) is None:
                 continue
-            if not os.path.isfile(f"{path}/{_MARK}") or os.path.islink(path):
-                continue
+            if os.path.islink(path) or (_names(path) and not os.path.isfile(f"{path}/{_MARK}")):
+                continue  # it only has the name of ours; one without anything in it was just begun, or is all but gone
             with contextlib.suppress(OSError):
                 fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if not os.path.exists(self.wheels) and os.path.isdir(f"{path}/wheels"):
                         os.rename(f"{path}/wheels", self.wheels)
-                    shutil.rmtree(path, ignore_errors=True)
+                    _remove(path)
                 except BlockingIOError:
                     pass  # a living process works there
                 finally:
@@ -447,6 +447,17 @@ class Room:
         except OSError as error:
             self.check()
             raise self.unwritable(error) from error
+
+
+def _remove(path: str) -> None:
+    """Remove a room, and last of all what says that it is one, so that what is left of it can be told at any moment."""
+    for name in _names(path):
+        if name != _MARK:
+            shutil.rmtree(f"{path}/{name}", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.unlink(f"{path}/{_MARK}")
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
 
 
 def _file_version(item: Installed) -> str:

@@ -1,0 +1,1 @@
+"""Environments built again, offline and online, by uv and by pip, and what becomes of them when that is cut short."""
