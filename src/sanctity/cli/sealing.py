@@ -9,7 +9,7 @@ import click
 
 from sanctity.cli.common import EXIT, environment_options, fail, paint, perform, target_of, tell, write
 from sanctity.errors import SanctityError, UsageError
-from sanctity.model.drift import Verdict
+from sanctity.model.drift import Depth, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,13 @@ __all__ = ["seal"]
 @click.command()
 @environment_options
 @click.option("--lock", metavar="FILE", default="", help="The lock to compare with first; by default the project's own.")
+@click.option(
+    "--depth",
+    type=click.Choice([str(Depth.RECORD), str(Depth.ARTIFACT)]),
+    default=str(Depth.RECORD),
+    show_default=True,
+    help="How far to look first: every byte against its RECORD, or against the locked artifact itself.",
+)
 @click.option("--accept", is_flag=True, help="Seal a drifted environment too, and name its drifts in the seal.")
 @click.option("--canary", metavar="FILE", default="", help="A program that `run` starts first, whose output is sealed too.")
 @click.option(
@@ -34,8 +41,8 @@ __all__ = ["seal"]
 @click.option("--group", metavar="NAME", multiple=True, help="From a lock: with this dependency group; repeatable.")
 @click.option("--extra", metavar="NAME", multiple=True, help="From a lock: with this extra; repeatable.")
 @click.option("--no-project", is_flag=True, help="From a lock: without the project, as `uv sync --no-install-project`.")
-@click.option("--archive", metavar="DIR", default="", help="From a lock: take wheels from this archive where it has them.")
-@click.option("--offline", is_flag=True, help="From a lock: ask no index.")
+@click.option("--archive", metavar="DIR", default="", help="Take wheels from this archive where it has them.")
+@click.option("--offline", is_flag=True, help="Ask no index.")
 @click.option("-o", "--output", metavar="FILE", default="", help="The seal; by default env.seal.json in the project's folder.")
 @click.option("--check", is_flag=True, help="Only say whether the seal was made under the lock as it is now; write nothing.")
 def seal(
@@ -45,6 +52,7 @@ def seal(
     root: str,
     workers: int,
     lock: str,
+    depth: str,
     accept: bool,
     canary: str,
     files: bool,
@@ -68,10 +76,16 @@ def seal(
     from sanctity.report.text import comparison_text, sealing_text
     from sanctity.seals.files import files_name
 
-    only = (*platform, *python_version, *group, *extra, archive, no_project, offline)
+    only = (*platform, *python_version, *group, *extra, no_project)
+    if depth != Depth.ARTIFACT and not from_lock:
+        only = (*only, archive, offline)
     mixed = (env, python, root, accept, canary, files, check, workers) if from_lock else only
     if any(mixed):
-        words = "with --from-lock there is no environment" if from_lock else "these options go with --from-lock"
+        words = (
+            "with --from-lock there is no environment"
+            if from_lock
+            else "these options go with --from-lock, and --archive and --offline with --depth artifact too"
+        )
         fail(UsageError("usage", words, hint="see `sanctity seal --help`"), "seal", "text")
     if from_lock:
         _seal_lock(
@@ -103,6 +117,8 @@ def seal(
             canary=canary,
             files=files,
             workers=workers,
+            depth=Depth(depth),
+            means=verbs.Means(archive=archive, offline=offline),
         ),
     )
     comparison = made.outcome.comparison

@@ -37,6 +37,7 @@ __all__ = [
     "Claim",
     "Failure",
     "altered_code",
+    "artifact_of",
     "candidates",
     "claims_of",
     "has_code_of",
@@ -141,6 +142,15 @@ def _is_out_of_scope(item: Distribution, seeds: Collection[str]) -> bool:
     return bool(item.keeper) or item.key in seeds or (item.origin is not None and item.origin.editable)
 
 
+def artifact_of(claim: Claim, known: Mapping[str, WheelContent]) -> Digest | None:
+    """The locked wheel that *claim* is proven to be by what is *known*; None where it is not."""
+    for wanted in claim.artifacts:
+        wheel = known.get(wanted.sha256.value) if wanted.sha256 is not None else None
+        if wheel is not None and wheel.content == claim.item.content:
+            return wheel.sha256
+    return None
+
+
 def proof_of(claim: Claim, known: Mapping[str, WheelContent], built: Iterable[WheelContent] = ()) -> Proof | None:
     """How *claim* is proven by what is *known* of wheels, by the hex of their SHA-256; None where it is not.
 
@@ -149,10 +159,9 @@ def proof_of(claim: Claim, known: Mapping[str, WheelContent], built: Iterable[Wh
     content = claim.item.content
     if content is None:
         return None
-    for wanted in claim.artifacts:
-        wheel = known.get(wanted.sha256.value) if wanted.sha256 is not None else None
-        if wheel is not None and wheel.content == content:
-            return wheel.proof
+    artifact = artifact_of(claim, known)
+    if artifact is not None:
+        return known[artifact.value].proof
     if claim.item.built_here or claim.from_source:
         return _proof_by_source(claim, built)
     return None

@@ -188,13 +188,15 @@ class Proven:
 
     *distributions* counts those whose every byte is the locked artifact's, by how its content is known (`Proof`). *bytecode* counts
     the files whose code is what their source compiles to, *remembered* those of them that were compared before; *judge* names the
-    interpreter that compared the others (``cpython 3.11.7 at /usr/bin/python3.11``).
+    interpreter that compared the others (``cpython 3.11.7 at /usr/bin/python3.11``). *artifacts* are the wheels by which
+    distributions were proven, as (normalised name, version, ``sha256:…``).
     """
 
     distributions: tuple[tuple[str, int], ...] = ()
     bytecode: int = 0
     remembered: int = 0
     judge: str = ""
+    artifacts: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from sanctity.canon.fingerprint import plain_text, sealed_hook, startup_hooks, s
 from sanctity.compare.files import unclaimed_code
 from sanctity.compare.ownership import own
 from sanctity.compare.seal import origin_in_short, platform_of, stdlib_digests
+from sanctity.model.digest import Digest
 from sanctity.model.drift import Selection
 from sanctity.model.names import version_key
 from sanctity.model.platform import Platform
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from sanctity.model.digest import Digest
     from sanctity.model.drift import Comparison, Drift
     from sanctity.model.environment import Distribution, Environment, Fingerprint
     from sanctity.model.lock import Lock
@@ -44,14 +44,23 @@ def seal_environment(
 ) -> SealedEnvironment:
     """What *environment* must be from now on, which has this *fingerprint* with *seeds* left out.
 
-    *comparison* is what it was compared to before, with the *lock* whose artifacts are named where just one can be meant.
+    *comparison* is what it was compared to before, with the *lock* whose artifacts are named: the one that was proven, at depth
+    ``artifact``, else where just one can be meant.
     """
     platform = environment.platform or Platform(unknown=tuple((part, "nobody looked") for part in _PARTS))
     unknown = {part for part, _ in platform.unknown}
     interpreter = environment.interpreter
     sources, built = stdlib_digests(platform)
     hooks = sorted(sealed_hook(hook, environment) for hook in startup_hooks(environment, seeds))
-    lines = [_line(item, lock) for item in environment.distributions if item.key not in seeds and not item.keeper]
+    proven = comparison.proven if comparison is not None else None
+    artifacts = {
+        (name, version): Digest.parse(digest) for name, version, digest in (proven.artifacts if proven is not None else ())
+    }
+    lines = [
+        _line(item, lock, artifacts.get((item.key, item.version)))
+        for item in environment.distributions
+        if item.key not in seeds and not item.keeper
+    ]
     lines += [SealedDistribution(name=name, version="", files=files) for name, files in system_rows(environment)]
     return SealedEnvironment(
         platform=platform_of(environment),
@@ -60,6 +69,7 @@ def seal_environment(
         abi=interpreter.abi,
         selection=comparison.reference.selection if comparison is not None else Selection(),
         lock=sealed_lock,
+        basis="artifact" if proven is not None else "record",
         accepted=_accepted(comparison),
         fingerprint=fingerprint.digest,
         parts=fingerprint.parts,
@@ -91,14 +101,14 @@ def _accepted(comparison: Comparison | None) -> tuple[str, ...]:
     return tuple(sorted({words(drift) for drift in told}))
 
 
-def _line(item: Distribution, lock: Lock | None) -> SealedDistribution:
+def _line(item: Distribution, lock: Lock | None, artifact: Digest | None) -> SealedDistribution:
     editable = item.origin is not None and item.origin.editable
     return SealedDistribution(
         name=item.key,
         version="" if editable else item.version,
         content=None if editable else item.content,
         stated=item.stated if not editable and item.stated != item.content else None,
-        artifact=_artifact(item, lock),
+        artifact=artifact or _artifact(item, lock),
         origin=origin_in_short(item.origin),
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sanctity.compare.artifacts import Claim, Failure
     from sanctity.model.artifact import Wanted
+    from sanctity.model.digest import Digest
     from sanctity.model.drift import Comparison
     from sanctity.model.environment import Distribution, Interpreter
     from sanctity.model.lock import Lock
@@ -83,6 +84,7 @@ def prove(
             bytecode=judged.same if judged is not None else 0,
             remembered=judged.remembered if judged is not None else 0,
             judge=judged.judge if judged is not None else "",
+            artifacts=tuple(sorted(proof.artifacts)),
         ),
     )
 
@@ -159,12 +161,13 @@ class _Proof:
             if drift.gating:
                 self.told.setdefault(normalise_name(drift.distribution), set()).add(drift.path)
         self.proven: Counter[Proof] = Counter()
+        self.artifacts: list[tuple[str, str, str]] = []
         self.drifts: list[Drift] = []
         self.unchecked: list[Unchecked] = []
 
     def distributions(self, claims: tuple[Claim, ...], sealed: SealedEnvironment | None) -> None:
         """Prove each of *claims*: by what is known first, and for what is left by the wheels themselves."""
-        from sanctity.compare.artifacts import proof_of, proof_of_built
+        from sanctity.compare.artifacts import artifact_of, proof_of, proof_of_built
 
         known = self.sources.known()
         if sealed is not None and sealed.basis == "artifact":
@@ -181,14 +184,21 @@ class _Proof:
                 left.append(claim)
             else:
                 self.proven[how] += 1
+                self._note(claim, artifact_of(claim, known))
         for claim, tried, failures in self.sources.each(lambda claim: self._try(claim, known), self._named(left)):
-            how = proof_of(claim, {wheel.sha256.value: wheel for wheel in tried}, built)
+            read = {wheel.sha256.value: wheel for wheel in tried}
+            how = proof_of(claim, read, built)
             if how is None and tried:
                 how = proof_of_built(claim, tried[0], self.environment, built)
             if how is not None:
                 self.proven[how] += 1
+                self._note(claim, artifact_of(claim, read))
             else:
                 self._judge(claim, tried, failures)
+
+    def _note(self, claim: Claim, artifact: Digest | None) -> None:
+        if artifact is not None:
+            self.artifacts.append((claim.item.key, claim.item.version, str(artifact)))
 
     def _named(self, claims: list[Claim]) -> list[Claim]:
         """*claims* with the names of artifacts of which the lock gives the hash alone."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sanctity.plan.needs import Need
     from sanctity.seals.from_lock import Part
     from sanctity.verbs.judging import Look
+    from sanctity.verbs.proving import Means
     from sanctity.verbs.sources import Sources
     from sanctity.verbs.world import Outcome, Target, World
 
@@ -55,13 +56,16 @@ def seal(
     canary: str = "",
     files: bool = False,
     workers: int = 0,
+    depth: Depth = Depth.RECORD,
+    means: Means | None = None,
 ) -> Sealing:
     """Compare an environment with its lock, and state what it is in a seal.
 
     *lock* names the lock, by default the project's own; *output* is the seal's path, by default ``env.seal.json`` in the project's
     folder. What the seal there says of other platforms and Pythons is kept. A drifted environment is sealed only with *accept*,
     and then the drifts are named in the seal; what could not be looked at is never sealed. *canary* is the path of a canary's
-    description, which is run twice; *files* asks for the rows behind each digest.
+    description, which is run twice; *files* asks for the rows behind each digest. At *depth* ``artifact`` each distribution is
+    proven by its locked wheel first, as far as *means* go, and the seal says so (its basis).
 
     Raises:
         SanctityError: as `verify`, or the canary does not say the same twice.
@@ -70,8 +74,8 @@ def seal(
     from sanctity.seals.document import format_seal, seal_of
     from sanctity.seals.make import merged, seal_environment
 
-    taken = look(target, world, reference=lock, workers=workers, platform=True, keep_rows=files, seals=False)
-    outcome = compare_and_judge(taken, world, depth=Depth.RECORD)
+    taken = look(target, world, reference=lock, workers=workers, depth=depth, platform=True, keep_rows=files, seals=False)
+    outcome = compare_and_judge(taken, world, depth=depth, means=means)
     comparison = outcome.comparison
     if comparison.verdict is Verdict.UNDECIDED or (comparison.verdict is Verdict.DRIFTED and not accept):
         return Sealing(outcome=outcome)
