@@ -10,12 +10,11 @@ from __future__ import annotations
 import configparser
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from sanctity.model.index import Credentials, Indexes
 from sanctity.observe.view import View
@@ -29,52 +28,74 @@ _LARGEST: Final = 1 << 20
 _HERE: Final = View()
 _PATIENCE: Final = 20  # seconds that a tool may take to print its help
 _DEFAULT: Final = re.compile(r"\(?(?:by )?default:? <?(https?://[^\s<>()]+)>?\)?")
+#: Sections of pip's files, each outdone by those after it; the last stands for the variables.
+_SECTIONS: Final = ("global", "download", "install", ":env:")
+_UV_KEYS: Final = ("UV_INDEX_{}_USERNAME", "UV_INDEX_{}_PASSWORD")
+_POETRY_KEYS: Final = ("POETRY_HTTP_BASIC_{}_USERNAME", "POETRY_HTTP_BASIC_{}_PASSWORD")
 _TRUE: Final = frozenset({"1", "true", "yes", "on", "y", "t"})
 
 
 class _Found:
     """What was found so far, in the order in which it is to be asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
         self.urls: dict[str, None] = {}
         self.links: dict[str, None] = {}
         self.credentials: list[Credentials] = []
+        self.mains: set[str] = set()
         self.complete = False
+        self.offline = False
 
-    def index(self, url: str, *, main: bool = False, name: str = "", environ: Mapping[str, str] | None = None) -> None:
-        """Note an index; *main* says that it stands in the place of the default one."""
-        plain = self.plain(url)
-        if not plain:
+    def index(self, url: str, folder: str, *, main: str = "", name: str = "", keys: tuple[str, ...] = ()) -> None:
+        """Note an index; a relative path starts from *folder*.
+
+        *main* is the tool for which it stands in the place of the default one: the first that is noted does. *keys* are variables
+        of the index called *name* (``UV_INDEX_{}_USERNAME``) that hold a user and a password for it.
+        """
+        plain = self.plain(url if _is_url(url) else _file_url(url, folder))
+        if not plain or (main and main in self.mains):
             return
         self.urls.setdefault(plain, None)
-        self.complete = self.complete or main
-        key = re.sub(r"[^A-Z0-9]", "_", name.upper())
-        user = (environ or {}).get(f"UV_INDEX_{key}_USERNAME", "") if key else ""
-        if user:
-            password = (environ or {}).get(f"UV_INDEX_{key}_PASSWORD", "")
-            self.credentials.append(Credentials(origin=_origin(plain), user=user, password=password))
+        if main:
+            self.mains.add(main)
+            self.complete = True
+        if name and keys:
+            key = re.sub(r"[^A-Z0-9]", "_", name.upper())
+            user, password = (self.environ.get(variable.format(key), "") for variable in keys)
+            if user:
+                self.credentials.insert(0, Credentials(origin=_origin(plain), user=user, password=password))
 
     def link(self, place: str, folder: str) -> None:
         """Note a folder or page of links; a relative path starts from *folder*."""
-        place = os.path.expanduser(place.strip())
-        if place and "://" not in place and not place.startswith("file:"):
-            place = os.path.normpath(os.path.join(folder, place))
+        place = place.strip()
         if place:
-            self.links.setdefault(self.plain(place) if "://" in place else place, None)
+            where = self.plain(place) if _is_url(place) else os.path.normpath(os.path.join(folder, os.path.expanduser(place)))
+            if where:
+                self.links.setdefault(where, None)
 
     def plain(self, url: str) -> str:
         """*url* less its credentials, which are noted; empty where it is none."""
-        url = url.strip()
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url.strip())
+        except ValueError:
+            return ""
         if parts.scheme not in {"http", "https", "file"}:
             return ""
         secret, at, host = parts.netloc.rpartition("@")
+        plain = urlunsplit(parts._replace(netloc=host, fragment=""))
         if at:
             user, _, password = secret.partition(":")
-            plain = urlunsplit(parts._replace(netloc=host))
             self.credentials.append(Credentials(origin=_origin(plain), user=unquote(user), password=unquote(password)))
-            return plain
-        return url
+        return plain
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text or text.strip().startswith("file:")
+
+
+def _file_url(path: str, folder: str) -> str:
+    return "file://" + quote(os.path.normpath(os.path.join(folder, os.path.expanduser(path.strip()))))
 
 
 def _origin(url: str) -> str:
@@ -84,26 +105,29 @@ def _origin(url: str) -> str:
 
 def read_indexes(environ: Mapping[str, str], project: str = "", *, prefix: str = "") -> Indexes:
     """The indexes that *environ* and the files of its user name, for a *project*'s folder and the environment at *prefix*."""
-    found = _Found()
+    found = _Found(environ)
     home = environ.get("HOME", "")
     config = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
-    uv_off = _read_project(found, project, environ)
-    uv_off |= _read_uv(found, environ, config)
-    pip, pip_off = _read_pip(environ, home, config, prefix)
+    off = _read_uv(found, project, config)
+    _read_poetry(found, project)
+    pip = _read_pip(environ, home, config, prefix)
     _note_pip(found, pip)
-    offline = environ.get("UV_OFFLINE", "").lower() in _TRUE
     certificate = pip.get("cert", "") or environ.get("SSL_CERT_FILE", "") or environ.get("REQUESTS_CA_BUNDLE", "")
     return Indexes(
         urls=tuple(found.urls),
         links=tuple(found.links),
-        complete=found.complete or pip_off or uv_off,
-        offline=offline,
+        complete=found.complete or off or _is_true(pip.get("no-index", "")),
+        offline=found.offline,
         certificate=os.path.expanduser(certificate),
         netrc=environ.get("NETRC") or (f"{home}/.netrc" if home else ""),
         proxy=pip.get("proxy", ""),
-        trusted=tuple(pip.get("trusted-host", "").split()),
+        trusted=(*pip.get("trusted-host", "").split(), *environ.get("UV_INSECURE_HOST", "").split()),
         credentials=tuple(found.credentials),
     )
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in _TRUE
 
 
 def _read(path: str) -> bytes:
@@ -132,61 +156,71 @@ def _texts(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _read_project(found: _Found, project: str, environ: Mapping[str, str]) -> bool:
-    """Note what the project's own files name; whether they want no index at all."""
-    if not project:
-        return False
-    pyproject = _read_toml(f"{project}/pyproject.toml")
-    uv = _read_toml(f"{project}/uv.toml") or _table(pyproject, "tool", "uv")
-    off = _note_uv(found, uv, project, environ)
-    sources = _table(pyproject, "tool", "poetry").get("source")
+def _read_poetry(found: _Found, project: str) -> None:
+    """Note the sources that a project's pyproject.toml names for Poetry."""
+    sources = _table(_read_toml(f"{project}/pyproject.toml") if project else {}, "tool", "poetry").get("source")
     for source in sources if isinstance(sources, list) else ():
         if isinstance(source, dict) and isinstance(source.get("url"), str):
-            main = source.get("priority", "primary") in {"primary", "default"}
-            found.index(source["url"], main=main)
-    return off
+            found.index(source["url"], project, name=str(source.get("name", "")), keys=_POETRY_KEYS)
+            found.complete |= source.get("priority", "primary") in {"primary", "default"}
 
 
-def _read_uv(found: _Found, environ: Mapping[str, str], config: str) -> bool:
-    """Note what uv's variables and files name; whether they want no index at all."""
-    for word in environ.get("UV_INDEX", "").split():
-        name, equals, url = word.partition("=")
-        named = bool(equals) and "://" not in name
-        found.index(url if named else word, name=name if named else "", environ=environ)
-    for variable, main in (("UV_DEFAULT_INDEX", True), ("UV_INDEX_URL", True), ("UV_EXTRA_INDEX_URL", False)):
+def _read_uv(found: _Found, project: str, config: str) -> bool:
+    """Note what uv's variables and files name, the first that counts first; whether they want no index at all."""
+    environ = found.environ
+    here = os.getcwd()
+    for variable, main in (("UV_INDEX", ""), ("UV_EXTRA_INDEX_URL", ""), ("UV_DEFAULT_INDEX", "uv"), ("UV_INDEX_URL", "uv")):
         for word in environ.get(variable, "").split():
             name, equals, url = word.partition("=")
-            found.index(url if equals and "://" not in name else word, main=main)
-    for place in environ.get("UV_FIND_LINKS", "").replace(",", " ").split():
-        found.link(place, os.getcwd())
-    off = environ.get("UV_NO_INDEX", "").lower() in _TRUE
-    if environ.get("UV_NO_CONFIG", "").lower() in _TRUE:
+            named = bool(equals) and re.fullmatch(r"[\w.-]+", name) is not None
+            found.index(url if named else word, here, main=main, name=name if named else "", keys=_UV_KEYS)
+    for place in environ.get("UV_FIND_LINKS", "").split(","):
+        found.link(place, here)
+    found.offline |= _is_true(environ.get("UV_OFFLINE", ""))
+    off = _is_true(environ.get("UV_NO_INDEX", ""))
+    if named_file := environ.get("UV_CONFIG_FILE", ""):
+        return off | _note_uv(found, _read_toml(named_file), os.path.dirname(os.path.abspath(named_file)))
+    if _is_true(environ.get("UV_NO_CONFIG", "")):
         return off
-    named_file = environ.get("UV_CONFIG_FILE", "")
-    folders = [config, *environ.get("XDG_CONFIG_DIRS", "").split(":"), "/etc"]
-    files = [named_file] if named_file else [f"{folder}/uv/uv.toml" for folder in folders if folder]
-    for file in files:
-        off |= _note_uv(found, _read_toml(file), os.path.dirname(file), environ)
+    folder, table = _uv_of_project(project)
+    off |= _note_uv(found, table, folder)
+    off |= _note_uv(found, _read_toml(f"{config}/uv/uv.toml"), f"{config}/uv") if config else False
+    systems = [f"{place}/uv" for place in (*(environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"), "/etc") if place]
+    if system := next((place for place in systems if os.path.isfile(f"{place}/uv.toml")), ""):
+        off |= _note_uv(found, _read_toml(f"{system}/uv.toml"), system)
     return off
 
 
-def _note_uv(found: _Found, table: dict[str, Any], folder: str, environ: Mapping[str, str]) -> bool:
+def _uv_of_project(project: str) -> tuple[str, dict[str, Any]]:
+    """The folder and the settings of uv that hold for *project*: the nearest, upwards, where uv.toml outdoes pyproject.toml."""
+    folder = project
+    while folder:
+        if os.path.isfile(f"{folder}/uv.toml"):
+            return folder, _read_toml(f"{folder}/uv.toml")
+        if table := _table(_read_toml(f"{folder}/pyproject.toml"), "tool", "uv"):
+            return folder, table
+        above = os.path.dirname(folder)
+        folder = above if above != folder else ""
+    return "", {}
+
+
+def _note_uv(found: _Found, table: dict[str, Any], folder: str) -> bool:
     """Note what a table of uv's settings, in a file of *folder*, names; whether it wants no index at all."""
     indexes = table.get("index")
     for index in indexes if isinstance(indexes, list) else ():
         if isinstance(index, dict) and isinstance(index.get("url"), str):
-            name = index.get("name") if isinstance(index.get("name"), str) else ""
-            flat = index.get("format") == "flat"
-            if flat or "://" not in index["url"]:
+            if index.get("format") == "flat":
                 found.link(index["url"], folder)
             else:
-                found.index(index["url"], main=index.get("default") is True, name=str(name), environ=environ)
+                main = "uv" if index.get("default") is True else ""
+                found.index(index["url"], folder, main=main, name=str(index.get("name", "")), keys=_UV_KEYS)
+    found.offline |= table.get("offline") is True
     off = False
-    for part in (table, _table(table, "pip")):
-        for url in _texts(part.get("index-url")):
-            found.index(url, main=True)
+    for part in (_table(table, "pip"), table):
         for url in _texts(part.get("extra-index-url")):
-            found.index(url)
+            found.index(url, folder)
+        for url in _texts(part.get("index-url")):
+            found.index(url, folder, main="uv")
         for place in _texts(part.get("find-links")):
             found.link(place, folder)
         off = off or part.get("no-index") is True
@@ -199,7 +233,7 @@ def _pip_files(environ: Mapping[str, str], home: str, config: str, prefix: str) 
     if named == os.devnull:
         return
     folders = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    yield from (f"{folder}/pip/pip.conf" for folder in reversed(folders.split(":")) if folder)
+    yield from (f"{folder}/pip/pip.conf" for folder in folders.split(":") if folder)
     yield "/etc/pip.conf"
     if not (named and os.path.exists(named)):
         yield from (f"{home}/.pip/pip.conf", f"{config}/pip/pip.conf")
@@ -209,44 +243,43 @@ def _pip_files(environ: Mapping[str, str], home: str, config: str, prefix: str) 
         yield named
 
 
-def _read_pip(environ: Mapping[str, str], home: str, config: str, prefix: str) -> tuple[dict[str, str], bool]:
-    """The settings of pip by name (``index-url``), and whether it wants no index at all."""
-    settings: dict[str, str] = {}
+def _read_pip(environ: Mapping[str, str], home: str, config: str, prefix: str) -> dict[str, str]:
+    """The settings of pip by name (``index-url``), for what it installs or downloads.
+
+    All files count before any section does: ``[install]`` of any file outdoes ``[global]`` of every one.
+    """
+    sections: dict[str, dict[str, str]] = {name: {} for name in _SECTIONS}
     for file in _pip_files(environ, home, config, prefix):
         parser = configparser.RawConfigParser()
         try:
             parser.read_string(_read(file).decode("utf-8", "replace"))
         except configparser.Error:
             continue
-        for section in ("global", "install", "download"):
+        for section, settings in sections.items():
             if parser.has_section(section):
-                for key, value in parser.items(section):
-                    settings[key.lower().replace("_", "-").removeprefix("--")] = value
+                settings.update((_pip_name(key), value) for key, value in parser.items(section))
     for variable, value in environ.items():
-        if variable.startswith("PIP_") and value and variable not in {"PIP_CONFIG_FILE", "PIP_VERSION", "PIP_HELP"}:
-            settings[variable[4:].lower().replace("_", "-")] = value
-    return settings, settings.get("no-index", "").lower() in _TRUE
+        if variable.startswith("PIP_") and variable not in {"PIP_VERSION", "PIP_HELP"}:
+            sections[":env:"][_pip_name(variable[4:])] = value
+    # What is empty says nothing, but it hides what the same section says of it in a file that counts less.
+    return {key: value for settings in sections.values() for key, value in settings.items() if value}
+
+
+def _pip_name(key: str) -> str:
+    return key.lower().replace("_", "-").removeprefix("--")
 
 
 def _note_pip(found: _Found, settings: Mapping[str, str]) -> None:
-    for place in _words(settings.get("find-links", "")):
-        found.link(place, os.getcwd())
-    if settings.get("no-index", "").lower() in _TRUE:
+    here = os.getcwd()
+    for place in settings.get("find-links", "").split():
+        found.link(place, here)
+    if _is_true(settings.get("no-index", "")):
         return
-    for url in _words(settings.get("index-url", settings.get("pypi-url", "")))[:1]:
-        if "://" in url:
-            found.index(url, main=True)
-        else:
-            found.index("file://" + os.path.abspath(os.path.expanduser(url)), main=True)
-    for url in _words(settings.get("extra-index-url", "")):
-        found.index(url if "://" in url else "file://" + os.path.abspath(os.path.expanduser(url)))
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text, comments=True)
-    except ValueError:
-        return text.split()
+    main = settings.get("index-url", settings.get("pypi-url", ""))
+    if main:
+        found.index(main, here, main="pip")
+    for url in settings.get("extra-index-url", "").split():
+        found.index(url, here)
 
 
 def ask_default(environ: Mapping[str, str], *, executables: Iterable[str] = ()) -> str:
