@@ -37,6 +37,7 @@ __all__ = [
     "other",
     "overstated",
     "packed",
+    "stalled",
 ]
 
 
@@ -214,6 +215,17 @@ def cut(after: int, *, stated: bool = True) -> Odd:
         length = {"Content-Length": str(len(part)) if stated else "", "Connection": "close"}
         where = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if asked else {}
         handler.give(part[:after], status=206 if asked else 200, headers=length | where)
+        handler.hang_up()
+
+    return odd
+
+
+def stalled(after: int, until: threading.Event) -> Odd:
+    """Give *after* bytes and then no more, *until* the test has done what it waits for."""
+
+    def odd(handler: Handler, data: bytes) -> None:
+        handler.give(data[:after], headers={"Content-Length": str(len(data)), "Connection": "close"})
+        until.wait(60)
         handler.hang_up()
 
     return odd

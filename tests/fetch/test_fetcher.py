@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,14 +14,18 @@ import pytest
 from fetch import serving
 from fetch.conftest import digest_of
 from fetch.serving import Shop, open_shop
+from real.tools import HERE
 from sanctity.fetch.errors import FetchError
 from sanctity.fetch.fetcher import Fetcher
 from sanctity.model.artifact import Place, Wanted
 from sanctity.model.digest import Digest
 from sanctity.model.index import Indexes
+from sanctity.observe.indexes import ask_default, read_indexes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from real.tools import Workshop
 
 ZEROS = Digest("sha256", "0" * 64)
 
@@ -272,3 +277,24 @@ def test_place_that_can_not_be_written_is_the_disks_error(shop: Shop, wanted: Wa
     for sought in (wanted, replace(wanted, location=str(wheel))):
         with pytest.raises(FileNotFoundError):
             _fetcher(shop.index).fetch(sought, str(tmp_path / "no such folder" / "got"))
+
+
+@pytest.mark.index
+def test_real_index(workshop: Workshop, tmp_path: Path) -> None:
+    """A hash of a requirements file, and what this machine's own configuration says: that is enough to have the wheel."""
+    text = (HERE / "tools/installer.txt").read_text()
+    version = re.search(r"^installer==(\S+)", text, re.MULTILINE)
+    assert version is not None
+    digests = tuple(Digest.parse(found) for found in re.findall(r"--hash=(\S+)", text))
+    environ = os.environ | workshop.environ()
+    fetcher = Fetcher(read_indexes(environ), default=lambda: ask_default(environ))
+    names = fetcher.names("installer", version[1], digests)
+    assert {digest for digest, (name, _) in names.items() if name.endswith(".whl")} <= {str(digest) for digest in digests}
+    wheel = next(digest for digest, (name, _) in names.items() if name.endswith(".whl"))
+    sought = Wanted(name="installer", version=version[1], digests=(Digest.parse(wheel),))
+    found = fetcher.fetch(sought, str(tmp_path / "got"))
+    assert found.filename == names[wheel][0]
+    assert str(found.sha256) == wheel == str(digest_of((tmp_path / "got").read_bytes()))
+    with pytest.raises(FetchError) as raised:
+        fetcher.fetch(replace(sought, digests=(ZEROS,)), str(tmp_path / "no"))
+    assert raised.value.code == "artifact-mismatch"

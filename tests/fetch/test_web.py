@@ -6,7 +6,9 @@ import base64
 import resource
 import ssl
 import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fetch import serving
-from fetch.conftest import digest_of
+from fetch.conftest import SIZE, digest_of
 from fetch.serving import open_shop
 from sanctity.fetch.errors import FetchError
 from sanctity.fetch.web import Web
@@ -294,6 +296,31 @@ def test_several_threads_want_the_same(shop: Shop, wanted: Wanted, tmp_path: Pat
     shop.next(place, *[serving.cut(200_000)] * 6)
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(one, range(6)))
+    assert to.read_bytes() == wheel.read_bytes()
+    assert _alone(to)
+
+
+def test_killed_in_the_middle(shop: Shop, wanted: Wanted, tmp_path: Path, wheel: Path, place: str) -> None:
+    """What a killed process had got is taken up by the next one; nothing lies at the file's own place before."""
+    killed, to = threading.Event(), tmp_path / "got"
+    shop.next(place, serving.stalled(600_000, killed))
+    code = (
+        "import sys\nfrom sanctity.fetch.web import Web\nfrom sanctity.model.digest import Digest\n"
+        "from sanctity.model.index import Indexes\n"
+        "Web(Indexes()).file(sys.argv[1], sys.argv[2], (Digest.parse(sys.argv[3]),), None)"
+    )
+    argv = [sys.executable, "-c", code, shop.at(wanted.filename), str(to), str(wanted.digests[0])]
+    with subprocess.Popen(argv) as child:
+        partial = _partial(to, wanted)
+        while child.poll() is None and not (partial.exists() and partial.stat().st_size):
+            time.sleep(0.01)
+        child.kill()
+    killed.set()
+    assert not to.exists()
+    had = partial.stat().st_size
+    assert 0 < had < SIZE
+    assert _get(shop, wanted, to)
+    assert shop.asked(place)[-1]["Range"] == f"bytes={had}-"
     assert to.read_bytes() == wheel.read_bytes()
     assert _alone(to)
 
