@@ -40,6 +40,8 @@ MAKERS = {
     "FetchError": 0,
     "Lacking": 0,
     "_lacks": 2,
+    "Missing": 2,
+    "lacks": 0,
     "Issue": 0,
     "Note": 0,
     "fault": 0,

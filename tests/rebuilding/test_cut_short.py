@@ -14,7 +14,7 @@ import pytest
 from rebuilding.building import Bench, a_bench, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from real.tools import Workshop
@@ -107,20 +107,36 @@ def test_what_was_fetched_before_the_end_is_taken_over(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with little room, in a place of its own."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", place], capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """What makes a file system of so many kB, in a place of its own."""
+    made: list[Path] = []
+
+    def make(size: int) -> Path:
+        place = tmp_path / f"small-{size}"
+        place.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", place]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("nothing can be mounted here")
+        made.append(place)
+        return place
+
+    yield make
+    for place in made:
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 @pytest.mark.parametrize("engine", ["uv", "pip"])
-def test_a_full_disk_is_named_and_leaves_nothing(bench: Bench, small_disk: Path, engine: str) -> None:
-    done = bench.run(*words(bench, small_disk / "env", engine))
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "target-unwritable" in done.stderr
-    assert "No space left" in done.stderr
-    assert list(small_disk.iterdir()) == []
+def test_a_full_disk_is_named_and_leaves_nothing(bench: Bench, small_disk: Callable[[int], Path], engine: str) -> None:
+    refused = 0
+    for size in (12, 48, 100, 140):
+        place = small_disk(size)
+        done = bench.run(*words(bench, place / "env", engine))
+        if done.returncode == 0 or "output-failed" in done.stderr:  # there was room for it, if not for what is said of it
+            assert bench.run("verify", bench.lock, "--env", place / "env").returncode == 0
+            continue
+        refused += 1
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "target-unwritable" in done.stderr
+        assert "No space left" in done.stderr
+        assert list(place.iterdir()) == []
+    assert refused, "there was room for everything"

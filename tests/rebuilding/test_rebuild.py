@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import resources
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from real.tools import interpreters
@@ -114,6 +116,22 @@ def test_nothing_is_ever_replaced(bench: Bench, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert bench.rebuild(bench.lock, empty).returncode == 0
+
+
+def test_plan_and_proof_are_as_their_schemas_say(bench: Bench, tmp_path: Path) -> None:
+    def schema(name: str) -> dict[str, object]:
+        text = resources.files("sanctity.report").joinpath(f"schema/{name}.json").read_text("utf-8")
+        loaded: dict[str, object] = json.loads(text)
+        return loaded
+
+    plan = bench.rebuild(bench.lock, tmp_path / "env", "--dry-run", "--format", "json")
+    jsonschema.validate(json.loads(plan.stdout), schema("rebuild-plan-1"))
+    made = bench.rebuild(bench.lock, tmp_path / "env", "--format", "json")
+    jsonschema.validate(json.loads(made.stdout), schema("proof-1"))
+    assert proof_of(tmp_path / "env") == json.loads(made.stdout)
+    assert str(tmp_path) not in made.stdout, "the proof says where it was built"
+    again = bench.rebuild(bench.lock, tmp_path / "two", "--format", "json")
+    assert again.stdout == made.stdout, "the same rebuild has two proofs"
 
 
 def test_an_altered_wheel_is_named_and_never_installed(workshop: Workshop, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ environment: what was installed has to be, byte for byte, what the files hold. W
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -640,9 +641,9 @@ class _Work:
         place, source = Place.ARCHIVE, ""
         try:
             if item.archived:
-                assert archive is not None and digest is not None
-                if not _has_hash(path, digest):
-                    archive.copy_to(digest, path)
+                assert archive is not None
+                assert digest is not None
+                self._lay_out(archive, digest, path)
             elif digest is None or not _has_hash(path, digest):
                 found = self.sources.fetcher.fetch(item.wanted, path)
                 digest, place, source = found.sha256, found.place, found.source
@@ -654,6 +655,18 @@ class _Work:
         if item.build:
             return self._built(item, path)
         return Had(item=item, filename=item.filename, sha256=digest, place=place, source=source)
+
+    def _lay_out(self, archive: Archive, digest: Digest, path: str) -> None:
+        """Have the archived file at *path*: a symbolic link to the blob, which was hashed now and which the engine hashes again."""
+        try:
+            blob = archive.path_of(digest, self.room.home)
+        except SanctityError as error:
+            if error.code == "archive-full":  # it is this room that has none left
+                raise self.room.unwritable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        os.symlink(os.path.abspath(blob), path)
 
     def _built(self, item: PlannedArtifact, source: str) -> Had:
         from sanctity.apply.build import build_wheel
