@@ -86,7 +86,7 @@ def test_condas_own_list_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_of_a_virtual_environment_the_base_counts(tmp_path: Path, copies: bool) -> None:  # noqa: FBT001 - a parameter of a test
+def test_of_a_virtual_environment_the_base_counts(tmp_path: Path, copies: bool) -> None:
     env = tmp_path / "env"
     subprocess.run([OWN, "-m", "venv", "--without-pip", *(["--copies"] if copies else []), env], check=True)
     found = find_interpreters({"PATH": f"{env}/bin"}, str(tmp_path))

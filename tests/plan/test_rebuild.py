@@ -176,7 +176,7 @@ def test_a_seal_without_its_files_says_what_is_missing() -> None:
         ({"implementation": "pypy"}, False),
     ],
 )
-def test_an_interpreter_fits_exactly_or_not_at_all(wanted: dict[str, str], fits: bool) -> None:  # noqa: FBT001 - a parameter
+def test_an_interpreter_fits_exactly_or_not_at_all(wanted: dict[str, Any], fits: bool) -> None:
     assert bool(fitting((HERE,), WantedInterpreter(**wanted))) is fits
 
 

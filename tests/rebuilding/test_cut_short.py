@@ -114,7 +114,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     def make(size: int) -> Path:
         place = tmp_path / f"small-{size}"
         place.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", place]
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
             pytest.skip("nothing can be mounted here")
         made.append(place)

@@ -1,9 +1,10 @@
 """A new environment, made in a hidden folder beside its place and put there by one rename.
 
-The rules it keeps: an engine, uv or pip, sees nothing but files whose hash was verified before, no index, no cache and no configuration
-of the user, and an almost empty process environment. What it installed is moved by taking the hidden folder's own, unique name out of
-every path that was written, so nothing is guessed at. Whatever ends this process leaves nothing under the environment's name; what it
-leaves in the hidden folder is known by a lock that only a living process holds, and the next attempt takes over what was fetched.
+The rules it keeps: an engine, uv or pip, sees nothing but files whose hash was verified before, no index, no cache and no
+configuration of the user, and an almost empty process environment. What it installed is moved by taking the hidden folder's own,
+unique name out of every path that was written, so nothing is guessed at. Whatever ends this process leaves nothing under the
+environment's name; what it leaves in the hidden folder is known by a lock that only a living process holds, and the next attempt
+takes over what was fetched.
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ def _bare(home: str) -> dict[str, str]:
 class Room:
     """The hidden folder beside *target* (absolute) that an environment is made in; a context manager, which clears it up.
 
-    ``wheels`` is for the files to install, ``NAME`` (the target's own name) for the environment, ``home`` is the engine's home folder.
+    ``wheels`` is for the files to install, ``NAME`` (the target's own name) for the environment, ``home`` is the engine's home
+    folder.
     """
 
     def __init__(self, target: str) -> None:
@@ -273,8 +275,8 @@ class Room:
     ) -> None:
         """Make the empty environment, by *uv* where that is given, else by the interpreter's own venv.
 
-        For older Pythons uv adds a start-up hook of its own, as virtualenv once did; it stays only where *hook* asks for it. *prompt* is
-        what its activate scripts show. One that was made here before gives way.
+        For older Pythons uv adds a start-up hook of its own, as virtualenv once did; it stays only where *hook* asks for it.
+        *prompt* is what its activate scripts show. One that was made here before gives way.
 
         Raises:
             SanctityError: ``engine-failed``, ``target-unwritable``.
@@ -335,7 +337,9 @@ class Room:
         return alone
 
     def point_at(self, engine: Engine, folder: str, environ: Mapping[str, str]) -> None:
-        """Install the project in *folder* as an editable, by its own build backend, which may take an index: *environ* is the user's.
+        """Install the project in *folder* as an editable, by its own build backend, which may take an index.
+
+        *environ* is the user's own process environment.
 
         Raises:
             SanctityError: ``engine-failed``.

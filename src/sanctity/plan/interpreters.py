@@ -82,10 +82,11 @@ def not_found(
     ]
     version = wanted.version or next(iter(re.findall(r"3\.\d+(?:\.\d+)?", wanted.requires)), "3")
     threaded = "t" if wanted.abi.endswith("t") else ""
-    hints = []
-    for each in kept:
-        if each.file is not None and (each.version, each.abi or wanted.abi) == (wanted.version, wanted.abi or each.abi):
-            hints.append(f"the archive keeps one: unpack {place}/blobs/sha256/{each.file.sha256.value} ({each.file.path})")
+    hints = [
+        f"the archive keeps one: unpack {place}/blobs/sha256/{each.file.sha256.value} ({each.file.path})"
+        for each in kept
+        if each.file is not None and (each.version, each.abi or wanted.abi) == (wanted.version, wanted.abi or each.abi)
+    ]
     hints.append(f"pyenv install {version}{threaded}, or uv python install {version}{threaded}; or name one: --python EXE")
     there = ", ".join(dict.fromkeys(each.interpreter.version for each in installed)) or "none"
     return SanctityError(

@@ -1,15 +1,16 @@
 """What it takes to build an environment again: which file makes each distribution, where it comes from, and what is missing.
 
-Values in, a plan out. A file is chosen by the best evidence there is: the sealed or locked hash; a wheel in the archive that has the
-sealed content, which is how what was built from source comes back; the lock's own choice; and last of all an sdist, whose build may
-give other bytes, which the proof will tell. What git governs, editables and projects that are never installed, is left out and told.
+Values in, a plan out. A file is chosen by the best evidence there is: the sealed or locked hash; a wheel in the archive that has
+the sealed content, which is how what was built from source comes back; the lock's own choice; and last of all an sdist, whose build
+may give other bytes, which the proof will tell. What git governs, editables and projects that are never installed, is left out and
+told.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sanctity.compare.tags import rank_of, tags_of
 from sanctity.model.archive import ArtifactKind
@@ -47,10 +48,10 @@ class Rebuilt:
 class PlannedArtifact:
     """The file that makes one distribution, *name* in its normalised form.
 
-    *wanted* is what is sought by hash; None for what is built from *source*, a folder or a repository. *archived* says that the archive
-    has it. *content* is what it must become, None where nobody knows yet. *build* says that it has to be built first, which runs code
-    of it; *built* that a wheel of no index makes it. *origin* is what its direct_url.json must say (PEP 610), empty for an index's.
-    *said_by* says what chose it, in words.
+    *wanted* is what is sought by hash; None for what is built from *source*, a folder or a repository. *archived* says that the
+    archive has it. *content* is what it must become, None where nobody knows yet. *build* says that it has to be built first, which
+    runs code of it; *built* that a wheel of no index makes it. *origin* is what its direct_url.json must say (PEP 610), empty for
+    an index's. *said_by* says what chose it, in words.
     """
 
     name: str
@@ -193,8 +194,8 @@ def plan_lock(
     """What the pins of a lock come to, by what each needs.
 
     *archived* is what the archive holds; *folder* is the absolute folder that the lock's paths start from. *folders* maps the
-    locations of folders, as the lock writes them, to where they are there. *offline* rules out whatever is not in the archive and would
-    have to be built.
+    locations of folders, as the lock writes them, to where they are there. *offline* rules out whatever is not in the archive and
+    would have to be built.
     """
     holdings = _Holdings(archived, tags_of(interpreter.interpreter))
     planned = _Planned(holdings, folder=folder, folders=folders or {}, offline=offline)
@@ -344,7 +345,7 @@ class _Planned:
         source = self._source_of(need)
         built = [item for item in self.holdings.by_source.get((pin.name, source), ()) if content in {None, item.content}]
         if built:
-            best = sorted(built, key=lambda item: item.filename)[0]
+            best = min(built, key=lambda item: item.filename)
             if len({item.content for item in built}) > 1:
                 self.notices.append(
                     f"the archive has {len(built)} wheels of {pin.name} {version} built from one source: {best.filename} is taken"

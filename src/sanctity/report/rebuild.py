@@ -1,7 +1,7 @@
 """A rebuild, drawn: its plan before anything is made, and its proof, which is written beside what was built.
 
-The proof is the document ``sanctity.proof/1`` (``report/schema/proof-1.json`` in the package). It holds no clock, host or user, and of
-paths only what says where something came from.
+The proof is the document ``sanctity.proof/1`` (``report/schema/proof-1.json`` in the package). It holds no clock, host or user, and
+of paths only what says where something came from.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def plan_text(plan: RebuildPlan, paint: Paint | None = None) -> str:
     word = paint("bad", "MISSING") if plan.missing else paint("good", "PLAN")
     lines = [
         f"{word}  {plain(plan.target)} from {plain(plan.reference.path)}   {files}",
-        f"  python  {interpreter.implementation} {interpreter.version} at {plain(plan.interpreter.executable)}   ({plan.interpreter.kind})",
+        f"  python  {interpreter.implementation} {interpreter.version} at {plain(plan.interpreter.executable)}   "
+        f"({plan.interpreter.kind})",
         f"  engine  {plan.engine} {plan.engine_version}",
     ]
     width = max((len(f"{item.name} {item.version}") for item in plan.artifacts), default=0)
@@ -200,9 +201,11 @@ def proof_text(
     interpreter = plan.interpreter.interpreter
     checked = comparison.checked
     lines = [
-        f"{paint(style, word)}  {plain(place or plan.target)}   {count(len(plan.artifacts), 'distribution')}, "
-        f"{count(checked.files, 'file')}, {checked.bytes / 1e6:,.1f} MB; {interpreter.implementation} {interpreter.version}, "
-        f"{plan.engine} {plan.engine_version}"
+        (
+            f"{paint(style, word)}  {plain(place or plan.target)}   {count(len(plan.artifacts), 'distribution')}, "
+            f"{count(checked.files, 'file')}, {checked.bytes / 1e6:,.1f} MB; {interpreter.implementation} {interpreter.version}, "
+            f"{plan.engine} {plan.engine_version}"
+        )
     ]
     if comparison.verdict is not Verdict.CLEAN:
         lines.append(f"  it does not have the name it was to have: {'it is ' + plain(place) if place else 'it was removed'}")

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import DocumentError, SanctityError, UsageError
 from sanctity.model.artifact import Place, Proof, WheelContent
 from sanctity.model.digest import Digest
-from sanctity.model.drift import Code, Comparison, Depth, Drift, ReferenceKind, Selection, Severity, Unchecked, Verdict
+from sanctity.model.drift import Code, Comparison, Depth, Drift, Selection, Severity, Unchecked, Verdict
 from sanctity.model.environment import HookKind
 from sanctity.model.interpreter import WantedInterpreter
 from sanctity.model.lock import SourceKind
-from sanctity.verbs.world import Target, folder_of, shown
+from sanctity.verbs.world import Target, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +53,8 @@ _VERSION: Final = re.compile(r"(?:cpython-)?(?P<version>3(?:\.\d+){0,2}(?:(?:a|b
 class Ways:
     """How a rebuild is asked for: the *archive*'s place, whether no index is asked, what Python, and what of a lock.
 
-    *python* is an executable or a version; *engine* ``uv``, ``pip``, or empty for what there is. Without *project*, editables are left
-    out even where their folder is there. *discard* removes what could not be proven, in place of giving it another name.
+    *python* is an executable or a version; *engine* ``uv``, ``pip``, or empty for what there is. Without *project*, editables are
+    left out even where their folder is there. *discard* removes what could not be proven, in place of giving it another name.
     """
 
     archive: str = ""
@@ -137,11 +137,13 @@ def rebuild(reference: str, target: str, world: World, ways: Ways, *, dry_run: b
     """Build what *reference* describes at *target*, and prove it; with *dry_run* only say how.
 
     *reference* is a lock, a seal, a project's folder, ``sha256:…`` of a lock, seal or fingerprint that the archive holds, or the
-    archive's name for it. *target* must not exist, or be an empty folder. What the plan finds missing ends it before anything is made.
+    archive's name for it. *target* must not exist, or be an empty folder. What the plan finds missing ends it before anything is
+    made.
 
     Raises:
         UsageError, DocumentError: the reference can not be read, ``target-exists``.
-        SanctityError: ``interpreter-not-found``, ``engine-not-found``, ``engine-failed``, ``target-unwritable``; or a file could not
+        SanctityError: ``interpreter-not-found``, ``engine-not-found``, ``engine-failed``, ``target-unwritable``; or a file could
+        not
             be had, as `Fetcher.fetch` and `Archive.path_of` say.
     """
     from sanctity.apply.rebuild import Room
@@ -360,7 +362,7 @@ def _on_path(name: str, world: World) -> str:
 def _for_lock(
     lock: Lock, meant: _Meant, world: World, ways: Ways, archive: Archive | None
 ) -> tuple[InstalledInterpreter, tuple[str, ...]]:
-    """The interpreter that *lock* is built on: the named one, the project's, one that the archive has files for, our own, the newest."""
+    """The interpreter for *lock*: the named one, the project's, one that the archive has files for, our own, the newest."""
     from sanctity.observe.interpreters import with_build
     from sanctity.plan.interpreters import fitting, not_found
 
@@ -388,7 +390,7 @@ def _for_lock(
         python = f"{each.interpreter.implementation}-{'.'.join(each.interpreter.version.split('.')[:2])}"
         return bool(pythons) and python not in pythons, each.executable != own
 
-    return with_build(sorted(found, key=order)[0]), ()
+    return with_build(min(found, key=order)), ()
 
 
 def _project_version(folder: str) -> tuple[str, str]:
@@ -609,7 +611,7 @@ class _Work:
         return notices
 
     def _make(self, engine: Engine) -> None:
-        """Make the empty environment; where activate scripts were sealed, with the prompt that they have, as far as it can be told."""
+        """Make the empty environment, with the prompt that sealed activate scripts have, as far as it can be told."""
         from sanctity.model.environment import Layout
         from sanctity.observe.activation import observe_activation
         from sanctity.observe.places import read_project_name
@@ -685,7 +687,7 @@ class _Work:
         return Had(item=item, filename=filename, sha256=digest, place=None, source=item.source)
 
     def _contents(self) -> list[Had]:
-        """What was had, each with the content that it becomes: as it was sealed, as it is remembered, or read from the wheel now."""
+        """What was had, each with the content that it becomes: sealed, remembered, or read from the wheel now."""
         from sanctity.observe.wheels import wheel_content
 
         known = self.sources.known()
@@ -782,7 +784,7 @@ class _Work:
             )
 
     def _expected(self, actual: Fingerprint | None, environment: Environment) -> Digest | None:
-        """The fingerprint that it must have: the sealed one, or that of the lock with its files; None where that can not be told."""
+        """The fingerprint that it must have: the sealed one, or that of lock and files; None where it can not be told."""
         from sanctity.canon.fingerprint import distribution_row, hook_row, part_digest, sealed_hook, whole
 
         sealed = self.plan.sealed
