@@ -59,6 +59,11 @@ def test_locks_own_url_needs_no_index(shop: Shop, wanted: Wanted, tmp_path: Path
     assert not shop.asked("/simple/")
 
 
+def test_index_is_asked_where_the_locks_own_url_leads_nowhere(shop: Shop, wanted: Wanted, tmp_path: Path) -> None:
+    found = _fetcher(shop.index).fetch(replace(wanted, location=shop.at("moved-away")), str(tmp_path / "got"))
+    assert found.source == shop.at(wanted.filename)
+
+
 def test_index_that_the_lock_names_is_asked_first(shop: Shop, wanted: Wanted, tmp_path: Path) -> None:
     with open_shop(files=dict(shop.files)) as second:
         found = _fetcher(shop.index).fetch(replace(wanted, index=f"{second.index}/"), str(tmp_path / "got"))

@@ -256,6 +256,7 @@ def test_as_uv_shows(workshop: Workshop, tmp_path: Path, case: str) -> None:
     mine = read_indexes(environ, str(tmp_path / "project"))
     assert [url for url in mine.urls if url != main] == indexes
     assert (main in mine.urls) is bool(main)
+    assert len(mine.urls) == len(indexes) + bool(main)
     assert sorted(mine.links) == sorted(links)
     assert mine.complete is (bool(main) or no_index)
     assert mine.offline is offline
