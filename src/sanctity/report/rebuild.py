@@ -114,8 +114,10 @@ def plan_text(plan: RebuildPlan, paint: Paint | None = None) -> str:
     word = paint("bad", "MISSING") if plan.missing else paint("good", "PLAN")
     lines = [
         f"{word}  {plain(plan.target)} from {plain(plan.reference.path)}   {files}",
-        f"  python  {interpreter.implementation} {interpreter.version} at {plain(plan.interpreter.executable)}   "
-        f"({plan.interpreter.kind})",
+        (
+            f"  python  {interpreter.implementation} {interpreter.version} at {plain(plan.interpreter.executable)}   "
+            f"({plan.interpreter.kind})"
+        ),
         f"  engine  {plan.engine} {plan.engine_version}",
     ]
     width = max((len(f"{item.name} {item.version}") for item in plan.artifacts), default=0)
