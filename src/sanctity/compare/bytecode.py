@@ -31,7 +31,7 @@ MAGIC: Final = {
 }
 #: Import asks for the level that ``-O`` gives, which is as high as it is often given.
 _LEVEL: Final = re.compile("[1-9][0-9]{0,9}")
-_NAME: Final = re.compile(r"(?P<stem>.+)\.(?P<tag>[a-z]+-?\d+)(?:\.opt-(?P<level>[0-9A-Za-z]+))?\.pyc")
+_NAME: Final = re.compile(r"(?P<stem>.+?)\.(?P<tag>[a-z]+-?\d+)(?:\.opt-(?P<level>[0-9A-Za-z]+))?\.pyc")
 _HASHED, _CHECKED = 0b01, 0b10  # the bits of the flags (PEP 552); a header with another one is refused
 
 

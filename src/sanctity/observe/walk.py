@@ -551,10 +551,11 @@ def walk(
                     elif kind is not _FILE:
                         tree.files[path] = FileEntry(path, kind, 0, b"", 0, 0, target=target)
                         continue
-                if mode == "f" and path in known:
-                    mode = "s"
-                elif cached and path.endswith(".pyc"):
-                    mode = readers.code
+                if mode == "f":
+                    if path in known:
+                        mode = "s"
+                    elif cached and path.endswith(".pyc"):
+                        mode = readers.code
                 batch = batches[mode]
                 batch.append(path)
                 if len(batch) >= _BATCH:
