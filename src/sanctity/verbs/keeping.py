@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import SanctityError, UsageError
 from sanctity.model.archive import ArchivedLock, For
 from sanctity.model.lock import SourceKind
-from sanctity.verbs.archiving import archive_place, for_of, locks_named, platform_name
-from sanctity.verbs.sources import fetcher_for
+from sanctity.verbs.gathering import for_of, platform_name
+from sanctity.verbs.references import locks_named
+from sanctity.verbs.sources import archive_place, fetcher_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -173,7 +173,7 @@ def rebuild(reference: str, target: str, world: World, ways: Ways, *, dry_run: b
 
 def _meant(reference: str, world: World, ways: Ways, papers: str) -> _Meant:
     """The lock or seal that *reference* means; what an archive holds is unpacked into *papers*."""
-    from sanctity.verbs.archiving import locks_named
+    from sanctity.verbs.references import locks_named
 
     path = os.path.join(world.cwd, os.path.expanduser(reference))
     if reference.startswith("sha256:") or (ways.archive and not os.path.lexists(path)):
@@ -224,7 +224,7 @@ def _from_archive(reference: str, world: World, ways: Ways, papers: str) -> _Mea
 
 def _opened(place: str, world: World) -> Archive:
     from sanctity.store.archive import Archive
-    from sanctity.verbs.archiving import archive_place
+    from sanctity.verbs.sources import archive_place
 
     return Archive.open(archive_place(place, world))
 
@@ -456,7 +456,7 @@ def _parts_of_lock(
     groups = tuple(dict.fromkeys((*_default_groups(lock), *ways.groups)))
     chosen = expected_of(lock, interpreter.interpreter, groups=groups or None, extras=ways.extras or None)
     folder = _folder(lock, meant, world)
-    pins = _named(chosen.expected, sources, ways)
+    pins = tuple(sources.each(sources.named, chosen.expected))
     needs = needs_of(pins, interpreter.interpreter, folder=folder)
     folders = _folders((*pins, *chosen.projects_absent), folder)
     archived = sources.archive.artifacts() if sources.archive is not None else ()
@@ -506,7 +506,7 @@ def _parts_of_seal(
         hashes = {str(item.sha256) for item in archived}
         contents = {item.content for item in archived}
         lacking = [pin for pin in pins if str(lines[pin.name].artifact) not in hashes and lines[pin.name].content not in contents]
-        named = dict(zip(lacking, _named(tuple(lacking), sources, ways), strict=True))
+        named = dict(zip(lacking, sources.each(sources.named, lacking), strict=True))
         for need in needs_of([named.get(pin, pin) for pin in pins], interpreter.interpreter, folder=folder):
             needs.setdefault(need.pin.name, []).append(need)
         folders = _folders(pins, folder)
@@ -535,27 +535,6 @@ def _folders(pins: tuple[Pin, ...], folder: str) -> dict[str, str]:
             if os.path.isfile(f"{place}/pyproject.toml") or os.path.isfile(f"{place}/setup.py"):
                 found[pin.source.location] = place
     return found
-
-
-def _named(pins: tuple[Pin, ...], sources: Sources, ways: Ways) -> tuple[Pin, ...]:
-    """*pins* with the file names that their lock does not give: from what is remembered or archived, else from an index."""
-    from sanctity.plan.needs import with_names
-
-    kept = {str(item.sha256): (item.filename, "") for item in sources.archive.artifacts()} if sources.archive is not None else {}
-
-    def name(pin: Pin) -> Pin:
-        unnamed = tuple(
-            digest for artifact in pin.artifacts if not artifact.filename and not artifact.location for digest in artifact.digests
-        )
-        names = {str(digest): kept[str(digest)] for digest in unnamed if str(digest) in kept}
-        if unnamed and not names and not ways.offline:
-            names = sources.names(
-                pin.name, pin.version, unnamed, pin.source.location if pin.source.kind is SourceKind.REGISTRY else ""
-            )
-        return with_names(pin, names) if names else pin
-
-    with ThreadPoolExecutor(_JOBS) as pool:
-        return tuple(pool.map(name, pins))
 
 
 # -- the work ---------------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sanctity.seals.files import Rows
     from sanctity.verbs.world import World
 
-__all__ = ["Judging", "References", "lines_of", "lock_beside", "read_policies", "read_references", "unsealed"]
+__all__ = ["Judging", "References", "lines_of", "lock_beside", "locks_named", "read_policies", "read_references", "unsealed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,3 +204,31 @@ def lines_of(reference: Reference) -> Mapping[tuple[str, str], int]:
     if reference.kind is ReferenceKind.SEAL:
         return seal_lines(text)
     return lines(text, reference.format) if reference.format is not None else {}
+
+
+def locks_named(reference: str, world: World) -> tuple[tuple[Lock, ...], Seal | None, str]:
+    """The locks that *reference* means (a lock, a seal, or a project's folder), the seal if it is one, and the project's folder.
+
+    Raises:
+        DocumentError, UsageError: it can not be read, or is neither.
+    """
+    from sanctity.observe.locks import read_lock
+    from sanctity.observe.places import find_lock, find_project
+    from sanctity.observe.seals import is_seal, read_seal
+
+    path = os.path.join(world.cwd, os.path.expanduser(reference))
+    if os.path.isdir(path):
+        found, notice = find_lock(find_project(path))
+        if not found:
+            raise UsageError("usage", notice or "there is no lock in it", where=reference, hint="name the lock")
+        path = found
+    folder = os.path.dirname(os.path.abspath(path))
+    if not is_seal(path):
+        return (read_lock(shown(path, world)),), None, folder
+    seal = read_seal(path, shown=shown(path, world))
+    locks = []
+    for each in sorted({item.lock.path for item in seal.environments if item.lock is not None}):
+        whole = os.path.normpath(os.path.join(folder, each))
+        if os.path.lexists(whole):
+            locks.append(read_lock(shown(whole, world)))
+    return tuple(locks), seal, folder

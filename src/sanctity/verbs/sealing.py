@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sanctity.compare.selection import Selected
     from sanctity.model.artifact import Wanted
     from sanctity.model.environment import Interpreter
-    from sanctity.model.lock import Lock, Pin
+    from sanctity.model.lock import Lock
     from sanctity.model.seal import Seal, SealedEnvironment
     from sanctity.plan.needs import Need
     from sanctity.seals.from_lock import Part
@@ -152,8 +152,8 @@ def seal_lock(
     from sanctity.seals.document import format_seal, seal_of
     from sanctity.seals.from_lock import seal_from_lock
     from sanctity.seals.make import merged
-    from sanctity.verbs.archiving import locks_named, platform_name
-    from sanctity.verbs.references import read_policies
+    from sanctity.verbs.gathering import platform_name
+    from sanctity.verbs.references import locks_named, read_policies
     from sanctity.verbs.sources import Sources
 
     (read, *_), named_seal, folder = locks_named(lock or ".", world)
@@ -187,7 +187,8 @@ def seal_lock(
 def _interpreters(platforms: tuple[str, ...], pythons: tuple[str, ...], folder: str, world: World) -> tuple[Interpreter, ...]:
     """The interpreters that are meant, each with an exact version, since that is in the fingerprint."""
     from sanctity.plan.needs import named_interpreter
-    from sanctity.verbs.archiving import own_interpreter, platform_name
+    from sanctity.verbs.archiving import own_interpreter
+    from sanctity.verbs.gathering import platform_name
 
     own = own_interpreter(world)
     own_version = own.version + ("t" if own.abi.endswith("t") else "")
@@ -241,15 +242,9 @@ def _chosen(lock: Lock, interpreter: Interpreter, groups: tuple[str, ...], extra
 
 def _parts(chosen: Selected, lock: Lock, interpreter: Interpreter, sources: Sources) -> tuple[Part, ...]:
     """Each pin that *chosen* expects, with what its wheel holds."""
-    from sanctity.plan.needs import needs_of, with_names
+    from sanctity.plan.needs import needs_of
 
-    def named(pin: Pin) -> Pin:
-        unnamed = tuple(
-            digest for artifact in pin.artifacts if not (artifact.filename or artifact.location) for digest in artifact.digests
-        )
-        return with_names(pin, sources.names(pin.name, pin.version, unnamed, pin.source.location)) if unnamed else pin
-
-    needs = needs_of(sources.each(named, chosen.expected), interpreter, folder=folder_of(lock, sources.world))
+    needs = needs_of(sources.each(sources.named, chosen.expected), interpreter, folder=folder_of(lock, sources.world))
     return tuple(sources.each(lambda need: _part(need, interpreter, sources), needs))
 
 

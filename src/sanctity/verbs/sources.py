@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from sanctity.errors import DocumentError, SanctityError
 from sanctity.model.artifact import Proof, WheelContent
 from sanctity.model.digest import Digest
+from sanctity.model.lock import SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from sanctity.fetch.fetcher import Fetcher
     from sanctity.model.artifact import Wanted
     from sanctity.model.index import Offer
+    from sanctity.model.lock import Pin
     from sanctity.store.archive import Archive
     from sanctity.verbs.world import World
 
-__all__ = ["Sources", "fetcher_for"]
+__all__ = ["Sources", "archive_place", "fetcher_for"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -76,7 +78,6 @@ class Sources:
         with self._alone:
             if self._archive is None and self.archive_place:
                 from sanctity.store.archive import Archive
-                from sanctity.verbs.archiving import archive_place
 
                 self._archive = Archive.open(archive_place(self.archive_place, self.world))
             return self._archive
@@ -183,6 +184,18 @@ class Sources:
                 found = {**self.fetcher.names(name, version, digests, index), **found}
         return found
 
+    def named(self, pin: Pin) -> Pin:
+        """*pin* with the file names of artifacts of which its lock gives the hash alone, as far as can be told (see `names`)."""
+        from sanctity.plan.needs import with_names
+
+        unnamed = tuple(
+            digest for artifact in pin.artifacts if not artifact.filename and not artifact.location for digest in artifact.digests
+        )
+        if not unnamed:
+            return pin
+        index = pin.source.location if pin.source.kind is SourceKind.REGISTRY else ""
+        return with_names(pin, self.names(pin.name, pin.version, unnamed, index))
+
     def offers(self, name: str, version: str, index: str = "") -> tuple[Offer, ...]:
         """What indexes offer of a release. Raises SanctityError."""
         return self.fetcher.offers(name, version, index)
@@ -207,3 +220,8 @@ def fetcher_for(project: str, world: World, *, offline: bool) -> Fetcher:
 
     environ = world.environ
     return Fetcher(read_indexes(environ, project), offline=offline, caches=Caches.of(environ), default=lambda: ask_default(environ))
+
+
+def archive_place(place: str, world: World) -> str:
+    """*place* as an archive is opened: a URL as it is, a path from the working folder."""
+    return place if "://" in place else os.path.join(world.cwd, os.path.expanduser(place))
