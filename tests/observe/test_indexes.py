@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -331,8 +332,32 @@ def test_default_of_the_tools(workshop: Workshop, prefix: Path, tmp_path: Path) 
 
 
 @pytest.mark.index
-def test_default_of_uv(workshop: Workshop, prefix: Path, tmp_path: Path) -> None:
+def test_default_of_uv(workshop: Workshop, prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """uv and pip state the same one."""
-    environ = _environ(tmp_path, PATH=str(workshop.tool("uv").parent), UV_DEFAULT_INDEX=f"{HERE}/other")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/uv").symlink_to(workshop.tool("uv"))
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    environ = _environ(tmp_path, PATH=str(tmp_path / "bin"), UV_DEFAULT_INDEX=f"{HERE}/other")
     alone = _environ(tmp_path, PATH=str(tmp_path))
     assert ask_default(environ) == ask_default(alone, executables=[str(prefix / "bin/python")]) != ""
+
+
+@pytest.mark.parametrize("mark", ["pyvenv.cfg", "conda-meta"])
+@pytest.mark.parametrize("linked", [False, True], ids=["itself", "through a link"])
+def test_nothing_of_an_activated_environment_is_run(tmp_path: Path, mark: str, *, linked: bool) -> None:
+    """It is on the search path, and may be the one that is looked at: not even its uv or pip is asked."""
+    env = tmp_path / "env"
+    (env / "bin").mkdir(parents=True)
+    (env / mark).mkdir() if mark == "conda-meta" else (env / mark).write_text("home = /usr/bin\n")
+    for name in ("uv", "pip", "python3"):
+        (env / "bin" / name).write_text(f"#!/bin/sh\necho ran >> {tmp_path}/ran\necho '(default: https://evil.example/simple)'\n")
+        (env / "bin" / name).chmod(0o755)
+    place = env / "bin"
+    if linked:
+        place = tmp_path / "link"
+        place.symlink_to(env / "bin")
+    assert "evil" not in ask_default(_environ(tmp_path, PATH=f"{place}:{tmp_path}"))
+    assert not (tmp_path / "ran").exists()
+    plain = tmp_path / "plain"
+    shutil.copytree(env / "bin", plain)
+    assert ask_default(_environ(tmp_path, PATH=str(plain))) == "https://evil.example/simple"

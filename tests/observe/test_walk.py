@@ -74,6 +74,33 @@ def test_children_and_the_plain_loop_agree(tmp_path: Path) -> None:
     assert _walk(tmp_path, workers=3).files == _walk(tmp_path, workers=0).files
 
 
+@pytest.mark.parametrize("code", [False, True], ids=["headers", "code"])
+def test_bytecode_is_told_by_its_header_and_whole_where_it_is_asked_for(tmp_path: Path, *, code: bool) -> None:
+    """Through links too, as import follows them; whether children read or the plain loop does."""
+    _fill(tmp_path, 900)
+    cache = tmp_path / "d0/__pycache__"
+    cache.mkdir()
+    sizes = (0, 1, 15, 16, 17, 130_999, 131_001, (1 << 18) + 1, (9 << 20) + 5)
+    for size in sizes:
+        data = os.urandom(size)
+        (cache / f"file{size}.pyc").write_bytes(data)
+        (tmp_path / f"target{size}").write_bytes(data)
+        (cache / f"link{size}.pyc").symlink_to(tmp_path / f"target{size}")
+    (cache / "dangling.pyc").symlink_to("nowhere")
+    (cache / "other").write_bytes(b"x")
+    os.mkfifo(cache / "fifo.pyc")
+    trees = [walk(str(tmp_path), [""], workers=workers, clock=time.monotonic, code=code) for workers in (0, 2)]
+    assert trees[0].files == trees[1].files
+    assert trees[0].problems == trees[1].problems == []
+    assert trees[0].bytes == trees[1].bytes
+    for size in sizes:
+        data = (cache / f"file{size}.pyc").read_bytes()
+        for name, kind in ((f"file{size}.pyc", FileKind.FILE), (f"link{size}.pyc", FileKind.LINK)):
+            entry = trees[0].files[f"d0/__pycache__/{name}"]
+            assert (entry.kind, entry.size, entry.header) == (kind, size, data[:16])
+            assert entry.digest == (hashlib.sha256(data).digest() if code else b"")
+
+
 def test_names_no_terminal_likes_are_kept_byte_for_byte(tmp_path: Path) -> None:
     names = [
         b"a\nb",

@@ -285,11 +285,13 @@ def _note_pip(found: _Found, settings: Mapping[str, str]) -> None:
 def ask_default(environ: Mapping[str, str], *, executables: Iterable[str] = ()) -> str:
     """The index that the installed tools take by default, as their own help states it; empty where none can be asked.
 
-    *executables* are further Pythons that may have pip.
+    *executables* are further Pythons that may have pip. None is asked that lies in a virtual environment other than this
+    tool's own: that may be the one looked at, of which nothing is run.
     """
     from shutil import which
 
-    path = environ.get("PATH")
+    folders = [folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if folder and _is_apart(folder)]
+    path = os.pathsep.join(folders)
     commands: list[list[str]] = []
     if uv := which("uv", path=path):
         commands.append([uv, "pip", "install", "--help", "--color", "never"])
@@ -298,7 +300,7 @@ def ask_default(environ: Mapping[str, str], *, executables: Iterable[str] = ()) 
     if pip := which("pip", path=path):
         commands.append([pip, "download", "--help"])
     quiet = {
-        "PATH": path or "",
+        "PATH": path,
         "HOME": environ.get("HOME", ""),
         "UV_NO_CONFIG": "1",
         "PIP_CONFIG_FILE": os.devnull,
@@ -315,3 +317,13 @@ def ask_default(environ: Mapping[str, str], *, executables: Iterable[str] = ()) 
         if match is not None:
             return match[1].rstrip(".")
     return ""
+
+
+def _is_apart(folder: str) -> bool:
+    """Whether the programs in *folder* belong to no virtual or conda environment, or to this tool's own."""
+    for place in {os.path.abspath(folder), os.path.realpath(folder)}:
+        prefix = os.path.dirname(place)
+        marked = os.path.exists(f"{prefix}/pyvenv.cfg") or os.path.isdir(f"{prefix}/conda-meta")
+        if marked and os.path.realpath(prefix) != os.path.realpath(sys.prefix):
+            return False
+    return True
