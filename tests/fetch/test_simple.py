@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -39,7 +40,7 @@ def test_a_page_in_json() -> None:
     assert [offer.size for offer in found] == [7, None, None, None]
 
 
-_BAD = [
+_BAD: list[Any] = [
     None, 1, [], {}, {"filename": "x"}, {"filename": 1, "url": "x"}, {"filename": "a/b", "url": "x"}, {"filename": "", "url": "x"},
     {"filename": "x", "url": "http://[1/x"}, {"filename": "x", "url": "javascript:x"}, {"filename": "a\nb", "url": "x"},
     {"filename": "x", "url": "ftp://h/x"}, {"filename": "..", "url": "http://]/"},
