@@ -73,7 +73,7 @@ def zipped(members: list[Member], *, before: bytes = b"", between: bytes = b"", 
             return struct.pack("<4H3L", *(words.get(key, 0x21 if key == "date" else 0) for key in keys))
 
         body += b"PK\3\4" + struct.pack("<H", 20) + head(local) + struct.pack("<2H", len(local["name"]), len(one.extra))  # type: ignore[arg-type]
-        body += local["name"] + one.extra + raw + one.behind  # type: ignore[operator]
+        body += local["name"] + one.extra + raw + one.behind  # type: ignore[operator,arg-type]
         directory += b"PK\1\2" + struct.pack("<2H", 3 << 8 | 20, 20) + head(central)
         directory += struct.pack("<5H2L", len(central["name"]), len(one.extra), 0, 0, 0, one.mode << 16, offset)  # type: ignore[arg-type]
         directory += central["name"] + one.extra  # type: ignore[operator, arg-type]

@@ -52,6 +52,17 @@ def test_a_contradiction_is_refused() -> None:
 
 WHOLE: dict[str, Any] = json.loads(format_contents([a_content("a"), a_content("b")]))
 
+ROWS: tuple[Any, ...] = (
+    None,
+    {},
+    WHOLE["wheels"][1] | {"sha256": "ab"},
+    WHOLE["wheels"][1] | {"sha256": 1},
+    WHOLE["wheels"][1] | {"content": "content/2:sha256:" + "0" * 64},
+    WHOLE["wheels"][1] | {"filename": "../x.whl"},
+    WHOLE["wheels"][1] | {"filename": "a\n.whl"},
+    WHOLE["wheels"][1] | {"other": "x"},
+)
+
 
 @pytest.mark.parametrize(
     "text",
@@ -64,19 +75,7 @@ WHOLE: dict[str, Any] = json.loads(format_contents([a_content("a"), a_content("b
         b'{"schema": "sanctity.contents/1"}',
         b'{"schema": "sanctity.contents/1", "wheels": {}}',
         b'{"schema": "sanctity.contents/1", "wheels": [], "more": 1}',
-        *(
-            json.dumps(WHOLE | {"wheels": [WHOLE["wheels"][0], row]}).encode()
-            for row in (
-                None,
-                {},
-                WHOLE["wheels"][1] | {"sha256": "ab"},
-                WHOLE["wheels"][1] | {"sha256": 1},
-                WHOLE["wheels"][1] | {"content": "content/2:sha256:" + "0" * 64},
-                WHOLE["wheels"][1] | {"filename": "../x.whl"},
-                WHOLE["wheels"][1] | {"filename": "a\n.whl"},
-                WHOLE["wheels"][1] | {"other": "x"},
-            )
-        ),
+        *(json.dumps(WHOLE | {"wheels": [WHOLE["wheels"][0], row]}).encode() for row in ROWS),
     ],
 )
 def test_what_is_no_such_document_is_refused_by_its_place(text: bytes) -> None:

@@ -9,6 +9,7 @@ import click
 
 from sanctity.cli.common import EXIT, fail, paint, perform, tell, write
 from sanctity.errors import SanctityError
+from sanctity.model.drift import Verdict
 
 if TYPE_CHECKING:
     from sanctity.verbs.rebuilding import Rebuilding
@@ -95,4 +96,5 @@ def rebuild(
             write(proof_text(plan, proof.comparison, **claims, place=proof.place, proof=path, paint=paint(sys.stdout)), "")
     except SanctityError as error:
         fail(error, "rebuild", format_)
-    raise SystemExit(EXIT[proof.comparison.verdict])
+    verdict = proof.comparison.verdict
+    raise SystemExit(EXIT[Verdict.UNDECIDED if proof.unknown and verdict is Verdict.CLEAN else verdict])

@@ -110,12 +110,13 @@ class PlannedParts:
 class RebuildPlan:
     """What a rebuild will do: the *reference* at *target*, on *interpreter*, by *engine* (its name and version).
 
-    *maker* makes the empty environment: ``uv`` or ``venv``; *system_site* lets it see the interpreter's own packages, as it was
-    sealed.
+    *shown* is the target as reports print it; *maker* makes the empty environment: ``uv`` or ``venv``; *system_site* lets it see
+    the interpreter's own packages, as it was sealed.
     """
 
     reference: Rebuilt
     target: str
+    shown: str
     interpreter: InstalledInterpreter
     engine: str
     engine_version: str

@@ -113,7 +113,7 @@ def plan_text(plan: RebuildPlan, paint: Paint | None = None) -> str:
     files = f"{count(len(plan.artifacts), 'file')}" + (f", {known / 1e6:,.1f} MB" if known else "")
     word = paint("bad", "MISSING") if plan.missing else paint("good", "PLAN")
     lines = [
-        f"{word}  {plain(plan.target)} from {plain(plan.reference.path)}   {files}",
+        f"{word}  {plain(plan.shown)} from {plain(plan.reference.path)}   {files}",
         (
             f"  python  {interpreter.implementation} {interpreter.version} at {plain(plan.interpreter.executable)}   "
             f"({plan.interpreter.kind})"
@@ -153,7 +153,7 @@ def proof_document(
     return {
         "schema": "sanctity.proof/1",
         "tool": judged["tool"],
-        "verdict": judged["verdict"],
+        "verdict": str(Verdict.UNDECIDED) if unknown and comparison.verdict is Verdict.CLEAN else judged["verdict"],
         "reference": _reference(plan),
         "fingerprint": {"expected": str(expected) if expected else None, "actual": str(actual) if actual else None},
         "interpreter": _interpreter(plan.interpreter),
@@ -202,15 +202,16 @@ def proof_text(
         word, style = "BUILT", "doubt"
     interpreter = plan.interpreter.interpreter
     checked = comparison.checked
+    stands = place.replace(plan.target, plan.shown, 1) if place else plan.shown
     lines = [
         (
-            f"{paint(style, word)}  {plain(place or plan.target)}   {count(len(plan.artifacts), 'distribution')}, "
+            f"{paint(style, word)}  {plain(stands)}   {count(len(plan.artifacts), 'distribution')}, "
             f"{count(checked.files, 'file')}, {checked.bytes / 1e6:,.1f} MB; {interpreter.implementation} {interpreter.version}, "
             f"{plan.engine} {plan.engine_version}"
         )
     ]
     if comparison.verdict is not Verdict.CLEAN:
-        lines.append(f"  it does not have the name it was to have: {'it is ' + plain(place) if place else 'it was removed'}")
+        lines.append(f"  it does not have the name it was to have: {'it is ' + plain(stands) if place else 'it was removed'}")
     if unknown:
         words = "built now, and nothing says what they must be; seal it, and keep their wheels: sanctity archive add --env"
         lines.append(paint("doubt", f"  not proven: {plain(', '.join(unknown))}   ({words})"))
@@ -218,5 +219,5 @@ def proof_text(
     lines.append(paint("dim", f"  actual   {actual or 'unknown'}"))
     lines += [paint("dim", f"  left out: {plain(name)}: its source is governed by git") for name in left]
     if proof:
-        lines.append(paint("dim", f"  proof    {plain(proof)}"))
+        lines.append(paint("dim", f"  proof    {plain(proof.replace(plan.target, plan.shown, 1))}"))
     return "\n".join(lines) + "\n" + comparison_text(comparison, "rebuild", paint)

@@ -24,7 +24,7 @@ from sanctity.model.drift import Code, Comparison, Depth, Drift, Selection, Seve
 from sanctity.model.environment import HookKind
 from sanctity.model.interpreter import WantedInterpreter
 from sanctity.model.lock import SourceKind
-from sanctity.verbs.world import Target, folder_of
+from sanctity.verbs.world import Target, folder_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -273,6 +273,7 @@ def _plan(meant: _Meant, target: str, world: World, ways: Ways, sources: Sources
     return RebuildPlan(
         reference=reference,
         target=target,
+        shown=shown(target, world),
         interpreter=interpreter,
         engine=engine.name,
         engine_version=engine.version,
@@ -728,6 +729,7 @@ class _Work:
             words = "the environment has another fingerprint than the reference and its files make"
             drifts.append(Drift(code=Code.FINGERPRINT_MISMATCH, expected=str(expected), actual=str(actual), message=words))
         reference = replace(comparison.reference, path=self.plan.reference.path)
+        comparison = replace(comparison, prefix=self.plan.shown)
         comparison = replace(comparison, drifts=tuple(drifts), unchecked=tuple(unchecked), reference=reference)
         proof = Reproof(
             comparison=comparison, expected=expected, actual=actual, had=tuple(self.had), left=tuple(self.left), place=place
