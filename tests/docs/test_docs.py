@@ -12,7 +12,9 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from sanctity.canon.contents import parse_contents
 from sanctity.cli import cli
+from sanctity.model.artifact import Proof
 from sanctity.model.drift import Code
 from sanctity.pages import page, pages
 from sanctity.report.difference import schema as difference_schema
@@ -273,6 +275,8 @@ def test_a_json_example_is_a_document_of_ours(place: str, document: dict[str, ob
             assert format_seal(parse_seal(json.dumps(document).encode(), place)).count("\n") > 20
         case "sanctity.seal-files/1":
             assert parse_files(json.dumps(document).encode(), place)
+        case "sanctity.contents/1":
+            assert parse_contents(json.dumps(document).encode(), place, proof=Proof.REMEMBERED)
         case "sanctity.fingerprint/1":
             parts = document["parts"]
             assert isinstance(parts, dict)

@@ -32,7 +32,7 @@ _ENDS: Final = ("SIGTERM", "SIGINT")
 @environment_options
 @click.option(
     "--depth",
-    type=click.Choice([str(depth) for depth in Depth]),
+    type=click.Choice([str(Depth.VERSION), str(Depth.RECORD)]),
     default=str(Depth.RECORD),
     show_default=True,
     help="How far to look: names and versions, or every byte against its RECORD.",
