@@ -246,7 +246,7 @@ for path in sys.argv[2:]:
             os._exit(10 if marshal.loads(open(path, "rb").read()[16:]) == honest else 0)
         except BaseException:
             os._exit(0)
-    print(int(os.waitpid(pid, 0)[1] >> 8 == 10), end="")
+    print(int(os.waitpid(pid, 0)[1] >> 8 == 10), end="", flush=True)  # what ends a child may print what it holds
 """
 
 
@@ -294,7 +294,7 @@ def test_mutated_bytes_are_never_taken_for_the_same(python: str, tmp_path: Path)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_thousands_of_mutations_are_never_taken_for_the_same(python: str, seed: int, tmp_path: Path) -> None:
     _judge_mutations(interpreters()[python], _everything(python), 2000, 100 + seed, tmp_path)
 

@@ -151,10 +151,15 @@ def judge(level: int, source_path: bytes, code_path: bytes, source_digest: str, 
         return NO_CODE
     if type(code) is not types.CodeType:
         return NO_CODE
+    level = min(level, 2)
     try:
-        expected = compile(source, code.co_filename, "exec", dont_inherit=True, optimize=min(level, 2))
+        expected = compile(source, code.co_filename, "exec", dont_inherit=True, optimize=level)
     except (SyntaxError, ValueError):
-        return NO_SOURCE
+        try:
+            compile(source, "<source>", "exec", dont_inherit=True, optimize=level)
+        except (SyntaxError, ValueError):
+            return NO_SOURCE
+        return DIFFERS  # its name of a file is none
     return SAME if same(code, expected) and same_beneath(code, expected) else DIFFERS
 
 
