@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.index
+# Whoever uses a builder tries it; here all of them are, and every way of spoiling.
+pytestmark = [pytest.mark.index, pytest.mark.long]
 
 BUILDERS: dict[str, Callable[[Workshop, Path], Built]] = {
     "uv sync": uv_project,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from real.tools import Workshop
 
 #: How many moments of a rebuild it is killed at.
-SAMPLE, WHOLE = 4, 60
+SAMPLE, WHOLE = 2, 60
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,14 @@ def test_what_is_built_again_works_and_is_proven(bench: Bench, tmp_path: Path, e
     assert bench.run("verify", bench.lock, "--env", target).returncode == 0
 
 
-@pytest.mark.parametrize("version", [version for version in interpreters() if version != "3.14"])
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(version, marks=() if version in {"3.8", "3.13"} else pytest.mark.long)
+        for version in interpreters()
+        if version != "3.14"
+    ],
+)
 def test_every_python_is_built_on(bench: Bench, tmp_path: Path, version: str) -> None:
     target = tmp_path / "env"
     done = bench.rebuild(bench.lock, target, "--python", interpreters()[version], uv=False)
