@@ -62,8 +62,9 @@ class SealedEnvironment:
     """An environment for one *platform* (``linux-x86_64-glibc``) and Python (*implementation*, *version* exact, *abi*).
 
     *basis* is how far the sealer looked (``record``, or ``artifact`` where wheels were read); *accepted* are the drifts it was told
-    to accept, as short texts. *startup* and *unclaimed* are what a comparison would otherwise gate on; *activation* are the activate scripts, with the
-    prefix written ``${prefix}``, as (path, raw digest). *stdlib* are (files, digest) of its sources and of what the build made.
+    to accept, as short texts. *startup* and *unclaimed* are what a comparison would otherwise gate on; *activation* are the
+    activate scripts, with the prefix written ``${prefix}``, as (path, raw digest). *stdlib* are (files, digest) of its sources and
+    of what the build made.
     """
 
     platform: str
