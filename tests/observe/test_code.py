@@ -7,6 +7,7 @@ import json
 import marshal
 import os
 import random
+import re
 import shutil
 import struct
 import sys
@@ -234,7 +235,7 @@ def test_what_no_attribute_shows_is_compared_too(version: str, tmp_path: Path) -
     assert answers["order"] == answers["hidden"] == "D"
 
 
-#: Says of each mutation whether CPython itself holds the code that it loads as equal to the honest one: ``1``, else ``0``.
+#: Says of each mutation that was taken for the same whether CPython itself holds the code that it loads as equal to the honest one: ``1``, else ``0``.
 _ORACLE = """
 import marshal, os, sys
 honest = marshal.loads(open(sys.argv[1], "rb").read()[16:])
@@ -282,9 +283,9 @@ def _judge_mutations(here: Path, text: str, count: int, seed: int, folder: Path)
         said = ask(here, [(0, source, file) for file in left])
         answers += said + "!" * (len(said) < len(left))
         left = left[len(said) + 1 :] if len(said) < len(left) else []
-    oracle = run(here, "-c", _ORACLE, str(folder / "honest.pyc"), *map(str, files))
-    lies = [file.name for file, answer, equal in zip(files, answers, oracle, strict=True) if answer == "S" and equal == "0"]
-    assert lies == []
+    taken = [file for file, answer in zip(files, answers, strict=True) if answer == "S"]
+    oracle = run(here, "-c", _ORACLE, str(folder / "honest.pyc"), *map(str, taken))
+    assert [file.name for file, equal in zip(taken, oracle, strict=True) if equal == "0"] == []
     assert set(answers) <= set("SDUF!")
     assert answers.count("S") < len(files) / 3
 
@@ -338,10 +339,10 @@ def _stdlib(here: Path) -> list[tuple[int, Path, Path]]:
     library = Path(run(here, "-I", "-c", "import os; print(os.path.dirname(os.__file__))").strip())
     pairs = []
     for target in sorted(library.rglob("__pycache__/*.pyc")):
-        stem, _, rest = target.name.partition(".")
-        source = target.parent.parent / f"{stem}.py"
-        if rest.startswith("cpython-") and source.exists() and target.stat().st_size > 16:
-            pairs.append((2 if "opt-2" in rest else 1 if "opt-1" in rest else 0, source, target))
+        named = re.fullmatch(r"(.+)\.cpython-\d+(?:\.opt-(\d))?\.pyc", target.name)
+        source = target.parent.parent / f"{named[1]}.py" if named else target
+        if named and source.exists() and target.stat().st_size > 16:
+            pairs.append((int(named[2] or 0), source, target))
     return pairs
 
 
