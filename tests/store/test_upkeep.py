@@ -85,7 +85,7 @@ def test_a_wrong_content_is_found_where_it_is_asked_for(tmp_path: Path) -> None:
     wrong = replace(kept.artifacts[0], content=ContentDigest(digest_of(b"another")))
     archive.add_lock(replace(kept, artifacts=(wrong,), name="wrong"))
     assert scrub(archive).faults == ()
-    lying = replace(kept, artifacts=(wrong,), digest=digest_of(b"lock"), name="lying")
+    lying = replace(kept, artifacts=(wrong,), name="lying")
     alone = Archive.open(str(tmp_path / "alone"), create=True)
     for path in every_blob(tmp_path):
         alone.keep_bytes(path.read_bytes())

@@ -45,6 +45,10 @@ _LONGEST_LINE: Final = 127
 _TEXT: Final = re.compile(r"(?:de)?activate(?:[._].*)?|Activate\.ps1|pydoc\.bat|pyvenv\.cfg")
 _HOOK: Final = ("_virtualenv.pth", "_virtualenv.py")
 _LARGEST_TEXT: Final = 1 << 20
+#: A file system's 255 bytes, less what follows the name of a proof: ``.unproven.999.proof.json``.
+_LONGEST_NAME: Final = 230
+#: No first line of a script, and no ``pyvenv.cfg``, can hold a path with one of these.
+_CONTROL: Final = re.compile(r"[\0-\x1f\x7f]")
 _MODES: Final = 0o7777
 
 
@@ -199,8 +203,10 @@ class Room:
 
     def check(self) -> None:
         """Raise UsageError ``target-exists`` where something is at the target already, but for an empty folder."""
-        if not self.name or self.name in {".", ".."}:
-            raise UsageError("usage", "it is no name that an environment can have", where=self.target)
+        long = len(os.fsencode(self.name)) > _LONGEST_NAME
+        if not self.name or self.name in {".", ".."} or long or _CONTROL.search(self.target):
+            words = "its name is too long" if long else "it is no name that an environment can have"
+            raise UsageError("usage", words, where=self.target, hint="name another place")
         if not os.path.lexists(self.target):
             return
         if os.path.isdir(self.target) and not os.path.islink(self.target) and not _names(self.target):
@@ -227,8 +233,11 @@ class Room:
             with contextlib.suppress(OSError):
                 fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 try:
+                    state = os.fstat(fd)
+                    if state.st_uid != os.geteuid() or state.st_mode & 0o077:
+                        continue  # no room of ours: others could put there what is taken over, or change it later
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if not os.path.exists(self.wheels) and os.path.isdir(f"{path}/wheels"):
+                    if not os.path.lexists(self.wheels) and stat.S_ISDIR(_mode(f"{path}/wheels")):
                         os.rename(f"{path}/wheels", self.wheels)
                     _remove(path)
                 except BlockingIOError:
@@ -453,11 +462,22 @@ class Room:
             raise self.unwritable(error) from error
 
 
+def _mode(path: str) -> int:
+    """The kind and mode of what is at *path*, links not followed; 0 where nothing is."""
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
+
+
 def _remove(path: str) -> None:
     """Remove a room, and last of all what says that it is one, so that what is left of it can be told at any moment."""
     for name in _names(path):
-        if name != _MARK:
+        if stat.S_ISDIR(_mode(f"{path}/{name}")):
             shutil.rmtree(f"{path}/{name}", ignore_errors=True)
+        elif name != _MARK:
+            with contextlib.suppress(OSError):
+                os.unlink(f"{path}/{name}")
     with contextlib.suppress(OSError):
         os.unlink(f"{path}/{_MARK}")
     with contextlib.suppress(OSError):

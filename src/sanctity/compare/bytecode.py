@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.model.drift import Code, Drift, Severity, Unchecked
+from sanctity.model.environment import FileKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ MAGIC: Final = {
 #: Import asks for the level that ``-O`` gives, which is as high as it is often given.
 _LEVEL: Final = re.compile("[1-9][0-9]{0,9}")
 _NAME: Final = re.compile(r"(?P<stem>.+?)\.(?P<tag>[a-z]+-?\d+)(?:\.opt-(?P<level>[0-9A-Za-z]+))?\.pyc")
+_STREAMS: Final = frozenset({FileKind.FIFO, FileKind.DEVICE})
 _HASHED, _CHECKED = 0b01, 0b10  # the bits of the flags (PEP 552); a header with another one is refused
 
 
@@ -50,6 +52,8 @@ def _is_of(version: str, magic: int) -> bool:
 
 def _state(environment: Environment, entry: FileEntry, source: FileEntry) -> str:
     """``fits``, ``stale`` or ``unchecked``: what import would make of bytecode beside its source."""
+    if entry.kind in _STREAMS:
+        return "unchecked"  # import waits for it, and runs whatever comes out of it then
     header = entry.header
     if len(header) < 16 or header[2:4] != b"\r\n":
         return "stale"

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
+import stat
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -27,13 +29,26 @@ if TYPE_CHECKING:
 
     from sanctity.model.digest import Digest
 
-__all__ = ["ROOM", "SAFE_AGE", "ArchiveError", "Blobs", "DirectoryBlobs", "KeptBlob", "ObjectBlobs", "failed", "open_blobs"]
+__all__ = [
+    "ROOM",
+    "SAFE_AGE",
+    "ArchiveError",
+    "Blobs",
+    "DirectoryBlobs",
+    "KeptBlob",
+    "ObjectBlobs",
+    "failed",
+    "open_blobs",
+    "open_file",
+]
 
 #: Seconds after which nobody is still at work on what was left behind.
 SAFE_AGE: Final = 24 * 3600
 #: Seconds that one who adds waits for one who deletes, or for another who writes the index.
 _PATIENCE: Final = 60.0
 _CHUNK: Final = 1 << 20
+#: The most bytes of a small file, which is read whole: an index of a million manifests has fewer.
+_LARGEST_SMALL: Final = 1 << 28
 _TRIES: Final = 60
 _SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "memory"})
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
@@ -65,6 +80,21 @@ def failed(error: OSError, where: str) -> ArchiveError:
         return ArchiveError("archive-unwritable", error.strerror or "no access", where=where, hint="look at its permissions")
     words = error.strerror or str(error) or type(error).__name__
     return ArchiveError("archive-unreachable", words, where=where, hint="look at the disk, or the connection, and run it again")
+
+
+def open_file(path: str, *, largest: int = 1 << 63) -> io.FileIO:
+    """The regular file at *path*, to be read; a pipe or a device is neither waited for nor read.
+
+    Raises:
+        OSError: it can not be opened, is no regular file, or has more than *largest* bytes.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _CLOEXEC)
+    state = os.fstat(fd)
+    regular = stat.S_ISREG(state.st_mode)
+    if regular and state.st_size <= largest:
+        return io.FileIO(fd, "rb")
+    os.close(fd)
+    raise OSError(errno.EINVAL, f"it has {state.st_size:,} bytes" if regular else "it is no regular file", path)
 
 
 class Blobs(Protocol):
@@ -138,11 +168,12 @@ class DirectoryBlobs:
         self.place = place
         self.folder = os.path.abspath(place)
         if not os.path.isdir(self.folder):
-            if not create or os.path.lexists(self.folder):
-                words = "there is no such folder" if not os.path.lexists(self.folder) else "it is no folder"
+            there = os.path.lexists(self.folder) and not os.path.isdir(self.folder)  # somebody else may just have made it
+            if not create or there:
+                words = "it is no folder" if there else "there is no such folder"
                 raise UsageError("archive-not-found", words, where=place, hint="make one: sanctity archive add LOCK --archive DIR")
             try:
-                os.makedirs(self.folder)
+                os.makedirs(self.folder, exist_ok=True)
             except OSError as error:
                 raise failed(error, place) from error
 
@@ -152,7 +183,8 @@ class DirectoryBlobs:
     def size(self, digest: Digest) -> int | None:
         """The size of a blob in bytes, None where there is none."""
         try:
-            return os.stat(self._path(digest.value)).st_size
+            state = os.stat(self._path(digest.value))
+            return state.st_size if stat.S_ISREG(state.st_mode) else None
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -161,7 +193,7 @@ class DirectoryBlobs:
     def read(self, digest: Digest) -> Iterator[bytes]:
         """The bytes of a blob, in pieces and not verified."""
         try:
-            with open(self._path(digest.value), "rb", buffering=0) as file:
+            with open_file(self._path(digest.value)) as file:
                 while chunk := file.read(_CHUNK):
                     yield chunk
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -222,8 +254,8 @@ class DirectoryBlobs:
     def get(self, name: str) -> bytes | None:
         """The small file *name*, None where there is none."""
         try:
-            with open(f"{self.folder}/{name}", "rb") as file:
-                return file.read()
+            with open_file(f"{self.folder}/{name}", largest=_LARGEST_SMALL) as file:
+                return file.readall()
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -49,7 +49,6 @@ _LAYOUT_NAME: Final = "oci-layout"
 _BLOB: Final = re.compile(r"blobs/sha256/([0-9a-f]{64})").fullmatch
 #: Sizes from here on do not fit the eleven octal digits of a header (POSIX.1, ustar): they are written as GNU's tar does.
 _OCTAL: Final = 8**11
-_DEEPEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,17 +138,17 @@ def _blob(archive: Archive, digest: Digest, size: int) -> Iterator[bytes]:
 def _everything(archive: Archive, entries: Iterable[Descriptor]) -> dict[Digest, int]:
     """Every blob that *entries* lead to, with its size; a subject comes along where it is there."""
     found: dict[Digest, int] = {}
-    waiting = [(entry, 0) for entry in entries]
+    waiting = list(entries)
     while waiting:
-        item, depth = waiting.pop()
+        item = waiting.pop()
         if item.digest in found:
             continue
         found[item.digest] = item.size
-        if item.media_type in {MANIFEST_TYPE, INDEX_TYPE} and depth <= _DEEPEST:
+        if item.media_type in {MANIFEST_TYPE, INDEX_TYPE}:
             manifest = archive.manifest(item)
-            waiting += [(each, depth + 1) for each in manifest.all()]
+            waiting += manifest.all()
             if manifest.subject is not None and archive.has(manifest.subject.digest):
-                waiting.append((manifest.subject, depth + 1))
+                waiting.append(manifest.subject)
     return found
 
 
@@ -357,9 +356,9 @@ class _Reader:
         assert self.index is not None
         entries = parse_index(self.index, f"{self.path}: {INDEX}")
         sizes: dict[Digest, int] = {}
-        waiting = [(entry, 0) for entry in entries]
+        waiting = list(entries)
         while waiting:
-            item, depth = waiting.pop()
+            item = waiting.pop()
             if item.digest in sizes:
                 continue
             sizes[item.digest] = item.size
@@ -368,9 +367,9 @@ class _Reader:
                 raise _truncated(self.path, f"its index leads to the blob {item.digest}, which it does not hold")
             if actual != item.size:
                 raise _invalid(self.path, f"the blob {item.digest} has {actual:,} bytes, and it says {item.size:,}")
-            if item.media_type in {MANIFEST_TYPE, INDEX_TYPE} and depth <= _DEEPEST:
+            if item.media_type in {MANIFEST_TYPE, INDEX_TYPE}:
                 manifest = parse_manifest(self.archive.read(item.digest), f"{self.path}: {item.digest}")
                 if manifest.artifact_type == LOCK_TYPE:
                     lock_of(manifest, item, f"{self.path}: {item.digest}")
-                waiting += [(each, depth + 1) for each in manifest.all()]
+                waiting += manifest.all()
         return entries

@@ -69,7 +69,8 @@ class ContentsMemory:
         """Hold the lock of this memory, so that two who write join what they know."""
         import fcntl
 
-        with open(f"{self.path}.lock", "ab") as handle:
+        # To read and to write, which waits for nobody where it is a pipe.
+        with os.fdopen(os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+", buffering=0) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 

@@ -160,6 +160,8 @@ def _bad(where: str, message: str) -> DocumentError:
 def _load(data: bytes, where: str) -> dict[str, Any]:
     try:
         stated = json.loads(data)
+        if b"\\ud" in data.lower():
+            json.dumps(stated, ensure_ascii=False).encode()  # JSON can write halves of characters, which no other document can
     except (ValueError, RecursionError) as error:
         raise _bad(where, f"it is not JSON: {error}"[:200]) from error
     if not isinstance(stated, dict):
@@ -219,7 +221,7 @@ def _descriptor(stated: Any, where: str) -> Descriptor:
     if not isinstance(stated, dict):
         raise _bad(where, "it is no object")
     size, media_type = stated.get("size"), stated.get("mediaType")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0 or not isinstance(media_type, str):
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 53 or not isinstance(media_type, str):
         raise _bad(where, "its mediaType and size are not a text and a number")
     try:
         digest = Digest.parse(str(stated.get("digest")))

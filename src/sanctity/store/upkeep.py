@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import DocumentError, SanctityError
 from sanctity.model.archive import Fault
 from sanctity.model.digest import Digest
-from sanctity.store.blobs import SAFE_AGE, ArchiveError, failed
+from sanctity.store.blobs import SAFE_AGE, ArchiveError, failed, open_file
 from sanctity.store.layout import (
     INDEX_TYPE,
     INTERPRETER_TYPE,
@@ -45,8 +45,6 @@ __all__ = ["Garbage", "Scrubbed", "collect", "find_garbage", "scrub"]
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 _CHUNK: Final = 1 << 20
-#: Manifests that an index of other tools may nest, one in the other.
-_DEEPEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,17 +86,18 @@ class _References:
         self.faults: list[Fault] = []
         self.manifests: set[Digest] = set()
 
-    def follow(self, entries: Iterable[Descriptor], depth: int = 0) -> None:
-        """Follow *entries* of an index."""
-        for entry in entries:
+    def follow(self, entries: Iterable[Descriptor]) -> None:
+        """Follow *entries* of an index, however deep other tools nest theirs."""
+        waiting = list(entries)
+        for entry in waiting:  # which grows meanwhile
             self._note(entry, entry.name or f"{_short(entry.artifact_type or entry.media_type)} {entry.digest.value[:12]}")
-            if entry.media_type not in {MANIFEST_TYPE, INDEX_TYPE} or entry.digest in self.manifests or depth > _DEEPEST:
+            if entry.media_type not in {MANIFEST_TYPE, INDEX_TYPE} or entry.digest in self.manifests:
                 continue
             self.manifests.add(entry.digest)
             try:
                 manifest = parse_manifest(self.archive.read(entry.digest), f"blobs/sha256/{entry.digest.value}")
                 if entry.media_type == INDEX_TYPE:
-                    self.follow(manifest.layers, depth + 1)
+                    waiting += manifest.layers
                     continue
                 of = entry.name or f"{_short(manifest.artifact_type)} {entry.digest.value[:12]}"
                 for layer in manifest.all():
@@ -112,7 +111,10 @@ class _References:
     def _understand(self, entry: Descriptor, manifest: Manifest) -> None:
         where = f"blobs/sha256/{entry.digest.value}"
         if manifest.artifact_type == LOCK_TYPE:
-            lock_of(manifest, entry, where)
+            lock = lock_of(manifest, entry, where)
+            own = lock.documents[0].sha256
+            if len(lock.documents) == 1 and own != lock.digest:
+                raise DocumentError("archive-invalid", f"it says that it is of {lock.digest}, and its lock is {own}", where=where)
         elif manifest.artifact_type == SEAL_TYPE:
             seal_of(manifest, entry, where)
         elif manifest.artifact_type == INTERPRETER_TYPE and manifest.layers:
@@ -227,7 +229,7 @@ def _hash(archive: Archive, digest: Digest, buffer: memoryview) -> tuple[str, in
             size += len(chunk)
         return found.hexdigest(), size
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open_file(path) as file:
             while length := file.readinto(buffer):
                 found.update(buffer[:length])
                 size += length
@@ -326,14 +328,18 @@ def _adds(archive: Archive, lock: ArchivedLock, entries: Iterable[Descriptor], m
     return found and not {artifact.sha256 for artifact in lock.artifacts} <= named
 
 
-def _reach(archive: Archive, entry: Descriptor, manifest: Manifest | None, depth: int = 0) -> Iterator[Digest]:
-    """Every blob that *entry* leads to."""
+def _reach(archive: Archive, entry: Descriptor, manifest: Manifest | None) -> Iterator[Digest]:
+    """Every blob that *entry* leads to, once, however deep other tools nest their indexes."""
+    found = {(entry.digest, entry.media_type)}
     yield entry.digest
-    if manifest is None or depth > _DEEPEST:
-        return
-    for item in manifest.all():
-        inner = archive.manifest(item) if item.media_type in {MANIFEST_TYPE, INDEX_TYPE} else None
-        yield from _reach(archive, item, inner, depth + 1)
+    waiting = [manifest]
+    while waiting:
+        each = waiting.pop()
+        for item in each.all() if each is not None else ():
+            if (item.digest, item.media_type) not in found:
+                found.add((item.digest, item.media_type))
+                yield item.digest
+                waiting.append(_manifest(archive, item))
 
 
 def collect(archive: Archive, *, sealed: Callable[[], Iterable[Digest]], now: float) -> Garbage:

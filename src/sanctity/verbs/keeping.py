@@ -14,7 +14,7 @@ from sanctity.errors import SanctityError, UsageError
 from sanctity.model.archive import ArchivedLock, For
 from sanctity.model.lock import SourceKind
 from sanctity.verbs.gathering import for_of, platform_name
-from sanctity.verbs.references import locks_named
+from sanctity.verbs.references import kept_lock, kept_seal, locks_named
 from sanctity.verbs.sources import archive_place, fetcher_for
 
 if TYPE_CHECKING:
@@ -268,10 +268,8 @@ def _sealed(archive: Archive) -> frozenset[Digest]:
 
 
 def _read_seal(archive: Archive, kept: ArchivedSeal) -> Seal:
-    from sanctity.seals.document import parse_seal
-
-    document = kept.documents[0]
-    return parse_seal(archive.read(document.sha256), f"{kept.name or kept.digest}: {document.path}")
+    with tempfile.TemporaryDirectory(prefix="sanctity-") as room:
+        return kept_seal(archive, kept, room)[0]
 
 
 # -- health -----------------------------------------------------------------------------------------------------------------------
@@ -315,10 +313,7 @@ def archive_health(
 
 
 def _read_lock(archive: Archive, kept: ArchivedLock, room: str) -> Lock:
-    from sanctity.observe.locks import read_lock
-
-    folder = tempfile.mkdtemp(dir=room)
-    return read_lock(archive.unpack(kept, folder))
+    return kept_lock(archive, kept, tempfile.mkdtemp(dir=room))
 
 
 def _health_of_lock(

@@ -187,8 +187,7 @@ def _meant(reference: str, world: World, ways: Ways, papers: str) -> _Meant:
 def _from_archive(reference: str, world: World, ways: Ways, papers: str) -> _Meant:
     """What the archive holds under a digest, or under a name of its own."""
     from sanctity.model.archive import ArchivedSeal
-    from sanctity.observe.locks import read_lock
-    from sanctity.observe.seals import read_seal
+    from sanctity.verbs.references import kept_lock, kept_seal
 
     if not ways.archive:
         raise UsageError(
@@ -203,7 +202,7 @@ def _from_archive(reference: str, world: World, ways: Ways, papers: str) -> _Mea
                 raise UsageError("usage", str(error), where=reference, hint="a digest is sha256: and 64 hex digits") from error
             kept = archive.lock(digest) or archive.seal(digest)
             for each in archive.seals() if kept is None else ():
-                seal = read_seal(archive.unpack(each, os.path.join(papers, each.digest.value)), shown=each.name)
+                seal, _ = kept_seal(archive, each, os.path.join(papers, each.digest.value))
                 if any(sealed.fingerprint == digest for sealed in seal.environments):
                     kept = each
         else:
@@ -213,13 +212,12 @@ def _from_archive(reference: str, world: World, ways: Ways, papers: str) -> _Mea
             raise UsageError(
                 "reference-not-found", "the archive holds no lock, seal or fingerprint of it", where=reference, hint=hint
             )
-        path = archive.unpack(kept, os.path.join(papers, "reference"))
+        room = os.path.join(papers, "reference")
         if isinstance(kept, ArchivedSeal):
-            return _Meant(
-                path=path, folder=os.path.dirname(path), seal=read_seal(path, shown=kept.name or reference), archived=True
-            )
-        lock = read_lock(path)
-        return _Meant(path=path, folder=os.path.dirname(path), lock=lock, archived=True)
+            seal, path = kept_seal(archive, kept, room)
+            return _Meant(path=path, folder=os.path.dirname(path), seal=seal, archived=True)
+        lock = kept_lock(archive, kept, room)
+        return _Meant(path=lock.path, folder=os.path.dirname(lock.path), lock=lock, archived=True)
 
 
 def _opened(place: str, world: World) -> Archive:
@@ -231,7 +229,7 @@ def _opened(place: str, world: World) -> Archive:
 
 def _sealed_lock(sealed: SealedEnvironment, meant: _Meant, archive: Archive | None, papers: str) -> Lock | None:
     """The lock that *sealed* was made under, as it was then: beside the seal, or in the archive."""
-    from sanctity.observe.locks import read_lock
+    from sanctity.verbs.references import kept_lock
 
     if sealed.lock is None:
         return None
@@ -239,7 +237,7 @@ def _sealed_lock(sealed: SealedEnvironment, meant: _Meant, archive: Archive | No
     if found is not None or archive is None:
         return found
     kept = archive.lock(sealed.lock.digest)
-    return read_lock(archive.unpack(kept, os.path.join(papers, "lock"))) if kept is not None else None
+    return kept_lock(archive, kept, os.path.join(papers, "lock")) if kept is not None else None
 
 
 # -- the plan ---------------------------------------------------------------------------------------------------------------------

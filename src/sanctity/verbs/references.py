@@ -19,14 +19,27 @@ from sanctity.verbs.world import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sanctity.model.archive import ArchivedLock, ArchivedSeal
     from sanctity.model.drift import Reference
     from sanctity.model.lock import Lock
     from sanctity.model.policy import Waiver
     from sanctity.model.seal import Seal, SealedLock
     from sanctity.seals.files import Rows
+    from sanctity.store.archive import Archive
     from sanctity.verbs.world import World
 
-__all__ = ["Judging", "References", "lines_of", "lock_beside", "locks_named", "read_policies", "read_references", "unsealed"]
+__all__ = [
+    "Judging",
+    "References",
+    "kept_lock",
+    "kept_seal",
+    "lines_of",
+    "lock_beside",
+    "locks_named",
+    "read_policies",
+    "read_references",
+    "unsealed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,3 +245,38 @@ def locks_named(reference: str, world: World) -> tuple[tuple[Lock, ...], Seal | 
         if os.path.lexists(whole):
             locks.append(read_lock(shown(whole, world)))
     return tuple(locks), seal, folder
+
+
+def kept_lock(archive: Archive, kept: ArchivedLock, folder: str) -> Lock:
+    """The lock that *archive* keeps as *kept*, unpacked into *folder*.
+
+    Raises:
+        DocumentError: it can not be read; ``archive-invalid``, it is not the lock that its manifest says it is.
+        ArchiveError: it can not be had.
+    """
+    from sanctity.observe.locks import read_lock
+
+    lock = read_lock(archive.unpack(kept, folder))
+    _same(archive, kept, lock.digest)
+    return lock
+
+
+def kept_seal(archive: Archive, kept: ArchivedSeal, folder: str) -> tuple[Seal, str]:
+    """The seal that *archive* keeps as *kept*, and its path: it is unpacked into *folder*. Raises as `kept_lock`."""
+    from sanctity.observe.seals import read_seal
+
+    path = archive.unpack(kept, folder)
+    seal = read_seal(path, shown=kept.name or str(kept.digest))
+    _same(archive, kept, seal.digest)
+    return seal, path
+
+
+def _same(archive: Archive, kept: ArchivedLock | ArchivedSeal, digest: Digest) -> None:
+    """Refuse documents that are not those of the *digest* that a manifest states, which is only its word."""
+    if digest != kept.digest:
+        raise DocumentError(
+            "archive-invalid",
+            f"the manifest of {kept.name or kept.digest} is about {kept.digest}, and its documents are {digest}",
+            where=f"{archive.place}/blobs/sha256/{kept.manifest.value}" if kept.manifest is not None else archive.place,
+            hint="somebody changed the manifest: take the archive from a copy, or add the lock or seal again under another name",
+        )
