@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from sanctity.apply.rebuild import Room
 from sanctity.compare.records import compare_with_records
 from sanctity.errors import DocumentError, SanctityError, UsageError
 from sanctity.model.archive import ArchivedLock, ArchivedSeal
+from sanctity.model.artifact import Wanted
+from sanctity.model.digest import Digest
 from sanctity.model.drift import Code, Depth
 from sanctity.model.policy import Policy
 from sanctity.observe.environment import observe_environment
@@ -27,6 +30,7 @@ from sanctity.store.contents import ContentsMemory
 from sanctity.store.layout import INDEX_TYPE
 from sanctity.store.pairs import PairsMemory
 from sanctity.store.upkeep import find_garbage, scrub
+from sanctity.verbs.gathering import Gatherer, Tally
 from sanctity.verbs.references import kept_lock, kept_seal
 from sealing import sealed
 from sites import build_site, site_packages
@@ -198,3 +202,28 @@ def test_a_pipe_in_the_place_of_bytecode(tmp_path: Path, kind: str) -> None:
         (cache / f"beta.{sys.implementation.cache_tag}.pyc").symlink_to(pipe)
     comparison = compare_with_records(observe_environment(str(env), depth=Depth.RECORD, clock=time.monotonic), depth=Depth.RECORD)
     assert [drift.code for drift in comparison.drifts if drift.gating] == [Code.BYTECODE_UNCHECKED]
+
+
+def test_many_who_fetch_one_artifact_at_once(tmp_path: Path) -> None:
+    """The folder that it is fetched in was gone for one while another had just finished: the whole `add` failed."""
+    world: Any = None
+    failures: list[BaseException] = []
+    archive = Archive.open(str(tmp_path / "archive"), create=True)
+    gatherer = Gatherer(archive, world, Tally(tick=None), folder=str(tmp_path), offline=True, jobs=1, build=False, env="")
+    wanted = Wanted(name="six", version="1.0", filename="six.whl", digests=(Digest("sha256", "0" * 64),))
+
+    def fetch() -> None:
+        try:
+            for _ in range(300):
+                with gatherer._place_for(wanted) as path:
+                    Path(path).touch()
+        except BaseException as error:  # noqa: BLE001 - it is looked at below
+            failures.append(error)
+
+    threads = [threading.Thread(target=fetch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert archive.blobs.leftovers() == ()

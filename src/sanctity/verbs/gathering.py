@@ -424,22 +424,28 @@ class Gatherer:
         name = wanted.filename or "artifact"
         key = digest.value if digest is not None else os.urandom(8).hex()
         room = f"{self.archive.workroom()}/fetch-{key}"
-        os.makedirs(room, exist_ok=True)
-        fd = os.open(room, os.O_RDONLY)
+        fd = -1
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # another process fetches it just now: both may, and the same bytes win
-                os.close(fd)
-                room = f"{room}-{os.getpid()}"
+            with contextlib.suppress(FileExistsError, FileNotFoundError):  # whoever was in it has just removed it
                 os.makedirs(room, exist_ok=True)
                 fd = os.open(room, os.O_RDONLY)
+            try:
+                if fd >= 0:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # somebody else fetches it just now: both may, and the same bytes win
+                os.close(fd)
+                fd = -1
+            if fd < 0 or not os.fstat(fd).st_nlink:
+                room = tempfile.mkdtemp(prefix=f"fetch-{key}-", dir=self.archive.workroom())
             yield f"{room}/{name}"
             _clear(room)
-        finally:
-            os.close(fd)
+        except BaseException:
             with contextlib.suppress(OSError):
                 os.rmdir(room)  # unless a part of it is left, which the next run takes up
+            raise
+        finally:  # the lock is given back last, or the folder of whoever waits for it would go
+            if fd >= 0:
+                os.close(fd)
 
     # -- wheels that no index has -------------------------------------------------------------------------------------------------
 
