@@ -210,3 +210,34 @@ def test_what_does_not_come_out_as_its_file_says_loses_its_name(bench: Bench, tm
     again = bench.rebuild(bench.lock, target, "--discard", PATH=f"{tmp_path}:/usr/bin:/bin")
     assert again.returncode == 1
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir() and path.name.startswith("env")) == ["env.unproven"]
+
+
+def _instead_of_uv(bench: Bench, folder: Path, then: str) -> str:
+    """A PATH that begins with a program called uv: the true one, and *then* something of its own after an install."""
+    folder.mkdir()
+    fake = folder / "uv"
+    fake.write_text(f'#!/bin/sh\n"{bench.uv}" "$@" || exit\n[ "$1 $2" = "pip install" ] || exit 0\n{then}\n')
+    fake.chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_bytecode_that_an_engine_slips_in_is_not_there(bench: Bench, tmp_path: Path) -> None:
+    """No RECORD has a hash for it, and import would run it: it is taken out, since none was asked for."""
+    slip = (
+        'for word; do case $word in */bin/python) site=$(echo "${word%/bin/python}"/lib/python3*/site-packages);; esac; done\n'
+        'mkdir -p "$site/__pycache__" && echo evil > "$site/__pycache__/alpha.cpython-311.pyc"\n'
+        'ln -s /dev/null "$site/__pycache__/x.pyc"'
+    )
+    target = tmp_path / "again"
+    done = bench.rebuild(bench.lock, target, PATH=_instead_of_uv(bench, tmp_path / "bin", slip))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(target.rglob("*.pyc")) == []
+
+
+def test_an_engine_that_does_nothing_is_named(bench: Bench, tmp_path: Path) -> None:
+    undo = 'for word; do case $word in */bin/python) rm -r "${word%/bin/python}"/lib/python3*/site-packages/*;; esac; done'
+    target = tmp_path / "again"
+    done = bench.rebuild(bench.lock, target, PATH=_instead_of_uv(bench, tmp_path / "bin", undo))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "engine-failed" in done.stderr
+    assert not target.exists()

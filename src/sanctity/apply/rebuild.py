@@ -330,10 +330,25 @@ class Room:
             command += ["--ignore-installed", "--no-compile", "--no-warn-script-location", "--only-binary", ":all:"]
             command += ["--requirement", listed]
         self._run(command, engine.name)
+        if not any(name.endswith(".dist-info") for site in self._sites() for name in _names(site)):
+            words = f"{engine.name} says that it is done, and installed nothing"
+            raise SanctityError("engine-failed", words, where=engine.program, hint="look at what is called so on PATH")
         try:
+            self._forget_bytecode()
             self._state(items)
         except OSError as error:
             raise self.unwritable(error) from error
+
+    def _forget_bytecode(self) -> None:
+        """Remove all bytecode that import would run: none was asked for, and nothing vouches for what an engine wrote."""
+        for site in self._sites():
+            for folder, _, names in os.walk(site):
+                if os.path.basename(folder) == "__pycache__":
+                    for name in names:
+                        if name.endswith((".pyc", ".pyo")):
+                            os.unlink(f"{folder}/{name}")
+                    with contextlib.suppress(OSError):
+                        os.rmdir(folder)  # unless a wheel brought something else
 
     def _pip(self, engine: Engine) -> str:
         """What Python runs as pip: alone in a folder, since what lies beside the interpreter's own pip would count as installed."""

@@ -9,7 +9,7 @@ from sanctity.errors import SanctityError
 
 __all__ = ["contents"]
 
-_ARCHIVE = click.option("--archive", metavar="DIR", default="", help="Also what this archive states of the wheels in it.")
+_ARCHIVE = click.option("--archive", metavar="DIR", default="", help="Also what this archive states of the wheels that were built.")
 
 
 @click.group()

@@ -8,6 +8,7 @@ packed from an environment that holds it, or built where that was asked for; wha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -100,6 +101,8 @@ def add_to_archive(
         SanctityError: a reference or the archive can not be read; ``archive-full``. What was kept until then stays.
     """
     from sanctity.store.archive import Archive
+    from sanctity.store.contents import ContentsMemory
+    from sanctity.store.statcache import cache_folder
 
     if name and len(references) > 1:
         raise UsageError("usage", "one name is for one lock", where="--name", hint="add them one by one")
@@ -122,6 +125,8 @@ def add_to_archive(
             if interpreter or (seal is None and not (platforms or pythons)):
                 seen = found.interpreter if found is not None else own_interpreter(world)
                 kept_interpreters.append(_keep_interpreter(archive, seen, worker.prefix, interpreter, world))
+    with contextlib.suppress(OSError):  # what was read is known from now on, here
+        ContentsMemory(cache_folder(world.environ)).keep(tally.learnt)
     return Added(
         place=place,
         locks=tuple(kept_locks),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import DocumentError, NoEnvironmentError, SanctityError, UsageError
 from sanctity.model.archive import ArchivedArtifact, ArchivedDocument, ArchivedLock, ArchivedSeal, ArtifactKind, For
 from sanctity.model.artifact import Place as Origin
+from sanctity.model.artifact import Proof, WheelContent
 from sanctity.model.digest import Digest
 from sanctity.model.drift import Depth
 from sanctity.verbs.sources import fetcher_for
@@ -78,6 +79,7 @@ class Tally:
     size: int = 0
     lacking: list[Lacking] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    learnt: list[WheelContent] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -403,6 +405,8 @@ class Gatherer:
         is_wheel = filename.endswith(".whl")
         if is_wheel and content is None:
             content = _content_of(path, filename)
+            with self.tally.lock:
+                self.tally.learnt.append(WheelContent(sha256=digest, content=content, filename=filename, proof=Proof.WHEEL))
         return ArchivedArtifact(
             sha256=digest,
             filename=filename,

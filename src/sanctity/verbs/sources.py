@@ -99,11 +99,16 @@ class Sources:
             return self._fetcher
 
     def known(self) -> dict[str, WheelContent]:
-        """What is known of wheels without reading one, by the hex of their SHA-256: remembered, or annotated in the archive."""
+        """What is known of wheels without reading one, by the hex of their SHA-256.
+
+        Of an archive's annotations only those of wheels that were built are taken, which no index has: they are the archive's word
+        in any case. Any other wheel lies there, and is read once.
+        """
         if self._known is None:
             self._known = dict(self.memory.known())
             for wheel in self.archive.wheels() if self.archive is not None else ():
-                self._known.setdefault(wheel.sha256.value, wheel)
+                if wheel.built_from:
+                    self._known.setdefault(wheel.sha256.value, wheel)
         return self._known | self._learnt
 
     def built(self) -> tuple[WheelContent, ...]:
