@@ -21,6 +21,7 @@ from sanctity.compare.artifacts import (
     of_release,
     proof_of,
     proof_of_built,
+    renamed,
     suspected_releases,
 )
 from sanctity.model.artifact import Proof, WheelContent
@@ -95,6 +96,18 @@ def test_tags_are_compared_as_sets_and_a_renamed_wheel_is_found_by_what_the_inte
     (renamed,) = _claims(lock, _installed(_rows(six="good"), tags=("cp311-cp311-linux_x86_64",)))
     assert [wanted.filename for wanted in candidates(renamed, an_interpreter())] == [names[0], names[2]]
     assert candidates(replace(claim, item=replace(claim.item, built_here=True)), an_interpreter()) == ()
+
+
+def test_a_renamed_wheel_is_told_and_proven() -> None:
+    rows = _rows(six="good")
+    (claim,) = _claims(a_lock(a_pin()), _installed(rows, tags=("cp311-cp311-linux_x86_64",)))
+    told = renamed(claim, _wheel(rows))
+    assert told is not None
+    assert (told.code, told.gating, told.path) == (Code.WHEEL_RENAMED, False, "six-1.0-py3-none-any.whl")
+    (plain,) = _claims(a_lock(a_pin()), _installed(rows))
+    assert renamed(plain, _wheel(rows)) is None
+    (silent,) = _claims(a_lock(a_pin()), _installed(rows, tags=()))
+    assert renamed(silent, _wheel(rows)) is None
 
 
 def test_a_forged_record_is_named_file_by_file() -> None:

@@ -19,7 +19,7 @@ from sanctity.compare.copies import shown_home
 from sanctity.compare.selection import fits
 from sanctity.compare.tags import rank_of, tags_in, tags_of, wheel_tags
 from sanctity.model.artifact import Proof, Wanted
-from sanctity.model.drift import Code, Drift, Unchecked
+from sanctity.model.drift import Code, Drift, Severity, Unchecked
 from sanctity.model.environment import FileKind
 from sanctity.model.names import normalise_name
 
@@ -47,6 +47,7 @@ __all__ = [
     "of_release",
     "proof_of",
     "proof_of_built",
+    "renamed",
     "sealed_claims",
     "suspected_releases",
 ]
@@ -149,6 +150,24 @@ def artifact_of(claim: Claim, known: Mapping[str, WheelContent]) -> Digest | Non
         if wheel is not None and wheel.content == claim.item.content:
             return wheel.sha256
     return None
+
+
+def renamed(claim: Claim, wheel: WheelContent) -> Drift | None:
+    """A note where the locked *wheel*, which *claim* is proven to be, has other tags in its file name than it states inside."""
+    filename = wheel.filename or next((wanted.filename for wanted in claim.artifacts if wanted.sha256 == wheel.sha256), "")
+    stated, published = tags_in(claim.item.tags), wheel_tags(filename)
+    if not stated or published is None or stated == published:
+        return None
+    inside = ", ".join(sorted(map(str, stated)))
+    return Drift(
+        code=Code.WHEEL_RENAMED,
+        severity=Severity.NOTE,
+        gating=False,
+        distribution=claim.item.name,
+        version=claim.item.version,
+        path=filename,
+        message=f"inside it is built for {inside}: it was renamed after the build, and is the locked file all the same",
+    )
 
 
 def proof_of(claim: Claim, known: Mapping[str, WheelContent], built: Iterable[WheelContent] = ()) -> Proof | None:

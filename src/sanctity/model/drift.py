@@ -68,6 +68,7 @@ class Code(StrEnum):
     RECORD_FORGED = "record-forged"
     RELEASE_MIXED = "release-mixed"
     ARTIFACT_MISMATCH = "artifact-mismatch"
+    WHEEL_RENAMED = "wheel-renamed"
     RECORD_INVALID = "record-invalid"
     RECORD_MISSING = "record-missing"
     PATH_INVALID = "path-invalid"

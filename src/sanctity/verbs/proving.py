@@ -16,7 +16,7 @@ from sanctity.verbs.sources import Sources
 from sanctity.verbs.world import folder_of, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from sanctity.compare.artifacts import Claim, Failure
     from sanctity.model.artifact import Wanted
@@ -184,7 +184,7 @@ class _Proof:
                 left.append(claim)
             else:
                 self.proven[how] += 1
-                self._note(claim, artifact_of(claim, known))
+                self._note(claim, artifact_of(claim, known), known)
         for claim, tried, failures in self.sources.each(lambda claim: self._try(claim, known), self._named(left)):
             read = {wheel.sha256.value: wheel for wheel in tried}
             how = proof_of(claim, read, built)
@@ -192,13 +192,20 @@ class _Proof:
                 how = proof_of_built(claim, tried[0], self.environment, built)
             if how is not None:
                 self.proven[how] += 1
-                self._note(claim, artifact_of(claim, read))
+                self._note(claim, artifact_of(claim, read), read)
             else:
                 self._judge(claim, tried, failures)
 
-    def _note(self, claim: Claim, artifact: Digest | None) -> None:
-        if artifact is not None:
-            self.artifacts.append((claim.item.key, claim.item.version, str(artifact)))
+    def _note(self, claim: Claim, artifact: Digest | None, known: Mapping[str, WheelContent]) -> None:
+        """Note the *artifact* by which *claim* was proven, by what is *known* of wheels."""
+        from sanctity.compare.artifacts import renamed
+
+        if artifact is None:
+            return
+        self.artifacts.append((claim.item.key, claim.item.version, str(artifact)))
+        told = renamed(claim, known[artifact.value])
+        if told is not None:
+            self.drifts.append(told)
 
     def _named(self, claims: list[Claim]) -> list[Claim]:
         """*claims* with the names of artifacts of which the lock gives the hash alone."""
