@@ -636,12 +636,20 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def kept(before: list[dict[str, Any]], rows: list[Row]) -> list[Row]:
+    """Return the rows measured *before*, each with its own peer and ratio, with *rows* in the place of those of the same work."""
+    new = {row.work: row for row in rows}
+    merged = [new.pop(each["work"]) if each["work"] in new else Row(**each) for each in before if each["note"] != "not there yet"]
+    return merged + list(new.values())
+
+
 def main() -> None:
     """Measure the rows asked for, write them down, and print the table."""
     parser = argparse.ArgumentParser(description="Measure sanctity beside its peers.")
     parser.add_argument("--rows", default=",".join(ROWS), help=f"which, of {','.join(ROWS)}")
     parser.add_argument("--count", type=int, default=7, help="samples of each side")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--keep", action="store_true", help="keep what was measured before of other rows")
     parser.add_argument("--sanctity", type=Path, default=HERE.parent / ".venv" / "bin" / "sanctity")
     options = parser.parse_args()
     names = options.rows.split(",")
@@ -676,6 +684,8 @@ def main() -> None:
         "workers": options.workers,
     }
     environment = {"distributions": distributions, "files": files, "bytes": total}
+    if options.keep and RESULTS.exists():
+        rows = kept(json.loads(RESULTS.read_text(encoding="utf-8"))["rows"], rows)
     document = {"machine": about, "environment": environment, "rows": [asdict(row) for row in rows]}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

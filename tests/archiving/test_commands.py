@@ -177,7 +177,7 @@ def test_what_was_built_here_is_packed_from_the_environment(tmp_path: Path) -> N
         'lock-version = "1.0"\ncreated-by = "by hand"\n[[packages]]\nname = "fig"\nversion = "1.0"\n[packages.sdist]\n'
         f'name = "{sdist.name}"\npath = "{sdist.name}"\nhashes = {{sha256 = "{digest}"}}\n'
     )
-    lacking = json_of("archive", "add", folder / "pylock.toml", "--archive", "kept", home=tmp_path)
+    lacking = json_of("archive", "add", folder / "pylock.toml", "--archive", "kept", home=tmp_path, code=3)
     assert [item["code"] for item in lacking["lacking"]] == ["wheel-not-built"]
     assert "wheel-not-built" in sanctity("archive", "health", "--offline", "--archive", "kept", home=tmp_path, code=1)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)

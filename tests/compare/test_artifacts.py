@@ -22,13 +22,16 @@ from sanctity.compare.artifacts import (
     proof_of,
     proof_of_built,
     renamed,
+    sealed_claims,
     suspected_releases,
 )
 from sanctity.model.artifact import Proof, WheelContent
 from sanctity.model.drift import Code, Drift, Unchecked
 from sanctity.model.environment import RecordRow
 from sanctity.model.lock import Artifact, Source, SourceKind
+from sanctity.model.seal import SealedDistribution
 from sanctity.plan.needs import artifacts_of
+from sealing import sealed
 
 if TYPE_CHECKING:
     from sanctity.compare.artifacts import Claim as AClaim
@@ -210,6 +213,23 @@ def test_what_may_be_built_from_a_locked_source_is_left_open_and_altered_code_is
     (forged,) = _claims(a_lock(a_pin(artifacts=artifacts)), _installed(evil, stated=content_digest(evil)))
     codes = [drift.code for drift in _judged(forged, locked) if isinstance(drift, Drift)]
     assert codes == [Code.RECORD_FORGED, Code.RECORD_FORGED]
+
+
+def test_a_seal_of_depth_record_does_not_vouch_for_a_wheel_that_it_does_not_name() -> None:
+    rows = _rows(six="forged before it was sealed")
+    item = _installed(rows)
+    line = SealedDistribution(name="six", version="1.0", content=content_digest(rows))
+    (claim,) = sealed_claims(an_environment(item), replace(sealed(), distributions=(line,), basis="record"), seeds=())
+    assert proof_of(claim, {}) is None
+    (found,) = _judged(claim)
+    assert isinstance(found, Unchecked)
+    assert (found.code, found.in_scope) == ("unverifiable", True)
+    (proven,) = sealed_claims(an_environment(item), replace(sealed(), distributions=(line,), basis="artifact"), seeds=())
+    assert proof_of(proven, {}) is Proof.SEALED
+    (built,) = sealed_claims(
+        an_environment(item), replace(sealed(), distributions=(replace(line, origin="git:abc"),), basis="record"), seeds=()
+    )
+    assert proof_of(built, {}) is Proof.SEALED
 
 
 def test_a_mark_that_says_built_here_is_no_way_around_the_locked_wheel() -> None:

@@ -130,7 +130,9 @@ def sealed_claims(environment: Environment, sealed: SealedEnvironment, *, seeds:
         if line is None or line.content is None or _is_out_of_scope(item, seeds):
             continue
         wanted = (Wanted(name=item.key, version=item.version, digests=(line.artifact,)),) if line.artifact is not None else ()
-        found.append(Claim(item=item, artifacts=wanted, sealed=line.content, from_source=not wanted))
+        # Depth `artifact` names every wheel in its seal; one of depth `record` may just not know which of several was meant.
+        built = item.built_here or line.origin.startswith(("git:", "directory")) or sealed.basis == "artifact"
+        found.append(Claim(item=item, artifacts=wanted, sealed=line.content, from_source=not wanted and built))
     return tuple(found)
 
 
@@ -276,6 +278,9 @@ def judge_claim(
     elif failures:
         reason = failures[0].reason
         yield Unchecked(code="unverifiable", what=what, reason=f"its locked artifact could not be had: {reason}", in_scope=True)
+    elif not claim.artifacts and not claim.from_source and not item.built_here and not claim.unhashed:
+        reason = "the seal does not say which wheel it is, and the lock that it was made under is not here"
+        yield Unchecked(code="unverifiable", what=what, reason=reason, in_scope=True)
     elif claim.unhashed:
         yield Unchecked(code="unhashed", what=what, reason="the lock names no hash of any artifact of it", in_scope=True)
     else:

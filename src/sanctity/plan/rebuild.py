@@ -279,8 +279,10 @@ class _Planned:
         by_content = self.holdings.by_content.get(line.content, [])
         by_content = [item for item in by_content if item.name == line.name]
         origin = self._sealed_origin(line, need)
-        chosen = by_hash or (by_content[0] if by_content else None)
-        if chosen is not None and chosen.kind is ArtifactKind.WHEEL:
+        # Of what was built from an sdist the seal has the sdist's hash, and the archive the wheel with the sealed content.
+        is_wheel = by_hash is not None and by_hash.kind is ArtifactKind.WHEEL
+        chosen = by_hash if is_wheel else by_content[0] if by_content else None
+        if chosen is not None:
             self.artifacts.append(
                 PlannedArtifact(
                     name=line.name,
@@ -288,7 +290,6 @@ class _Planned:
                     wanted=_as_wanted(chosen),
                     archived=True,
                     content=line.content,
-                    built=bool(chosen.built_from),
                     origin=origin,
                     said_by="the sealed artifact" if chosen is by_hash else "the sealed content",
                 )
@@ -377,7 +378,6 @@ class _Planned:
                 wanted=wanted,
                 archived=item is not None,
                 content=content or (item.content if item is not None else None),
-                built=item is not None and bool(item.built_from),
                 origin=origin if origin is not None else origin_of(pin, folder=self.folder, sha256=digest),
                 source=wanted.location,
                 said_by=said_by,

@@ -23,6 +23,7 @@ from sanctity.model.artifact import Place as Origin
 from sanctity.model.artifact import Proof, WheelContent
 from sanctity.model.digest import Digest
 from sanctity.model.drift import Depth
+from sanctity.model.lock import SourceKind
 from sanctity.verbs.sources import fetcher_for
 from sanctity.verbs.world import Target, folder_of, locate, shown
 
@@ -271,6 +272,9 @@ class Gatherer:
                 elif need.unnamed:
                     words = f"the lock gives its hashes alone, and no index says which is which{self._unnamed.get(pin.name, '')}"
                     self._lacks(pin.name, pin.version, "artifact-unnamed", words, failed=True)
+                elif not pin.artifacts and not need.local and pin.source.kind is SourceKind.REGISTRY:
+                    words = "the lock gives no hash of it, so nothing can be fetched that is it for certain"
+                    self._lacks(pin.name, pin.version, "artifact-unhashed", words, failed=True)
                 elif pin.artifacts and not need.local:
                     words = f"no wheel of it fits {case.platform} {case.interpreter.abi}, and there is no sdist"
                     self._lacks(pin.name, pin.version, "artifact-none-fits", words, failed=True)
@@ -463,25 +467,39 @@ class Gatherer:
                 for item in self._known.values()
                 if item.built_from == built_from and item.name == need.pin.name and _fits(item, case)
             ]
-            if built_from and kept and all(self.archive.has(item.sha256) for item in kept):
-                made += kept
-                self.tally.there += len(kept)
-                self.tally.size += sum(item.size for item in kept)
+            kept = [item for item in kept if built_from and self._is_whole(item)]
+            made += kept
+            self.tally.there += len(kept)
+            self.tally.size += sum(item.size for item in kept)
+            # What is installed may be another build of the same source, and a rebuild is to be that one.
+            wheel = self._packed(need, case, built_from)
+            if kept and (wheel is None or wheel.sha256 in {item.sha256 for item in kept}):
                 continue
-            wheel = self._packed(need, case, built_from) or (self._built(need, case, built_from) if self.build else None)
+            wheel = wheel or (self._built(need, case, built_from) if self.build else None)
             if wheel is None:
                 words = "there is no wheel of it, so a rebuild has to build it: add one from an environment (--env), or --build it"
-                self._lacks(need.pin.name, need.pin.version, "wheel-not-built", words)
+                self._lacks(need.pin.name, need.pin.version, "wheel-not-built", words, failed=True)
                 continue
             made.append(wheel)
             self.tally.made += 1
             self.tally.size += wheel.size
         return made
 
+    def _is_whole(self, item: ArchivedArtifact) -> bool:
+        """Whether the archive has *item*, and its bytes are what their name says."""
+        from sanctity.store.blobs import ArchiveError
+
+        try:
+            self.archive.path_of(item.sha256, self.archive.workroom())
+        except ArchiveError as error:
+            if error.code not in {"archive-blob-altered", "archive-blob-missing"}:
+                raise
+            self.tally.notices.append(f"{item.filename} was not what its name says in the archive, and is made anew")
+            return False
+        return True
+
     def _source_of(self, need: Need, had: list[ArchivedArtifact]) -> str:
         """What the wheel of *need* is built from, as an archive writes it."""
-        from sanctity.model.lock import SourceKind
-
         source = need.pin.source
         if need.source is not None:
             digest = need.source.sha256 or next((item.sha256 for item in had if item.filename == need.source.filename), None)
@@ -548,8 +566,6 @@ class Gatherer:
 
     def _source_path(self, need: Need, room: str) -> str:
         """What to build from: the sdist, copied out of the archive under its own name; a repository's URL; or a folder."""
-        from sanctity.model.lock import SourceKind
-
         source = need.pin.source
         if need.source is not None:
             digest = need.source.sha256
@@ -571,8 +587,6 @@ def _is_own(place: Place, folder: str) -> bool:
 
 def _is_built(pin: Pin) -> bool:
     """Whether a distribution is made of *pin*'s folder or repository: editables and virtual projects are governed by git."""
-    from sanctity.model.lock import SourceKind
-
     return pin.source.kind in {SourceKind.GIT, SourceKind.DIRECTORY}
 
 

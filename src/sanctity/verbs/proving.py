@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.errors import SanctityError
 from sanctity.model.artifact import Proof, WheelContent
-from sanctity.model.drift import Drift, Proven, ReferenceKind, Unchecked
+from sanctity.model.drift import Drift, Proven, Unchecked
 from sanctity.model.names import normalise_name
 from sanctity.model.policy import Bytecode
 from sanctity.verbs.sources import Sources
@@ -54,6 +54,8 @@ def prove(
     Raises:
         DocumentError: what was read contradicts what is remembered; the archive can not be read.
     """
+    from sanctity.verbs.judging import seeds_for
+
     with Sources(world, taken.project, archive=means.archive, offline=means.offline) as sources:
         proof = _Proof(taken, comparison, sources)
         proof.distributions(_claims(taken, sources, lock, sealed), sealed)
@@ -65,7 +67,15 @@ def prove(
 
         drifts, unchecked = without_headers(drifts, unchecked)
         proof.add(judged.told)
-    if lock is None and sealed is None and comparison.reference.kind is not ReferenceKind.FINGERPRINT:
+    if sealed is None:
+        seeds = seeds_for(taken.references, taken.environment)
+        reason = "no lock names it: held to its own RECORD only"
+        proof.unchecked += [
+            Unchecked(code="seed-not-sealed", what=f"{item.name} {item.version}", reason=reason)
+            for item in taken.environment.distributions
+            if item.key in seeds
+        ]
+    if lock is None and sealed is None:
         proof.unchecked.append(
             Unchecked(
                 code="no-reference",

@@ -266,7 +266,7 @@ class _Work:
                 found.append(replace(had, content=had.item.content, proof=Proof.SEALED if had.item.content else None))
                 continue
             wheel = known.get(had.sha256.value)
-            if wheel is not None:
+            if wheel is not None and wheel.proof is not Proof.IMPORTED:  # the wheel itself is at hand, so nobody's word is needed
                 found.append(replace(had, content=wheel.content, proof=wheel.proof))
                 continue
             content = wheel_content(f"{self.room.wheels}/{had.filename}")
