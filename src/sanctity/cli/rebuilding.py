@@ -59,7 +59,8 @@ def rebuild(
     """Build the environment again that REFERENCE describes, at TARGET, and prove it.
 
     REFERENCE is a lock, a seal, a project's folder, or, with --archive, the digest or name of what the archive holds. Without an
-    archive every file is fetched by its hash. The proof is printed, and written to TARGET.proof.json. TARGET must not exist.
+    archive every file is fetched by its hash. The proof is printed, and written to TARGET.proof.json. TARGET
+    must not exist, or be empty.
 
     Exit codes: 0 proven, 1 it came out otherwise (then it is TARGET.unproven), 3 something is missing, or can not be known.
     """
