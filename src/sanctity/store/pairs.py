@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 from typing import TYPE_CHECKING, Final
 
+from sanctity.store.private import alone, read_private, write_private
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from collections.abc import Set as AbstractSet
 
 __all__ = ["PairsMemory", "pair_key"]
@@ -42,16 +43,11 @@ class PairsMemory:
         """The pairs that are remembered."""
         if not self.folder:
             return frozenset()
-        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            if not _is_own(os.lstat(self.folder), stat.S_ISDIR):
-                return frozenset()
-            with os.fdopen(os.open(self.path, flags), "rb") as file:
-                state = os.fstat(file.fileno())
-                if not _is_own(state, stat.S_ISREG) or state.st_size > len(_MAGIC) + _SIZE * (_MOST + 1):
-                    return frozenset()
-                data = file.read()
+            data = read_private(self.folder, _NAME, len(_MAGIC) + _SIZE * (_MOST + 1))
         except OSError:
+            return frozenset()
+        if data is None:
             return frozenset()
         head, body = data[: len(_MAGIC) + _SIZE], data[len(_MAGIC) + _SIZE :]
         if head != _MAGIC + hashlib.sha256(body).digest() or len(body) % _SIZE:
@@ -64,7 +60,7 @@ class PairsMemory:
             return
         with contextlib.suppress(OSError):
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            with self._alone():
+            with alone(self.path):
                 before = self.known()
                 if proven <= before:
                     return
@@ -73,29 +69,4 @@ class PairsMemory:
 
     def _write(self, keys: Collection[bytes]) -> None:
         body = b"".join(sorted(keys)[:_MOST])
-        temporary = f"{self.path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
-        try:
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-            with os.fdopen(fd, "wb") as file:
-                file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-            os.replace(temporary, self.path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        import fcntl
-
-        # To read and to write, which waits for nobody where it is a pipe.
-        with os.fdopen(os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+", buffering=0) as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-
-
-def _is_own(state: os.stat_result, is_kind: object) -> bool:
-    """Whether what *state* is of is of that kind, this user's own, and nobody else may write to it."""
-    geteuid = getattr(os, "geteuid", None)
-    assert callable(is_kind)
-    return bool(is_kind(state.st_mode)) and (geteuid is None or (state.st_uid == geteuid() and not state.st_mode & 0o022))
+        write_private(self.path, _MAGIC + hashlib.sha256(body).digest() + body)
