@@ -199,10 +199,23 @@ class Workshop:
         if not done.exists():
             with exclusive(home):
                 if not done.exists():
-                    pip = self.cache / "tools" / f"pip-of-{version}-{hashlib.sha256(str(interpreter).encode()).hexdigest()[:12]}"
-                    shutil.rmtree(pip, ignore_errors=True)
-                    self.run([interpreter, "-m", "venv", pip])
+                    pip = self._pip_of(version, interpreter)
                     command: list[str | Path] = [pip / "bin/python", "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
                     self.run([*command, "--only-binary", ":all:", "-r", lock, "-d", home], timeout=3600)
+                    done.touch()
+        return home
+
+    def _pip_of(self, version: str, interpreter: Path) -> Path:
+        """A virtual environment of *interpreter* with its own pip, made once and used for every lock.
+
+        It has a lock of its own: the caller's is that of one lock's wheels, and two of those are downloaded side by side.
+        """
+        home = self.cache / "tools" / f"pip-of-{version}-{hashlib.sha256(str(interpreter).encode()).hexdigest()[:12]}"
+        done = home / "complete"
+        if not done.exists():
+            with exclusive(home):
+                if not done.exists():
+                    shutil.rmtree(home, ignore_errors=True)
+                    self.run([interpreter, "-m", "venv", home])
                     done.touch()
         return home
