@@ -14,7 +14,7 @@ LAYERS = (
     ("errors",),
     ("model",),
     ("canon", "lockfiles", "pages", "policies"),
-    ("compare",),
+    ("compare", "linting"),
     ("plan", "seals"),
     ("report",),
     ("observe", "apply", "store", "fetch"),
@@ -25,7 +25,7 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Modules of the standard library that look at the world; thought does not import them.
 WORLD = {"os", "subprocess", "socket", "time", "random", "shutil", "tempfile", "pathlib", "urllib.request", "sys"}
-THOUGHT = ("model", "canon", "lockfiles", "policies", "compare", "plan", "seals", "report")
+THOUGHT = ("model", "canon", "lockfiles", "policies", "compare", "linting", "plan", "seals", "report")
 
 
 def _imports(file: Path) -> set[str]:

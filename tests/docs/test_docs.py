@@ -139,7 +139,7 @@ USED = _used()
 
 def test_codes_are_found_in_the_source() -> None:
     """The search itself works: it finds codes of every way of making one."""
-    expected = {"lock-bad-digest", "usage", "editable-source", "record-invalid", "interpreter-changed", "unknown-group"}
+    expected = {"malformed-hash", "usage", "editable-source", "record-invalid", "interpreter-changed", "unknown-group"}
     assert expected <= USED.keys()
     assert all(KEBAB.fullmatch(code) for code in USED)
 

@@ -329,10 +329,10 @@ def test_markers_made_here_are_markers() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code", "where"),
     [
-        ("sha256:334b", "sha256:zz", "lock-bad-digest", "package[0].files[1].hash"),
-        ("sha256:334b", "sha1:334b", "lock-bad-digest", "package[0].files[1].hash"),
-        ("sha256:334b", "sha1000:334b", "lock-bad-digest", "package[0].files[1].hash"),
-        ("sha256:334b", "334b", "lock-bad-digest", "package[0].files[1].hash"),
+        ("sha256:334b", "sha256:zz", "malformed-hash", "package[0].files[1].hash"),
+        ("sha256:334b", "sha1:334b", "malformed-hash", "package[0].files[1].hash"),
+        ("sha256:334b", "sha1000:334b", "malformed-hash", "package[0].files[1].hash"),
+        ("sha256:334b", "334b", "malformed-hash", "package[0].files[1].hash"),
         ('lock-version = "2.1"', 'lock-version = "3.0"', "lock-version-unsupported", "metadata.lock-version"),
         ('lock-version = "2.1"', 'lock-version = "new"', "lock-version-unsupported", "metadata.lock-version"),
         ('lock-version = "2.1"\n', "", "lock-missing-key", "metadata"),

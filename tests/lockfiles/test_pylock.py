@@ -149,9 +149,9 @@ ARCHIVE = f'archive = {{ url = "https://files.index.example/six-1.tar.gz", hashe
 WHEELS = f"wheels = [{WHEEL}]"
 BROKEN: dict[str, tuple[Callable[[str], str], str, str]] = {
     "truncated": (lambda text: text[: text.rindex("hashes") + 9], "lock-syntax", "line "),
-    "short hash": (lambda text: text.replace(HEX, HEX[:-2]), "lock-bad-digest", "packages[0].wheels[0].hashes"),
-    "unknown hash": (lambda text: text.replace("sha256 =", "crc32 ="), "lock-bad-digest", "packages[0].wheels[0].hashes"),
-    "hash of a wrong type": (lambda text: text.replace(f'"{HEX}"', "[7]"), "lock-bad-digest", "packages[0].wheels[0].hashes"),
+    "short hash": (lambda text: text.replace(HEX, HEX[:-2]), "malformed-hash", "packages[0].wheels[0].hashes"),
+    "unknown hash": (lambda text: text.replace("sha256 =", "crc32 ="), "malformed-hash", "packages[0].wheels[0].hashes"),
+    "hash of a wrong type": (lambda text: text.replace(f'"{HEX}"', "[7]"), "malformed-hash", "packages[0].wheels[0].hashes"),
     "hashes is a text": (
         lambda text: text.replace(f'{{ sha256 = "{HEX}" }}', '"x"'),
         "lock-bad-type",

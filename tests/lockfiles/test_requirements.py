@@ -355,11 +355,11 @@ def test_a_constraint_that_contradicts_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "line"),
     [
-        (f"a==1\nsix==1 \\\n  --hash=sha256:{ONE} \\\n  --hash=sha256:zz\n", "lock-bad-digest", 4),
-        (f"a==1\nsix==1 \\\n  --hash=sha256:{ONE} \\\n  --hash=sha256:abc\n", "lock-bad-digest", 4),
-        (f"six==1 \\\n  --hash=sha256:{ONE} \\\n --hash=sha256:{'g' * 64}\n", "lock-bad-digest", 3),
-        (f"six==1 --hash=crc32:{ONE}\n", "lock-bad-digest", 1),
-        (f"six==1 --hash={ONE[1:]}\n", "lock-bad-digest", 1),
+        (f"a==1\nsix==1 \\\n  --hash=sha256:{ONE} \\\n  --hash=sha256:zz\n", "malformed-hash", 4),
+        (f"a==1\nsix==1 \\\n  --hash=sha256:{ONE} \\\n  --hash=sha256:abc\n", "malformed-hash", 4),
+        (f"six==1 \\\n  --hash=sha256:{ONE} \\\n --hash=sha256:{'g' * 64}\n", "malformed-hash", 3),
+        (f"six==1 --hash=crc32:{ONE}\n", "malformed-hash", 1),
+        (f"six==1 --hash={ONE[1:]}\n", "malformed-hash", 1),
         ("six==1 --hash\n", "lock-bad-option", 1),
         ("six==1 --no-such-option\n", "lock-bad-option", 1),
         ("--no-such-option=https://me:hunter2@x.example\n", "lock-bad-option", 1),

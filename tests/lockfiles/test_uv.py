@@ -226,9 +226,9 @@ def test_a_lock_of_the_first_uv_is_refused() -> None:
 
 BROKEN: dict[str, tuple[Callable[[str], str], str, str]] = {
     "truncated": (lambda text: text[: text.rindex("hash")], "lock-syntax", "uv.lock: line "),
-    "short hash": (lambda text: text.replace(HEX, "zz"), "lock-bad-digest", "uv.lock: package[1].wheels[0].hash"),
-    "empty hash": (lambda text: text.replace(f"sha256:{HEX}", ""), "lock-bad-digest", "uv.lock: package[1].wheels[0].hash"),
-    "unknown hash": (lambda text: text.replace("sha256:", "sha257:"), "lock-bad-digest", "uv.lock: package[1].wheels[0].hash"),
+    "short hash": (lambda text: text.replace(HEX, "zz"), "malformed-hash", "uv.lock: package[1].wheels[0].hash"),
+    "empty hash": (lambda text: text.replace(f"sha256:{HEX}", ""), "malformed-hash", "uv.lock: package[1].wheels[0].hash"),
+    "unknown hash": (lambda text: text.replace("sha256:", "sha257:"), "malformed-hash", "uv.lock: package[1].wheels[0].hash"),
     "hash of a wrong type": (
         lambda text: text.replace(f'"sha256:{HEX}"', "7"),
         "lock-bad-type",
@@ -334,7 +334,7 @@ def test_a_file_name_stays_in_its_folder(row: str) -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     error = refusal(PROJECT.replace(HEX, "zz").replace('1.17.0"\nsource', 'one"\nsource').replace("11050", "-1"))
-    assert [issue.code for issue in error.issues] == ["lock-bad-version", "lock-bad-digest", "lock-bad-size"]
+    assert [issue.code for issue in error.issues] == ["lock-bad-version", "malformed-hash", "lock-bad-size"]
     assert "(and 2 more)" in str(error)
 
 

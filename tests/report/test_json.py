@@ -86,14 +86,14 @@ def test_a_fingerprint_maps_parts_to_digests() -> None:
 
 def test_an_error_is_data() -> None:
     error = DocumentError(
-        "lock-bad-digest",
+        "malformed-hash",
         "x",
         where="uv.lock: package[0]",
         hint="lock again",
-        issues=(Issue("lock-bad-digest", "package[0]", "x"),),
+        issues=(Issue("malformed-hash", "package[0]", "x"),),
     )
     document = json.loads(error_json(error, "verify"))
-    assert document["error"]["code"] == "lock-bad-digest"
+    assert document["error"]["code"] == "malformed-hash"
     assert document["error"]["issues"][0]["where"] == "package[0]"
 
 

@@ -110,7 +110,7 @@ def test_an_error_names_code_place_and_remedy() -> None:
 
 
 def test_all_faults_of_a_document_are_told() -> None:
-    issues = tuple(Issue("lock-bad-digest", f"package[{n}]", "'zz' is not a digest") for n in range(15))
-    text = error_text(DocumentError("lock-bad-digest", "x", where="uv.lock: package[0]", issues=issues))
+    issues = tuple(Issue("malformed-hash", f"package[{n}]", "'zz' is not a digest") for n in range(15))
+    text = error_text(DocumentError("malformed-hash", "x", where="uv.lock: package[0]", issues=issues))
     assert "uv.lock: package[11]: 'zz' is not a digest" in text
     assert "and 3 more" in text

@@ -1,7 +1,8 @@
 """Lock files: text in, a `model.lock.Lock` out, one module a format. Nothing here touches a disk.
 
 `decode` is the door: what is not plain UTF-8 text, or holds a merge's leftovers, is refused before a format sees it. The file name
-alone says which format a file is of; the format says which neighbouring files it `wants` to see, and then parses.
+says which format a file is of, and where a file bears a name of its own, how its text begins does; the format says which
+neighbouring files it `wants` to see, and then parses.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sanctity.model.digest import Digest
     from sanctity.model.lock import Lock, LockFormat
 
-__all__ = ["READERS", "LockReader", "decode", "reader_for"]
+__all__ = ["READERS", "LockReader", "decode", "is_other_name", "reader_for"]
 
 
 class LockReader(Protocol):
@@ -39,26 +40,61 @@ class LockReader(Protocol):
         """
 
 
-#: Every format read, in the order in which a project's references are looked for (section 2 of the contract): the names that its
-#: files have, and the module that reads them. A module is imported when its first file comes, since reading one lock is most runs.
+#: Every format read: the names that its files have, and the module that reads them. A module is imported when its first file comes,
+#: since reading one lock is most runs.
 READERS: Final[tuple[tuple[str, str], ...]] = (
     (r"uv\.lock|.+\.py\.lock", "sanctity.lockfiles.uv"),
     (r"poetry\.lock", "sanctity.lockfiles.poetry"),
+    (r"pdm(?:\.[\w-]+)?\.lock", "sanctity.lockfiles.pdm"),
+    (r"Pipfile\.lock", "sanctity.lockfiles.pipfile"),
     (r"pylock(?:\.[^.]+)?\.toml", "sanctity.lockfiles.pylock"),
+    (r"(?:.+\.)?conda-lock(?:[.-].+)?\.ya?ml", "sanctity.lockfiles.conda_lock"),
+    (r"pixi\.lock", "sanctity.lockfiles.pixi"),
+    (r"(?:conda-|explicit)[\w.-]*\.(?:lock|txt)", "sanctity.lockfiles.conda_explicit"),
     (r"(?i:.+\.txt|requirements[\w.-]*\.lock)", "sanctity.lockfiles.requirements"),
+    (r"environment(?:[._-].+)?\.ya?ml", "sanctity.lockfiles.environment_yml"),
+    (r"pyproject\.toml", "sanctity.lockfiles.pyproject"),
 )
+
+#: How a text of each format begins, or what it holds near its beginning, for a file whose name says nothing; the first that fits
+#: counts. What none fits is no lock that we know.
+_BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
+    (r"^@EXPLICIT\s*$", "sanctity.lockfiles.conda_explicit"),
+    (r"\A\s*\{\s*\"(?:_meta|default|develop)\"\s*:", "sanctity.lockfiles.pipfile"),
+    (r"^lock-version *= *['\"][^\0]*^(?:packages *=|\[\[ *packages *\]\])", "sanctity.lockfiles.pylock"),
+    (r"^lock_version *=", "sanctity.lockfiles.pdm"),
+    (r"^lock-version *=|^content-hash *= *['\"]", "sanctity.lockfiles.poetry"),
+    (r"^version *= *[0-9]+\s*$[^\0]*^(?:requires-python *=|\[\[package\]\]|\[manifest\])", "sanctity.lockfiles.uv"),
+    (r"^version: *(?!1\s*$)[0-9]+\s*$[^\0]*^(?:environments|packages?):", "sanctity.lockfiles.pixi"),
+    (r"^(?:package|metadata):\s*$[^\0]*^ *(?:- |content_hash:)", "sanctity.lockfiles.conda_lock"),
+    (r"^(?:dependencies|channels):\s*$", "sanctity.lockfiles.environment_yml"),
+    (r"^\[(?:project|build-system|tool\.[\w.-]+|dependency-groups)\]", "sanctity.lockfiles.pyproject"),
+)
+#: Endings that a lock under a name of its own may have.
+_OTHER_NAMES: Final = re.compile(r".+\.(?:lock|toml|ya?ml|json)")
 
 _CONFLICT: Final = re.compile(r"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 _OTHER_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def reader_for(name: str) -> LockReader | None:
-    """The format of a file called *name* (without its folder), or None where no format claims it."""
-    for pattern, module in READERS:
-        if re.fullmatch(pattern, name):
-            return cast("LockReader", importlib.import_module(module))
-    return None
+def reader_for(name: str, text: str = "") -> LockReader | None:
+    """The format of a file called *name* (without its folder) that holds *text*, or None where no format claims it.
+
+    The name counts before the text; only where it is no format's own is the text looked at, and of a ``.txt`` whether it is a
+    list of conda packages, which has no name of its own.
+    """
+    found = next((module for pattern, module in READERS if re.fullmatch(pattern, name)), "")
+    if found == "sanctity.lockfiles.requirements" and "@EXPLICIT" in text and re.search(r"^@EXPLICIT\s*$", text, re.MULTILINE):
+        found = "sanctity.lockfiles.conda_explicit"
+    if not found and text and is_other_name(name):
+        found = next((module for pattern, module in _BEGINNINGS if re.search(pattern, text, re.MULTILINE)), "")
+    return cast("LockReader", importlib.import_module(found)) if found else None
+
+
+def is_other_name(name: str) -> bool:
+    """Whether a file called *name*, which is no format's own name, may be a lock, as its text will say."""
+    return _OTHER_NAMES.fullmatch(name) is not None
 
 
 def _line(data: bytes, offset: int) -> str:
@@ -76,7 +112,7 @@ def decode(data: bytes, *, path: str, bom: bool = False) -> str:
     """
     if data.startswith(_UTF8_BOM):
         if not bom:
-            message = "starts with a byte order mark, which TOML forbids"
+            message = "starts with a byte order mark, which its format does not have"
             raise DocumentError("lock-bad-encoding", message, where=path, hint="save it as UTF-8 without a byte order mark")
         data = data[len(_UTF8_BOM) :]
     if data.startswith(_OTHER_BOMS):

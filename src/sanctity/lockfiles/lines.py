@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from sanctity.model.lock import LockFormat
 
@@ -44,14 +44,14 @@ def lines(text: str, format: LockFormat) -> dict[tuple[str, str], int]:  # noqa:
     Of two entries with one name and version (Poetry and uv fork by marker) the first one counts.
     """
     match format:
-        case LockFormat.UV | LockFormat.POETRY:
+        case LockFormat.UV | LockFormat.POETRY | LockFormat.PDM:
             entries = _toml(text, "package")
         case LockFormat.PYLOCK:
             entries = _toml(text, "packages")
         case LockFormat.REQUIREMENTS:
             entries = _requirements(text)
-        case _:
-            assert_never(format)
+        case _:  # JSON, YAML and lists of URLs: TODO below
+            entries = iter(())
     found: dict[tuple[str, str], int] = {}
     for name, version, line in entries:
         found.setdefault((_normal(name), version), line)

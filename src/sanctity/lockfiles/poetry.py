@@ -484,7 +484,7 @@ def _artifact(desk: toml.Desk, item: object, where: str) -> Artifact | None:
             digest = desk.digest(algorithm, value, f"{where}.hash")
             digests = (digest,) if digest else ()
         else:
-            desk.fault("lock-bad-digest", f"{where}.hash", f"{toml.shown(text)} is not of the form ALGORITHM:HEX")
+            desk.fault("malformed-hash", f"{where}.hash", f"{toml.shown(text)} is not of the form ALGORITHM:HEX")
     url = desk.get(row, "url", str, "", where)
     return Artifact(
         filename=filename,

@@ -309,7 +309,7 @@ class _Reading:
                 else:
                     what = toml.shown(value) if _readable(value) else "what is included here"
                     hint = "put the file where this line says, or take the line out"
-                    self.desk.fault("lock-include-missing", where, f"{what} can not be read", hint)
+                    self.desk.note("lock-include-missing", where, f"{what} can not be read: {hint}")
             elif option in {"-i", "--index-url", "--pypi-url", "--extra-index-url"}:
                 self.indexes.append(self._url(value, where))
         return includes

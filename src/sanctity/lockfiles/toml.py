@@ -182,7 +182,7 @@ class Desk(Reader):
         except (AttributeError, ValueError):
             kind = algorithm if algorithm in DIGEST_SIZES else "known"
             what = shown(value) if kind == algorithm else shown(algorithm)
-            self.fault("lock-bad-digest", where, f"{what} is not a {kind} digest")
+            self.fault("malformed-hash", where, f"{what} is not a {kind} digest")
         return None
 
     def url(self, text: str, where: str) -> str:

@@ -4,6 +4,10 @@ A lock is a graph. `Pin` is a node, `Dependency` an edge, and `Root` a set of ed
 own dependencies, an extra, a dependency group. Formats that are a flat list (requirements files, pylock.toml, Poetry 2.1)
 are graphs of depth one: each root points at its pins and the pins point nowhere. What an environment should hold is the
 closure of its selected roots; `compare.selection` computes it.
+
+conda's formats lock two ecosystems side by side, and each platform on its own: there a pin and an edge name the ecosystem, the
+platforms that they are for, and a pin its build. One who looks at an environment takes what is for its platform, and then sees a
+lock like any other.
 """
 
 from __future__ import annotations
@@ -13,18 +17,39 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sanctity.model.digest import Digest
 
-__all__ = ["Artifact", "Dependency", "Lock", "LockFormat", "Note", "Pin", "Root", "RootKind", "Source", "SourceKind"]
+__all__ = ["Artifact", "Dependency", "Ecosystem", "Lock", "LockFormat", "Note", "Pin", "Root", "RootKind", "Source", "SourceKind"]
 
 
 class LockFormat(StrEnum):
-    """The formats read; the value is what a report prints."""
+    """The formats read, in the order in which a project's references are looked for; the value is what a report prints."""
 
     UV = "uv"
     POETRY = "poetry"
+    PDM = "pdm"
+    PIPFILE = "pipfile"
     PYLOCK = "pylock"
+    CONDA_LOCK = "conda-lock"
+    PIXI = "pixi"
+    CONDA_EXPLICIT = "conda-explicit"
     REQUIREMENTS = "requirements"
+    ENVIRONMENT_YML = "environment-yml"
+    PYPROJECT = "pyproject"
+
+    @property
+    def is_lock(self) -> bool:
+        """Whether a file of this format can be a lock: an environment.yml and a pyproject.toml only say what is wished for."""
+        return self not in {LockFormat.ENVIRONMENT_YML, LockFormat.PYPROJECT}
+
+
+class Ecosystem(StrEnum):
+    """Whose names and versions they are: ``numpy`` of one is not ``numpy`` of the other."""
+
+    PYPI = "pypi"
+    CONDA = "conda"
 
 
 class SourceKind(StrEnum):
@@ -74,8 +99,9 @@ class Artifact:
 class Dependency:
     """An edge: the pins of this normalised *name*, where *marker* holds, with these *extras* switched on.
 
-    *version* and *source* are given where the lock must tell two pins of one name apart, else empty or None. *marker* is
-    PEP 508 text, or empty. uv's conflict markers (``extra == 'extra-3-foo-cpu'``) are kept as written.
+    *version*, *source* and *build* are given where the lock must tell two pins of one name apart, else empty or None. *marker* is
+    PEP 508 text, or empty. uv's conflict markers (``extra == 'extra-3-foo-cpu'``) are kept as written. The edge is there on
+    *platforms* alone (conda's words for them, ``linux-64``), everywhere where that is empty.
     """
 
     name: str
@@ -83,6 +109,9 @@ class Dependency:
     extras: tuple[str, ...] = ()
     version: str = ""
     source: Source | None = None
+    ecosystem: Ecosystem = Ecosystem.PYPI
+    build: str = ""
+    platforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +121,11 @@ class Pin:
     *name* is normalised (PEP 503); *version* is as written, empty where the lock has none (a dynamic version of a folder
     or repository); *marker* is the pin's own condition (uv's resolution markers are joined by ``or``); *optional* are the
     extra edges each extra of this pin switches on; *where* is the place in the document, such as ``package[12]``.
-    *specifier* is what a requirements row says that pins no version, such as ``>=1.2``, else empty.
+    *specifier* is what a row says that pins no version, such as ``>=1.2``, else empty; conda's is as conda writes it.
+
+    *build* is a conda package's build string. The pin is for *platforms* alone (conda's words for them, such as ``linux-64``; what
+    conda calls ``noarch`` is for those that its row is for), for all where that is empty. A conda name is lower-case and not
+    normalised otherwise: there ``ruamel.yaml`` and ``ruamel-yaml`` are two packages.
     """
 
     name: str
@@ -105,6 +138,9 @@ class Pin:
     requires_python: str = ""
     where: str = ""
     specifier: str = ""
+    ecosystem: Ecosystem = Ecosystem.PYPI
+    build: str = ""
+    platforms: tuple[str, ...] = ()
 
 
 class RootKind(StrEnum):
@@ -113,11 +149,12 @@ class RootKind(StrEnum):
     PROJECT = "project"
     EXTRA = "extra"
     GROUP = "group"
+    ENVIRONMENT = "environment"  # one of several whole environments that a pixi.lock is for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """Something that can be asked for: a project's own dependencies, one of its extras, or one of its groups.
+    """Something that can be asked for: a project's own dependencies, one of its extras or groups, or a whole environment.
 
     *member* is the normalised name of the project it belongs to, empty where the lock is not about named projects.
     *default* says that the tool installs it unless told otherwise (a project root; uv's ``default-groups``; Poetry's
@@ -138,7 +175,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something a reader saw and read past, such as a newer minor format version."""
+    """Something a reader saw and read past, such as a newer minor format version. Each code has its severity in `model.finding`."""
 
     code: str
     where: str
@@ -153,6 +190,10 @@ class Lock:
     *requires_python* (here and of a pin) is a PEP 440 specifier; Poetry's may be several, joined by ``||``: any may hold.
     *generator* is the tool that wrote it, as far as the document says (``pip-compile``, ``uv``, ``Poetry 2.1.3``). *files* are the
     paths, relative to its folder, of all that was read with it or looked for beside it.
+
+    *indexes* are the index or channel URLs that it names, without credentials, in its own order, each once. *platforms* are those
+    that it was made for, in conda's words, empty where it is for all. *facts* are what its rows come to where the pins do not tell:
+    what only this format has (the corpus' ``more_facts``), and any column of `lockfiles.summary` that the reader counted itself.
     """
 
     format: LockFormat
@@ -165,6 +206,9 @@ class Lock:
     generator: str = ""
     notes: tuple[Note, ...] = field(default=())
     files: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def names(self) -> frozenset[str]:
         """The normalised names of all pins."""

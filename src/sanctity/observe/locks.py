@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import LockReader, decode, reader_for
+from sanctity.lockfiles import LockReader, decode, is_other_name, reader_for
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Lock, LockFormat
 from sanctity.model.wire import canonical
@@ -49,19 +49,23 @@ def read_lock(
         DocumentError: it can not be read, is too large, or is not a sound lock of its format.
     """
     read = read or _read
+    given = reader
     plain = os.fspath(path)
     shown = revision + plain
     folder, name = os.path.split(plain)
     if reader is None:
         reader = reader_for(name)
-    if reader is None:
-        hint = "name a uv.lock, poetry.lock, pylock.toml or requirements file"
-        raise DocumentError("lock-unknown-format", f"no lock format has files called {name!r}", where=shown, hint=hint)
-    bom = reader.FORMAT is LockFormat.REQUIREMENTS
+        if reader is None and not is_other_name(name):
+            raise _unknown(name, shown)
     data = read(plain, MAX_BYTES)
     if data is None:
         raise DocumentError("lock-not-found", "there is no such file", where=shown, hint="lock the project, or name its lock")
+    bom = reader is not None and reader.FORMAT is LockFormat.REQUIREMENTS
     text = decode(data, path=shown, bom=bom)
+    reader = given or reader_for(name, text)
+    if reader is None:
+        raise _unknown(name, shown)
+    bom = reader.FORMAT is LockFormat.REQUIREMENTS
     own = _printable(name)
     digests = {own: _sha256(data)}
     left = MAX_BYTES - len(data)
@@ -95,6 +99,11 @@ def read_lock(
             raise
         message = "it holds a version number with more digits than Python reads"
         raise DocumentError("lock-bad-version", message, where=shown, hint="lock again") from error
+
+
+def _unknown(name: str, shown: str) -> DocumentError:
+    hint = "name a lock (uv.lock, poetry.lock, pdm.lock, Pipfile.lock, pylock.toml, conda-lock.yml, pixi.lock) or requirements"
+    return DocumentError("lock-unknown-format", f"no lock format has files like {name!r}", where=shown, hint=hint)
 
 
 def _key(base: str, wanted: str) -> str:

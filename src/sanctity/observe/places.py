@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
+    "CONDA_LOCKS",
     "LOCK_NAMES",
     "REQUIREMENTS",
     "Place",
@@ -28,9 +29,10 @@ __all__ = [
     "read_project_name",
 ]
 
+#: Locks of conda's kin, which come after every other one.
+CONDA_LOCKS: Final = ("conda-lock.yml", "pixi.lock")
 #: Lock files by the names their tools give them, in the order of section 2 of the contract.
-LOCK_NAMES: Final = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
-_NOT_READ: Final = {"pdm.lock": "pdm export --format pylock", "Pipfile.lock": "pipenv requirements --hash > requirements.txt"}
+LOCK_NAMES: Final = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", *CONDA_LOCKS)
 REQUIREMENTS: Final = ("requirements.txt", "requirements.lock", "requirements-lock.txt", "requirements/requirements.txt")
 _HASHED: Final = re.compile(rb"--hash[ =](?:sha256|sha384|sha512):")
 
@@ -252,23 +254,19 @@ def find_lock(project: str) -> tuple[str, str]:
     A requirements file counts only where it holds hashes: without them it is no lock.
 
     Raises:
-        UsageError: the only lock is of a format that is not read yet.
+        UsageError: the folder can not be listed.
     """
-    refused = ""
-    for name in LOCK_NAMES:
-        # Whatever bears the name is the lock: what is no readable file is an error, and not the absence of a lock.
-        if os.path.lexists(f"{project}/{name}"):
-            if name not in _NOT_READ:
-                return f"{project}/{name}", ""
-            refused = refused or name
     try:
         names = os.listdir(project)
     except OSError as error:
         raise UsageError("usage", f"it can not be listed: {error.strerror}", where=project, hint="name the lock itself") from error
-    others = sorted(name for name in names if re.fullmatch(r"pylock\.[^.]+\.toml", name))
-    if others:
-        more = f"{', '.join(others[1:])} passed over; name one to compare with it" if others[1:] else ""
-        return f"{project}/{others[0]}", more
+    # Whatever bears the name is the lock: what is no readable file is an error, and not the absence of a lock.
+    named = sorted(name for name in names if re.fullmatch(r"pylock\.[^.]+\.toml", name))
+    first, last = (name for name in LOCK_NAMES if name not in CONDA_LOCKS), CONDA_LOCKS
+    for name in (*first, *named, *last):
+        if os.path.lexists(f"{project}/{name}"):
+            others = named[1:] if named[:1] == [name] else []
+            return f"{project}/{name}", f"{', '.join(others)} passed over; name one to compare with it" if others else ""
     loose = ""
     for name in REQUIREMENTS:
         if not os.path.lexists(f"{project}/{name}"):
@@ -280,11 +278,4 @@ def find_lock(project: str) -> tuple[str, str]:
         if _HASHED.search(data):
             return f"{project}/{name}", ""
         loose = loose or name
-    if refused:
-        raise UsageError(
-            "lock-unsupported",
-            "this format is not read yet",
-            where=f"{project}/{refused}",
-            hint=f"write a lock that is, with `{_NOT_READ[refused]}`",
-        )
     return "", f"{loose} holds no hashes, so it is no lock" if loose else ""

@@ -109,12 +109,10 @@ def choose_tool(environment: Environment, *, format: LockFormat | None, generato
             return Tool.UV_PROJECT
         case LockFormat.POETRY:
             return Tool.POETRY
-        case LockFormat.PYLOCK | LockFormat.REQUIREMENTS | None:
+        case _:
             if by_uv:
                 return Tool.UV_PIP
             return Tool.PIP_TOOLS if "pip-compile" in generator and format is LockFormat.REQUIREMENTS else Tool.PIP
-        case _:
-            assert_never(format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,19 +149,32 @@ def _locks_of(seal: Seal, folder: str, world: World) -> tuple[tuple[str, Lock | 
 
 
 def _exact(lock: Lock) -> Lock:
-    """*lock*, if it pins what it takes from an index: a file of loose requirements decides nothing to compare with."""
+    """*lock*, if it pins what it takes from an index, whole: a file of loose requirements decides nothing to compare with."""
     from sanctity.model.lock import SourceKind
 
+    missing = next((note for note in lock.notes if note.code == "lock-include-missing"), None)
+    if missing is not None:
+        hint = "put the file where this line says, or take the line out"
+        raise DocumentError(missing.code, missing.message, where=f"{lock.path}: {missing.where}", hint=hint)
     loose = sorted({pin.name for pin in lock.pins if not pin.version and pin.source.kind is SourceKind.REGISTRY})
-    if loose:
+    if loose or not lock.format.is_lock:
         some = ", ".join(loose[:4]) + (f" and {len(loose) - 4} more" if len(loose) > 4 else "")
-        raise DocumentError(
-            "lock-not-pinned",
-            f"it gives no exact version for {some}, so it is no lock",
-            where=lock.path,
-            hint=f"lock it: uv pip compile --generate-hashes {lock.path} -o requirements-lock.txt",
-        )
+        message = f"it gives no exact version for {some}, so it is no lock" if some else "it says what is wished for: it is no lock"
+        raise DocumentError("lock-not-pinned", message, where=lock.path, hint=_lock_it(lock))
     return lock
+
+
+def _lock_it(lock: Lock) -> str:
+    """The command that makes a lock of what only wishes."""
+    from sanctity.model.lock import LockFormat
+
+    match lock.format:
+        case LockFormat.PYPROJECT:
+            return "lock it with the project's own tool: uv lock, poetry lock, pdm lock"
+        case LockFormat.ENVIRONMENT_YML:
+            return f"lock it: conda-lock lock -f {lock.path}"
+        case _:
+            return f"lock it: uv pip compile --generate-hashes {lock.path} -o requirements-lock.txt"
 
 
 def lock_beside(lock: Lock, seal_folder: str, world: World) -> SealedLock:
