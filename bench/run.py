@@ -39,7 +39,8 @@ RESULTS = HERE / "results" / "latest.json"
 #: The lock of what `rebuild` builds.
 REBUILT = HERE.parent / "tests" / "real" / "wheels-72.txt"
 CORPUS = HERE.parent.parent / "shared" / "corpus"
-SHA256 = re.compile(r'sha256(?::|\s*=\s*")[0-9a-f]{64}')
+#: A hash in any format, by its length: those of SHA-256 and of MD5, which is all that conda lists have.
+HASH = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
 POLL = 0.02  # seconds between two looks at a process tree's memory
 
 
@@ -437,17 +438,22 @@ def anonymous(pid: int) -> int:
 
 
 LOCK_PROBE = """
-import json, sys, time
-path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+import json, os, sys, time
+path, parser, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 from sanctity.lockfiles import reader_for
 from sanctity.observe.locks import read_lock
-reader = reader_for(name)
+text = open(path, encoding="utf-8").read()
+reader = reader_for(os.path.basename(path), text)
 sides = {"read": lambda: read_lock(path, reader=reader)}
-if name != "requirements.txt":
+if parser == "toml":
     import tomli, tomllib
-    text = open(path, encoding="utf-8").read()
-    sides["tomli"] = lambda: tomli.loads(text)
-    sides["tomllib"] = lambda: tomllib.loads(text)
+    sides["parser"] = lambda: tomli.loads(text)
+    sides["other"] = lambda: tomllib.loads(text)
+elif parser == "yaml":
+    import yaml
+    sides["parser"] = lambda: yaml.load(text, Loader=yaml.CSafeLoader)
+elif parser == "json":
+    sides["other"] = lambda: json.loads(text)
 samples = {name: [] for name in sides}
 for turn in range(count + 1):
     for name, once in sides.items():
@@ -459,43 +465,59 @@ for turn in range(count + 1):
 print(json.dumps(samples))
 """
 
+#: The formats by their folder of the corpus, and what parses their text.
+LOCKS = (
+    ("uv", "toml"),
+    ("poetry", "toml"),
+    ("pdm", "toml"),
+    ("pylock", "toml"),
+    ("pyproject", "toml"),
+    ("conda-lock", "yaml"),
+    ("pixi", "yaml"),
+    ("environment-yml", "yaml"),
+    ("pipfile", "json"),
+    ("conda-explicit", ""),
+    ("requirements", ""),
+)
+PARSERS = {"toml": "`tomli.loads` of its text", "yaml": "`yaml.load` of its text, by libyaml (`CSafeLoader`)"}
+OTHERS = {"toml": "tomllib.loads", "json": "json.loads"}
+
 
 def lock_rows(bench: Bench) -> list[Row]:
-    """One row for the largest lock of each format: TOML beside its parsers, requirements by the hash."""
-    found = [(max((CORPUS / folder).glob(f"*{Path(name).suffix}"), key=size, default=None), name) for folder, name in LOCKS]
+    """One row for the largest file of each format: TOML and YAML beside their parsers, JSON and text by the hash."""
+    found = [
+        (max((path for path in (CORPUS / folder).glob("*") if path.is_file()), key=size, default=None), parser)
+        for folder, parser in LOCKS
+    ]
     rows = []
-    for path, name in [(bench.project / "requirements.txt", "requirements.txt"), *found]:
+    for path, parser in [(bench.project / "requirements.txt", ""), *found]:
         if path is None:
             continue
-        toml = name != "requirements.txt"
         title = "the environment's own lock" if path.parent == bench.project else f"`{path.parent.name}/{path.name}`"
         row = Row(
             work=f"reading {title}, {size(path) / 1000:,.0f} kB",
-            peer="`tomli.loads` of its text" if toml else "",
-            target="≤ 1.5 x" if toml else "≤ 20 µs a hash",
+            peer=PARSERS.get(parser, ""),
+            target="≤ 1.5 x" if parser in PARSERS else "≤ 20 µs a hash",
             unit="ms",
         )
-        command = [str(bench.sanctity.with_name("python")), "-c", LOCK_PROBE, str(path), name, str(bench.count)]
+        command = [str(bench.sanctity.with_name("python")), "-c", LOCK_PROBE, str(path), parser, str(bench.count)]
         _, code, text = run(command, bench.project)
         if code:
             rows.append(missing(row, f"failed: exit code {code}"))
             continue
         samples: dict[str, list[float]] = json.loads(text)
-        hashes = len(SHA256.findall(path.read_text(encoding="utf-8")))
+        hashes = len(HASH.findall(path.read_text(encoding="utf-8")))
         row.samples, row.ours = samples, median(samples["read"])
         each = row.ours * 1000 / max(hashes, 1)
-        row.note = f"{hashes:,} hashes, {each:.1f} µs a hash"
-        if toml:
-            settle(row, samples, ours="read", theirs="tomli", limit=1.5)
-            row.note += f"; `tomllib.loads`: {median(samples['tomllib']):.0f} ms"
+        row.note = f"{hashes:,} hashes, {each:.1f} µs a hash" if hashes else "no hashes"
+        if parser in PARSERS:
+            settle(row, samples, ours="read", theirs="parser", limit=1.5)
         else:
             row.reached = each <= 20
+        if "other" in samples:
+            row.note += f"; `{OTHERS[parser]}`: {median(samples['other']):.1f} ms"
         rows.append(row)
     return rows
-
-
-#: A folder of the corpus, and the file name that its locks have in a project.
-LOCKS = (("uv", "uv.lock"), ("poetry", "poetry.lock"), ("pylock", "pylock.toml"), ("requirements", "requirements.txt"))
 
 
 def size(path: Path) -> int:
