@@ -17,6 +17,7 @@ import posixpath
 import re
 import stat
 import struct
+import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -37,7 +38,9 @@ from sanctity.canon.scripts import EntryPointError, parse_entry_points, wrapper_
 from sanctity.canon.startup import customize_hook, is_customize, path_file_hook, pth_hook
 from sanctity.errors import DocumentError
 from sanctity.model.names import normalise_name, version_key
+from sanctity.model.wheel import WheelFacts, WheelHook
 from sanctity.observe.distributions import parse_metadata
+from sanctity.observe.elf import ElfError, read_elf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     from sanctity.model.digest import ContentDigest
     from sanctity.model.environment import Hook, RecordRow
 
-__all__ = ["wheel_content", "wheel_rows", "wheel_surface"]
+__all__ = ["wheel_content", "wheel_facts", "wheel_rows", "wheel_surface"]
 
 _T = TypeVar("_T")
 
@@ -75,6 +78,12 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _HEX: Final = re.compile(r",(sha256)=([0-9a-f]{64}),")
 _SCHEMES: Final = frozenset({"purelib", "platlib", "scripts", "headers", "data"})
 _SIGNATURES: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
+#: How machine code begins: ELF, Mach-O in both orders and widths, and PE; the last two only under a name that such code has, since
+#: Java classes and old archives begin so too.
+_ELF: Final = b"\x7fELF"
+_MACH_O: Final = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
+_OTHER_CODE: Final = (b"\xca\xfe\xba\xbe", b"MZ")
+_CODE_NAME: Final = re.compile(r".*(?:\.(?:so|dylib|pyd|dll|exe)|/[^/.]+)")
 
 
 def _bad(path: str, message: str) -> DocumentError:
@@ -106,6 +115,20 @@ def wheel_surface(path: str) -> tuple[list[tuple[str, str]], tuple[Hook, ...]]:
     Raises as `wheel_content` does.
     """
     return _read_wheel(path, lambda wheel: (list(wheel.rows()), tuple(sorted(wheel.hooks()))))
+
+
+def wheel_facts(path: str, filename: str = "") -> WheelFacts:
+    """What the wheel at *path* brings that its name does not tell; it is called *filename*. Raises as `wheel_content` does."""
+
+    def facts(wheel: _Wheel) -> WheelFacts:
+        for _ in wheel.rows():  # all of it is checked before any of it is believed
+            pass
+        hooks = tuple(WheelHook(hook.path, str(hook.kind), hook.effect) for hook in sorted(wheel.hooks()))
+        native = wheel.native()
+        runpaths = tuple((key, folder) for key in native for folder in wheel.runpaths(key))
+        return WheelFacts(filename=filename or os.path.basename(path), hooks=hooks, native=native, runpaths=runpaths)
+
+    return _read_wheel(path, facts)
 
 
 def _read_wheel(path: str, work: Callable[[_Wheel], _T]) -> _T:
@@ -246,6 +269,34 @@ class _Wheel:
                 and packages.setdefault(top, key) == key  # of a package, the first by its name
             ):
                 yield customize_hook(key, self._read(info, _LARGEST_HOOK))
+
+    def native(self) -> tuple[str, ...]:
+        """The keys of the members that are machine code, by how they begin."""
+        found = []
+        for key, info in sorted(self.keys.items()):
+            head = next(iter(self._chunks(info)), b"")[:4]
+            if head.startswith((_ELF, *_MACH_O)) or (head.startswith(_OTHER_CODE) and _CODE_NAME.fullmatch(key.lower())):
+                found.append(key)
+        return tuple(found)
+
+    def runpaths(self, key: str) -> tuple[str, ...]:
+        """The absolute folders that the ELF file *key* has its libraries looked for in; none of what is not well-formed ELF."""
+        chunks = self._chunks(self.keys[key])
+        head = next(chunks, b"")
+        if not head.startswith(_ELF):
+            return ()
+        # Libraries of more than a gigabyte do exist, so it is not held in memory.
+        with tempfile.NamedTemporaryFile(prefix="sanctity-") as file:
+            file.write(head)
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            try:
+                elf, _ = read_elf(file.name)
+            except ElfError:
+                return ()
+        folders = dict.fromkeys(f"{elf.runpath}:{elf.rpath}".split(":"))
+        return tuple(folder for folder in folders if folder.startswith("/"))
 
     # -- the zip file ------------------------------------------------------------------------------------------------------
 
