@@ -1,7 +1,7 @@
 """The wheels of a lock's pins, opened: what each brings that a lock does not tell.
 
-Of each release one wheel is opened: the one that would be installed here, else one for this platform, else the first by its name. It comes
-from the archive, a cache or an index, and its hash is the locked one before a byte of it is looked at. It is told which one it was.
+Of each release one wheel is opened, and it is told which: the one that would be installed here, else one for this platform, else the
+first by its name. It comes from the archive, a cache or an index, and its hash is the locked one before a byte of it is looked at.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _chosen(artifacts: Iterable[Wanted]) -> Wanted | None:
 
     def order(wanted: Wanted) -> tuple[int, bool, str]:
         rank = rank_of(wanted.filename, ranks)
-        tags = wheel_tags(wanted.filename)
+        tags = wheel_tags(wanted.filename) or ()
         fits_platform = any(tag.platform in platforms for tag in tags)
         return (rank if rank is not None else len(ranks), not fits_platform, wanted.filename)
 
