@@ -18,7 +18,7 @@ from sanctity.errors import DocumentError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Revision", "open_revision", "split_revision"]
+__all__ = ["Revision", "listed", "open_revision", "split_revision"]
 
 #: How long git may take for one answer, in seconds.
 _PATIENCE: Final = 60
@@ -120,9 +120,40 @@ def open_revision(revision: str, path: str, *, cwd: str, environ: Mapping[str, s
     shown = f"{revision}:{path}"
     if any(letter in revision + path for letter in "\n\r\0"):
         raise DocumentError("revision-unknown", "it holds a line end, which no name of git's has", where=ascii(shown))
+    settings = _settings(environ)
+    prefix = os.fsdecode(_git(cwd, settings, ["rev-parse", "--show-prefix"], shown)).rstrip("\n")
+    if path.startswith(("./", "../")):
+        path = posixpath.normpath(posixpath.join(prefix, path))
+        if path.startswith("../"):
+            raise DocumentError("revision-unknown", "this path leads out of the repository", where=shown)
+    if not revision:
+        return Revision(name="", tree="", path=path, folder=cwd, environ=settings)
+    words = _ask(cwd, settings, f"{revision}^{{tree}}", shown).split()
+    if len(words) != 3 or words[1] != "tree":
+        told = "it names more than one object" if words[-1:] == ["ambiguous"] else "git knows no such revision here"
+        raise DocumentError("revision-unknown", told, where=shown, hint=f"`git log` shows which there are; {_SHALLOW}")
+    return Revision(name=revision, tree=words[0], path=path, folder=cwd, environ=settings)
+
+
+def listed(folder: str, *patterns: str, environ: Mapping[str, str], ignored: bool = False) -> tuple[str, ...]:
+    """The files at or below *folder* that fit git's own *patterns* (pathspecs), relative to it: those that the index has.
+
+    With *ignored* they are those that are there, are not in the index, and that a ``.gitignore`` leaves out.
+
+    Raises:
+        DocumentError: ``git-failed``, git is not there, will not read the repository, or there is none.
+    """
+    options = ["--others", "--ignored", "--exclude-standard"] if ignored else ["--cached"]
+    command = ["ls-files", "-z", *options, "--", *patterns]
+    told = os.fsdecode(_git(folder, _settings(environ), command, folder))
+    return tuple(dict.fromkeys(name for name in told.split("\0") if name))
+
+
+def _settings(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The variables that git is started with, of a caller whose own are *environ*."""
     kept = {name: environ[name] for name in _KEPT if environ.get(name)}
     folders = [folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
-    settings = tuple(
+    return tuple(
         sorted(
             {
                 **kept,
@@ -136,18 +167,6 @@ def open_revision(revision: str, path: str, *, cwd: str, environ: Mapping[str, s
             }.items()
         )
     )
-    prefix = os.fsdecode(_git(cwd, settings, ["rev-parse", "--show-prefix"], shown)).rstrip("\n")
-    if path.startswith(("./", "../")):
-        path = posixpath.normpath(posixpath.join(prefix, path))
-        if path.startswith("../"):
-            raise DocumentError("revision-unknown", "this path leads out of the repository", where=shown)
-    if not revision:
-        return Revision(name="", tree="", path=path, folder=cwd, environ=settings)
-    words = _ask(cwd, settings, f"{revision}^{{tree}}", shown).split()
-    if len(words) != 3 or words[1] != "tree":
-        told = "it names more than one object" if words[-1:] == ["ambiguous"] else "git knows no such revision here"
-        raise DocumentError("revision-unknown", told, where=shown, hint=f"`git log` shows which there are; {_SHALLOW}")
-    return Revision(name=revision, tree=words[0], path=path, folder=cwd, environ=settings)
 
 
 def _ask(folder: str, environ: tuple[tuple[str, str], ...], name: str, shown: str) -> str:
