@@ -30,7 +30,20 @@ if TYPE_CHECKING:
 
     from sanctity.model.environment import Interpreter
 
-__all__ = ["MarkerEnvironment", "all_of", "any_of", "environment_of", "evaluate", "names_in", "parse_marker", "satisfies"]
+__all__ = [
+    "Junction",
+    "MarkerEnvironment",
+    "Test",
+    "Tree",
+    "Undefined",
+    "all_of",
+    "any_of",
+    "environment_of",
+    "evaluate",
+    "names_in",
+    "parse_marker",
+    "satisfies",
+]
 
 #: The variables whose values are versions.
 _VERSIONED: Final = frozenset({"python_version", "python_full_version", "implementation_version", "platform_release"})
@@ -82,7 +95,7 @@ _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!="
 _BEYOND: Final = 10**6
 
 
-class _Test(NamedTuple):
+class Test(NamedTuple):
     """``variable operator literal``, or the other way around where *reversed*."""
 
     variable: str
@@ -91,20 +104,20 @@ class _Test(NamedTuple):
     reversed: bool
 
 
-class _Undefined(NamedTuple):
+class Undefined(NamedTuple):
     """A comparison that the specification gives no meaning: of two literals, or of two variables."""
 
     text: str
 
 
-class _Junction(NamedTuple):
+class Junction(NamedTuple):
     """All (``and``) or any (``or``) of *terms*."""
 
     operator: Literal["and", "or"]
     terms: tuple[Tree, ...]
 
 
-Tree: TypeAlias = _Test | _Undefined | _Junction
+Tree: TypeAlias = Test | Undefined | Junction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,10 +240,10 @@ def _evaluate(marker: str, environment: MarkerEnvironment, extras: frozenset[str
 def _holds(
     tree: Tree, known: dict[str, str], partial: frozenset[str], extras: frozenset[str], groups: frozenset[str]
 ) -> bool | None:
-    if isinstance(tree, _Junction):
+    if isinstance(tree, Junction):
         junction = all_of if tree.operator == "and" else any_of
         return junction(_holds(term, known, partial, extras, groups) for term in tree.terms)
-    if isinstance(tree, _Undefined):
+    if isinstance(tree, Undefined):
         return None
     if tree.variable in _SETS:
         return _among(tree, groups if tree.variable == "dependency_groups" else extras)
@@ -244,7 +257,7 @@ def _holds(
     return _compare(value, tree.operator, tree.literal, versioned=tree.variable in _VERSIONED)
 
 
-def _among(test: _Test, active: frozenset[str]) -> bool | None:
+def _among(test: Test, active: frozenset[str]) -> bool | None:
     """A test of ``extra``, ``extras`` or ``dependency_groups``, whose literal is normalised."""
     if test.variable == "extra":
         if test.operator in {"==", "==="}:
@@ -281,7 +294,7 @@ def _compare(left: str, operator: str, right: str, *, versioned: bool) -> bool |
             return None
 
 
-def _holds_for_all(test: _Test, prefix: str) -> bool | None:
+def _holds_for_all(test: Test, prefix: str) -> bool | None:
     """A test of a version known to its minor only: decided where it is the same for every release it may be."""
     if test.operator in {"in", "not in"}:
         if test.reversed:  # 'x' in python_full_version
@@ -341,9 +354,9 @@ def names_in(marker: str) -> frozenset[str]:
 
 
 def _names(tree: Tree) -> frozenset[str]:
-    if isinstance(tree, _Junction):
+    if isinstance(tree, Junction):
         return frozenset[str]().union(*map(_names, tree.terms))
-    if isinstance(tree, _Test) and tree.variable in _SETS:
+    if isinstance(tree, Test) and tree.variable in _SETS:
         return frozenset({tree.literal})
     return frozenset()
 
@@ -382,7 +395,7 @@ class _Parser:
         while True:
             terms.append(self._junction("and", depth) if operator == "or" else self._term(depth))
             if self._lexeme != operator or self._kind != "word":
-                return terms[0] if len(terms) == 1 else _Junction(operator, tuple(terms))
+                return terms[0] if len(terms) == 1 else Junction(operator, tuple(terms))
             self._advance()
 
     def _term(self, depth: int) -> Tree:
@@ -406,11 +419,11 @@ class _Parser:
         self._advance()
         right, right_named = self._operand()
         if left_named == right_named:
-            return _Undefined(self._text[start : self._start].strip())
+            return Undefined(self._text[start : self._start].strip())
         variable, literal = (left, right) if left_named else (right, left)
         if variable in _SETS:
             literal = str(canonicalize_name(literal))
-        return _Test(variable, operator, literal, right_named)
+        return Test(variable, operator, literal, right_named)
 
     def _operand(self) -> tuple[str, bool]:
         """A variable's name or a literal's value, and whether it is a variable."""
