@@ -1,7 +1,7 @@
 """The wheels of a lock's pins, opened: what each brings that a lock does not tell.
 
-Of each release one wheel is opened, and it is told which: the one that would be installed here, else one for this platform, else the first
-by its name. It comes from the archive, a cache or an index, and its hash is the locked one before a byte of it is looked at.
+Of each release one wheel is opened, and told which: the one that would be installed here, else one for this platform, else the
+first by its name. It comes from the archive, a cache or an index, and its hash is the locked one before it is looked at.
 """
 
 from __future__ import annotations
