@@ -15,6 +15,7 @@ from sanctity.errors import DocumentError
 from sanctity.lockfiles import reader_for, requirements
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Artifact, Dependency, Lock, Pin, RootKind, Source, SourceKind
+from sanctity.observe.locks import read_lock
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
@@ -286,10 +287,20 @@ def test_a_long_chain_of_includes_is_only_long() -> None:
 
 @pytest.mark.parametrize("target", ["gone.txt", "https://x.example/r.txt", "${HERE}.txt", "a/../../gone.txt"])
 def test_what_is_included_and_not_there_is_named_with_its_line(target: str) -> None:
-    error = refusal(f"six==1\n-r {target}\n")
-    assert (error.code, error.where) == ("lock-include-missing", "requirements.txt: line 2")
-    error = refusal("-r a.txt\n", a=f"\n\n-c {target}\n")
-    assert (error.code, error.where) == ("lock-include-missing", "requirements.txt: a.txt: line 3")
+    (note,) = (note for note in read(f"six==1\n-r {target}\n").notes if note.code == "lock-include-missing")
+    assert note.where == "line 2"
+    (note,) = (note for note in read("-r a.txt\n", a=f"\n\n-c {target}\n").notes if note.code == "lock-include-missing")
+    assert note.where == "a.txt: line 3"
+
+
+def test_a_lock_that_lacks_what_it_includes_is_only_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"six==1.0 --hash=sha256:{ONE}\n-r gone.txt\n")
+    assert [pin.name for pin in read_lock(path, partial=True).pins] == ["six"]
+    with pytest.raises(DocumentError) as caught:
+        read_lock(path)
+    assert (caught.value.code, caught.value.where) == ("lock-include-missing", f"{path}: line 2")
+    assert caught.value.hint
 
 
 def test_constraints_pin_what_is_loose_and_install_nothing() -> None:
@@ -474,7 +485,7 @@ def test_nothing_but_a_document_error_ever_comes_out(text: str) -> None:
     beside = {posixpath.normpath(name): "six==1.17.0\n" for name in requirements.wants(text)}
     result = outcome(text, beside)
     if isinstance(result, DocumentError):
-        assert result.code.startswith("lock-")
+        assert result.code.startswith(("lock-", "malformed-hash"))
         assert ": line " in result.where
     else:
         for edge in edges(result):

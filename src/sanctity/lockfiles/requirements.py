@@ -308,8 +308,7 @@ class _Reading:
                     includes.append((target, as_constraint))
                 else:
                     what = toml.shown(value) if _readable(value) else "what is included here"
-                    hint = "put the file where this line says, or take the line out"
-                    self.desk.note("lock-include-missing", where, f"{what} can not be read: {hint}")
+                    self.desk.note("lock-include-missing", where, f"{what} can not be read")
             elif option in {"-i", "--index-url", "--pypi-url", "--extra-index-url"}:
                 self.indexes.append(self._url(value, where))
         return includes
@@ -703,7 +702,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     folder of *path*.
 
     Raises:
-        DocumentError: a row that is no requirement, an included file that is not in *beside*, a digest that is none, two rows
+        DocumentError: a row that is no requirement, a digest that is none, two rows
             that contradict each other, or a file name that leaves its folder; with the line of each.
     """
     reading = _Reading(path, beside)

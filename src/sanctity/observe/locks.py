@@ -30,6 +30,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 #: The most files that a lock may consist of.
 MAX_FILES: Final = 256
 _CHUNK: Final = 1024 * 1024
+_INCLUDE: Final = "put the file where this line says, or take the line out"
 
 
 def read_lock(
@@ -38,12 +39,16 @@ def read_lock(
     reader: LockReader | None = None,
     read: Callable[[str, int], bytes | None] | None = None,
     revision: str = "",
+    partial: bool = False,
 ) -> Lock:
     """The lock at *path*, in the format that its file name says, or in *reader*'s.
 
     *read* gives the bytes of a file, at most so many, or None where there is none: it reads what a *revision* (``main:``) had,
     which is then shown before each path. The lock's `path` is *path* as given. Its digest is the SHA-256 of the file's bytes;
     for requirements of several files, that of the canonical list of [path relative to the first file's folder, digest].
+
+    A file that it includes and that is not there is an error, but with *partial*, where the lock only has a note of it: a lock
+    that was read in part is there to be looked at, and for nothing to be judged by.
 
     Raises:
         DocumentError: it can not be read, is too large, or is not a sound lock of its format.
@@ -93,12 +98,16 @@ def read_lock(
     if bom and len(digests) > 1:
         digest = _sha256(canonical(sorted([key, str(value)] for key, value in digests.items())))
     try:
-        return replace(reader.parse(text, path=shown, digest=digest, beside=beside), files=tuple(sorted(seen - {own})))
+        lock = replace(reader.parse(text, path=shown, digest=digest, beside=beside), files=tuple(sorted(seen - {own})))
     except ValueError as error:
         if "integer string conversion" not in str(error):
             raise
         message = "it holds a version number with more digits than Python reads"
         raise DocumentError("lock-bad-version", message, where=shown, hint="lock again") from error
+    missing = next((note for note in lock.notes if note.code == "lock-include-missing"), None)
+    if missing is not None and not partial:
+        raise DocumentError(missing.code, missing.message, where=f"{shown}: {missing.where}", hint=_INCLUDE)
+    return lock
 
 
 def _unknown(name: str, shown: str) -> DocumentError:

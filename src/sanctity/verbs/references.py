@@ -149,13 +149,9 @@ def _locks_of(seal: Seal, folder: str, world: World) -> tuple[tuple[str, Lock | 
 
 
 def _exact(lock: Lock) -> Lock:
-    """*lock*, if it pins what it takes from an index, whole: a file of loose requirements decides nothing to compare with."""
+    """*lock*, if it pins what it takes from an index: a file of loose requirements decides nothing to compare with."""
     from sanctity.model.lock import SourceKind
 
-    missing = next((note for note in lock.notes if note.code == "lock-include-missing"), None)
-    if missing is not None:
-        hint = "put the file where this line says, or take the line out"
-        raise DocumentError(missing.code, missing.message, where=f"{lock.path}: {missing.where}", hint=hint)
     loose = sorted({pin.name for pin in lock.pins if not pin.version and pin.source.kind is SourceKind.REGISTRY})
     if loose or not lock.format.is_lock:
         some = ", ".join(loose[:4]) + (f" and {len(loose) - 4} more" if len(loose) > 4 else "")
