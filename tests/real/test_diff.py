@@ -237,7 +237,7 @@ def test_requirements_and_what_they_include_are_of_one_revision(project: Project
         (("nope:uv.lock", "uv.lock"), (2, "revision-unknown")),
         (("nope.lock", "uv.lock"), (2, "lock-not-found")),
         (("sha256:" + "0" * 64, "uv.lock"), (2, "usage")),
-        (("pyproject.toml", "uv.lock"), (2, "lock-unknown-format")),
+        (("folder/pylock.other.json", "uv.lock"), (2, "lock-unknown-format")),
         (("folder", "uv.lock"), (2, "no-environment")),
     ],
 )
