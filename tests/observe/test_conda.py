@@ -298,7 +298,7 @@ def test_a_claim_that_leads_through_a_link(prefix: Path) -> None:
 
 
 def test_the_keeper_of_metadata(prefix: Path) -> None:
-    claims, faults = read_conda_manifest(View(), str(prefix))
+    claims, _, faults = read_conda_manifest(View(), str(prefix))
     assert not faults
     assert keepers(claims, [SITE]) == {f"{SITE}/demo-1.0.dist-info": "demo"}
     assert list(claims) == sorted(claims)

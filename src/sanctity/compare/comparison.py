@@ -15,6 +15,7 @@ from sanctity.model.lock import Artifact, SourceKind
 from sanctity.model.names import SEEDS
 
 if TYPE_CHECKING:
+    from sanctity.model.drift import Drift, Selection
     from sanctity.model.environment import Environment
     from sanctity.model.lock import Lock
 
@@ -48,32 +49,23 @@ def compare_with_lock(
     Raises:
         UsageError: a group or extra was asked for that the lock does not have.
     """
-    markers = environment_of(environment.interpreter)
-    installed: dict[str, set[str]] = {}
-    for item in environment.distributions:
-        installed.setdefault(item.key, set()).add(item.version)
-    local = {SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL}
-    members = frozenset(pin.name for pin in lock.pins if pin.source.kind in local and pin.name in installed)
-    selected = select(
-        lock,
-        markers,
-        {key: frozenset(versions) for key, versions in installed.items()},
-        members_installed=members,
-        groups=groups,
-        extras=extras,
-    )
-    drifts, unchecked = compare_distributions(
-        lock, environment, selected, lock_folder=lock_folder, project_name=canonicalize_name(project_name) if project_name else ""
-    )
+    project = canonicalize_name(project_name) if project_name else ""
+    if lock.format.is_of_conda:
+        from sanctity.compare.conda import compare_packages
+
+        seen, selection, drifts, unchecked = compare_packages(
+            lock, environment, lock_folder=lock_folder, project_name=project, groups=groups, extras=extras
+        )
+    else:
+        seen = lock
+        selection, drifts, unchecked = _compare(lock, environment, lock_folder, project, groups, extras)
     bare = sum(
-        not all(item.digests for item in pin.artifacts or _NONE) for pin in lock.pins if pin.source.kind is SourceKind.REGISTRY
+        not all(item.digests for item in pin.artifacts or _NONE) for pin in seen.pins if pin.source.kind is SourceKind.REGISTRY
     )
     if bare:
         words = "it gives no hash for them, so it does not say which artifact is meant"
         unchecked = (*unchecked, Unchecked(code="unhashed", what="pins of the lock", reason=words, count=bare))
-    reference = Reference(
-        kind=ReferenceKind.LOCK, format=lock.format, path=lock.path, digest=str(lock.digest), selection=selected.selection
-    )
+    reference = Reference(kind=ReferenceKind.LOCK, format=lock.format, path=lock.path, digest=str(lock.digest), selection=selection)
     return compare_alone(
         environment,
         depth=depth,
@@ -82,3 +74,29 @@ def compare_with_lock(
         drifts=list(drifts),
         unchecked=list(unchecked),
     )
+
+
+def _compare(
+    lock: Lock,
+    environment: Environment,
+    folder: str,
+    project: str,
+    groups: tuple[str, ...] | None,
+    extras: tuple[str, ...] | None,
+) -> tuple[Selection, tuple[Drift, ...], tuple[Unchecked, ...]]:
+    """The distributions of *environment* against *lock*: what was selected, the drifts, and what could not be compared."""
+    installed: dict[str, set[str]] = {}
+    for item in environment.distributions:
+        installed.setdefault(item.key, set()).add(item.version)
+    local = {SourceKind.EDITABLE, SourceKind.DIRECTORY, SourceKind.VIRTUAL}
+    members = frozenset(pin.name for pin in lock.pins if pin.source.kind in local and pin.name in installed)
+    selected = select(
+        lock,
+        environment_of(environment.interpreter),
+        {key: frozenset(versions) for key, versions in installed.items()},
+        members_installed=members,
+        groups=groups,
+        extras=extras,
+    )
+    drifts, unchecked = compare_distributions(lock, environment, selected, lock_folder=folder, project_name=project)
+    return selected.selection, drifts, unchecked

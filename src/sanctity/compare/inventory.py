@@ -274,6 +274,7 @@ def inventory_of_seal(seal: Seal, sealed: SealedEnvironment, *, rows: Mapping[st
                 ("groups", sealed.selection.groups),
                 ("extras", sealed.selection.extras),
                 ("members", sealed.selection.members),
+                ("environment", (sealed.selection.environment,) if sealed.selection.environment else ()),
             )
             if names
         ],

@@ -253,7 +253,7 @@ class _Graph:
         holds = self._holds(edge.marker, extras, active.groups)
         if holds is False:
             return
-        named = bool(edge.version) or edge.source is not None
+        named = bool(edge.version or edge.build) or edge.source is not None
         indices = self._by_name.get(edge.name, [])
         if named:
             indices = [index for index in indices if self._is_meant(edge, self.pins[index])]
@@ -290,7 +290,11 @@ class _Graph:
         return self._answers[key]
 
     def _is_meant(self, edge: Dependency, pin: Pin) -> bool:
-        return (not edge.version or edge.version == pin.version) and (edge.source is None or edge.source == pin.source)
+        return (
+            (not edge.version or edge.version == pin.version)
+            and (not edge.build or edge.build == pin.build)
+            and (edge.source is None or edge.source == pin.source)
+        )
 
     def _extra(self, index: int, extra: str) -> int | None:
         """The node of a pin's extra; None where the pin has no such extra."""

@@ -57,6 +57,7 @@ class Code(StrEnum):
     DISTRIBUTION_EXTRA = "distribution-extra"
     DISTRIBUTION_DUPLICATE = "distribution-duplicate"
     VERSION_MISMATCH = "version-mismatch"
+    BUILD_MISMATCH = "build-mismatch"
     ORIGIN_MISMATCH = "origin-mismatch"
     INTERPRETER_MISMATCH = "interpreter-mismatch"
     INTERPRETER_CHANGED = "interpreter-changed"
@@ -130,7 +131,7 @@ class Unchecked:
 
     *code* is one of ``editable-source``, ``built-here``, ``bytecode``, ``unreadable``, ``vanished``, ``changed-while-looking``,
     ``marker-unknown``, ``membership-unknown``, ``interpreter-unknown``, ``project-not-installed``, ``no-checksum``,
-    ``no-reference``.
+    ``lock-not-for-this-platform``, ``no-reference``.
     """
 
     code: str
@@ -151,11 +152,15 @@ class ReferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which groups and extras the comparison took as selected; *members* are the projects whose roots were walked."""
+    """Which groups and extras the comparison took as selected; *members* are the projects whose roots were walked.
+
+    *environment* is the one of a lock's several whole environments (pixi's) that was compared with, empty where it has no such.
+    """
 
     groups: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

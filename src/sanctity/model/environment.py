@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sanctity.model.platform import Platform
 
 __all__ = [
+    "CondaPackage",
     "Distribution",
     "Environment",
     "FileEntry",
@@ -108,6 +109,26 @@ class SystemFile(NamedTuple):
     algorithm: str = "md5"
     content: bytes = b""
     fault: str = ""
+
+
+class CondaPackage(NamedTuple):
+    """A package that conda or one of its kin installed, as its document in ``conda-meta`` has it: the environment's own word.
+
+    *path* is the document's, relative to the prefix. *subdir* is conda's word for the platform it was built for, or ``noarch``;
+    *url* is where its archive came from, without credentials, and *digests* are that archive's. *requested* is what a user asked
+    for when it was installed (``numpy >=2``), empty where it only came along.
+    """
+
+    name: str
+    version: str
+    build: str
+    path: str
+    subdir: str = ""
+    channel: str = ""
+    url: str = ""
+    digests: tuple[Digest, ...] = ()
+    requested: str = ""
+    noarch: bool = False
 
 
 class RecordFault(NamedTuple):
@@ -267,7 +288,8 @@ class Environment:
     kernel.json that starts this environment's own interpreter). *folders* are the folders that rows of a RECORD name.
     *other_digests* are (path, algorithm, raw digest) of files whose RECORD row uses another algorithm than SHA-256. *system* are
     the files that a package manager installed: of dpkg's what lies in the site-packages folders, of conda's all. *manager* says
-    which it is (``dpkg``, ``conda``, or empty), *manifest_faults* what is wrong with its lists. *elves* are the paths of ELF files.
+    which it is (``dpkg``, ``conda``, or empty), *manifest_faults* what is wrong with its lists. *conda* are the
+    packages that conda's documents are about, at every depth, by name. *elves* are the paths of ELF files.
     *platform* is what it stands on, None where nobody looked; *activation* are the activate scripts as (path, raw digest), with the
     prefix written ``${prefix}``. *system_site* is the base interpreter's own environment where its packages can be imported from
     here, and *user_site* the user's own site-packages folder where Python would add that, each None where it does not apply.
@@ -289,6 +311,7 @@ class Environment:
     system: tuple[SystemFile, ...] = ()
     manager: str = ""
     manifest_faults: tuple[RecordFault, ...] = ()
+    conda: tuple[CondaPackage, ...] = ()
     elves: tuple[str, ...] = ()
     platform: Platform | None = None
     activation: tuple[tuple[str, bytes], ...] = ()

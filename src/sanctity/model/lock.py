@@ -44,6 +44,11 @@ class LockFormat(StrEnum):
         """Whether a file of this format can be a lock: an environment.yml and a pyproject.toml only say what is wished for."""
         return self not in {LockFormat.ENVIRONMENT_YML, LockFormat.PYPROJECT}
 
+    @property
+    def is_of_conda(self) -> bool:
+        """Whether it locks conda's packages, each platform on its own."""
+        return self in {LockFormat.CONDA_LOCK, LockFormat.PIXI, LockFormat.CONDA_EXPLICIT}
+
 
 class Ecosystem(StrEnum):
     """Whose names and versions they are: ``numpy`` of one is not ``numpy`` of the other."""

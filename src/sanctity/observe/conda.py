@@ -19,11 +19,12 @@ import re
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from sanctity.canon.content import is_cached_bytecode
 from sanctity.canon.scripts import EntryPointError, parse_entry_points, split_interpreter, wrapper_target
 from sanctity.model.digest import Digest
-from sanctity.model.environment import FileKind, RecordFault, SystemFile
+from sanctity.model.environment import CondaPackage, FileKind, RecordFault, SystemFile
 from sanctity.observe.view import is_blind
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "CONDA_META",
     "NOT_CONTENT",
     "CondaClaim",
+    "CondaManifest",
     "as_packaged",
     "is_conda",
     "keepers",
@@ -60,6 +62,8 @@ _LONGEST_LINE: Final = 127
 #: No path goes through more folders, which are followed one after the other.
 _DEEPEST: Final = 200
 _UNUSUAL: Final = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\0")
+#: A token in a channel's URL, as anaconda.org and its kin have it.
+_TOKEN: Final = re.compile(r"^/t/[^/]+/")
 _NOTHING: Final = hashlib.sha256(b"").digest()
 _ENTRY_POINTS: Final = (".dist-info/entry_points.txt", ".egg-info/entry_points.txt")
 _NAMES_IT: Final = ("/METADATA", "/PKG-INFO", "-info", "-INFO")
@@ -89,18 +93,27 @@ class CondaClaim(NamedTuple):
     binary: bool = False
 
 
+class CondaManifest(NamedTuple):
+    """What the documents of a prefix say: every path that they claim, every package they are about, and what is wrong with them."""
+
+    claims: tuple[CondaClaim, ...] = ()
+    packages: tuple[CondaPackage, ...] = ()
+    faults: tuple[RecordFault, ...] = ()
+
+
 def is_conda(view: View, prefix: str) -> bool:
     """Whether *prefix* was made by conda or one of its kin."""
     return any(name.endswith(".json") or name == "history" for name in view.listing(f"{prefix}/{CONDA_META}"))
 
 
-def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...], tuple[RecordFault, ...]]:
-    """Every path that the documents in *prefix* claim, sorted, and what is wrong with the documents.
+def read_conda_manifest(view: View, prefix: str) -> CondaManifest:
+    """What the documents in *prefix* say.
 
     Raises:
         OSError: a document can not be read.
     """
     claims: list[CondaClaim] = []
+    packages: list[CondaPackage] = []
     faults: list[RecordFault] = []
     for name in view.listing(f"{prefix}/{CONDA_META}"):
         if not name.endswith(".json"):
@@ -109,6 +122,7 @@ def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...]
         try:
             stated = json.loads(view.read(f"{prefix}/{where}", _LARGEST))
             claims.extend(_claims(stated, name))
+            packages.append(_package(stated, where))
         except OSError as error:
             if is_blind(error):
                 raise
@@ -116,7 +130,43 @@ def read_conda_manifest(view: View, prefix: str) -> tuple[tuple[CondaClaim, ...]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             words = f"it names no {error}" if isinstance(error, KeyError) else str(error)
             faults.append(RecordFault("record-invalid", where, f"it is no document of an installed package: {words}"[:200]))
-    return tuple(sorted(_through_links(claims, view, prefix), key=itemgetter(0, 1))), tuple(faults)
+    claimed = sorted(_through_links(claims, view, prefix), key=itemgetter(0, 1))
+    return CondaManifest(tuple(claimed), tuple(sorted(packages, key=itemgetter(0, 1, 2, 3))), tuple(faults))
+
+
+def _package(stated: dict[str, Any], path: str) -> CondaPackage:
+    """The package that the document at *path* is about. What it does not state, or not as text, is left out."""
+
+    def text(key: str) -> str:
+        value = stated.get(key)
+        return value if isinstance(value, str) else ""
+
+    requested = stated.get("requested_specs") or [text("requested_spec")]
+    digests: list[Digest] = []
+    for algorithm in ("sha256", "md5"):
+        with contextlib.suppress(ValueError):
+            digests.append(Digest(algorithm, text(algorithm).lower()))
+    return CondaPackage(
+        name=text("name").lower(),
+        version=text("version"),
+        build=text("build") or text("build_string"),
+        path=path,
+        subdir=text("subdir"),
+        channel=_without_secrets(text("channel")),
+        url=_without_secrets(text("url")),
+        digests=tuple(digests),
+        requested=", ".join(spec for spec in requested if isinstance(spec, str) and spec != "None"),
+        noarch=bool(stated.get("noarch")) or text("subdir") == "noarch",
+    )
+
+
+def _without_secrets(url: str) -> str:
+    """*url* without a user, a password, or the token that a private channel has in its path (``/t/TOKEN/``)."""
+    try:
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=_TOKEN.sub("/", parts.path)))
+    except ValueError:
+        return ""
 
 
 def _through_links(claims: list[CondaClaim], view: View, prefix: str) -> Iterator[CondaClaim]:

@@ -38,7 +38,15 @@ from sanctity.model.environment import (
     Script,
 )
 from sanctity.observe.activation import observe_activation
-from sanctity.observe.conda import CONDA_META, NOT_CONTENT, is_conda, keepers, observe_conda, read_conda_manifest
+from sanctity.observe.conda import (
+    CONDA_META,
+    NOT_CONTENT,
+    CondaManifest,
+    is_conda,
+    keepers,
+    observe_conda,
+    read_conda_manifest,
+)
 from sanctity.observe.dpkg import DPKG_LISTS, dist_packages, observe_system, read_manifest
 from sanctity.observe.interpreter import Configuration, observe_interpreter, parse_pyvenv
 from sanctity.observe.sites import Guise, layout_imports_more, observe_other_sites
@@ -51,7 +59,6 @@ if TYPE_CHECKING:
 
     from sanctity.model.digest import ContentDigest
     from sanctity.model.environment import KnownFile
-    from sanctity.observe.conda import CondaClaim
 
 __all__ = ["observe_environment"]
 
@@ -146,22 +153,21 @@ def _observe_one(
     debian = layout.site == dist_packages(view, prefix, layout.version)
     manifest: Mapping[str, tuple[str, bytes]] = {}
     conda = guise is None and not debian and is_conda(view, prefix)
-    claims: tuple[CondaClaim, ...] = ()
-    manifest_faults: tuple[RecordFault, ...] = ()
+    documents = CondaManifest()
 
     def look() -> Iterator[Distribution]:
         """Look at each distribution, once it is known what the package manager says of them."""
-        nonlocal manifest, claims, manifest_faults
+        nonlocal manifest, documents
         what, where = "the lists of what dpkg installed", DPKG_LISTS
         try:
             if debian:
                 manifest = read_manifest(view, prefix, layout.site)
             elif conda:
                 what, where = "the documents of what conda installed", CONDA_META
-                claims, manifest_faults = read_conda_manifest(view, prefix)
+                documents = read_conda_manifest(view, prefix)
         except OSError as error:
             problems.append(Problem("unreadable", where, f"{what}: {error.strerror or error}"))
-        kept = keepers(claims, layout.site) if conda else {path: package for path, (package, _) in manifest.items()}
+        kept = keepers(documents.claims, layout.site) if conda else {path: package for path, (package, _) in manifest.items()}
         # What this imports takes longer than it takes to set the children to reading, which goes before.
         from sanctity.observe.distributions import metadata_homes, observe_distribution
 
@@ -185,7 +191,8 @@ def _observe_one(
             distributions=found,
             problems=tuple(sorted(set(problems))),
             manager="dpkg" if debian else "conda" if conda else "",
-            manifest_faults=manifest_faults,
+            manifest_faults=documents.faults,
+            conda=documents.packages,
             looked_at_from=looked_at_from,
         )
         return short, configuration
@@ -256,7 +263,7 @@ def _observe_one(
 
     if conda:
         found_system = observe_conda(
-            claims, files, prefixes=(prefix, home), read=whole.read, is_ours=whole.is_ours, is_folder=is_folder
+            documents.claims, files, prefixes=(prefix, home), read=whole.read, is_ours=whole.is_ours, is_folder=is_folder
         )
     else:
         found_system = observe_system(manifest, files, read=whole.read, is_folder=is_folder)
@@ -274,7 +281,8 @@ def _observe_one(
         folders=folders,
         system=system,
         manager="dpkg" if debian else "conda" if conda else "",
-        manifest_faults=manifest_faults,
+        manifest_faults=documents.faults,
+        conda=documents.packages,
         elves=tuple(sorted(tree.elves)),
         activation=observe_activation(view, prefix, layout) if layout.virtual else (),
         looked_at_from=looked_at_from,

@@ -65,7 +65,8 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
                 "groups": list(selection.groups),
                 "extras": list(selection.extras),
                 "members": list(selection.members),
-            },
+            }
+            | ({"environment": utf8(selection.environment)} if selection.environment else {}),
         }
     found = comparison.fingerprint
     beside: dict[str, Any] = {}

@@ -133,6 +133,7 @@ def _facts(comparison: Comparison) -> list[str]:
         chosen = [
             f"{word} {_names(names)}" for word, names in (("groups", selection.groups), ("extras", selection.extras)) if names
         ]
+        chosen += [f"environment {_code(selection.environment)}"] if selection.environment else []
         facts.append(f"- selected: {'; '.join(chosen) or 'no groups, no extras'}")
     used = waivers(comparison)
     if used:

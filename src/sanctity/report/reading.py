@@ -106,7 +106,12 @@ def _reference(table: dict[str, Any]) -> Reference:
         format=LockFormat(form) if form else None,
         path=_text(table, "path"),
         digest=_text(table, "digest"),
-        selection=Selection(groups=_texts(chosen, "groups"), extras=_texts(chosen, "extras"), members=_texts(chosen, "members")),
+        selection=Selection(
+            groups=_texts(chosen, "groups"),
+            extras=_texts(chosen, "extras"),
+            members=_texts(chosen, "members"),
+            environment=_text(chosen, "environment"),
+        ),
     )
 
 

@@ -121,6 +121,7 @@ def comparison_text(comparison: Comparison, verb: str, paint: Paint | None = Non
         chosen = [
             f"{name} {', '.join(values)}" for name, values in (("groups", selection.groups), ("extras", selection.extras)) if values
         ]
+        chosen += [f"environment {plain(selection.environment)}"] if selection.environment else []
         lines.append(paint("dim", f"  selected: {'; '.join(chosen) or 'no groups, no extras'}"))
     told = proven(comparison)
     if told:

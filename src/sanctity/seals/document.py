@@ -77,7 +77,8 @@ def _environment_document(sealed: SealedEnvironment) -> dict[str, object]:
             "groups": list(sealed.selection.groups),
             "extras": list(sealed.selection.extras),
             "members": list(sealed.selection.members),
-        },
+        }
+        | _given(environment=sealed.selection.environment),
         "basis": sealed.basis,
         "accepted": list(sealed.accepted),
         "fingerprint": str(sealed.fingerprint),
@@ -359,7 +360,7 @@ class _Seal:
     def environment(self, table: dict[str, object], where: str) -> SealedEnvironment | None:
         self.reader.only(table, _ENVIRONMENT_KEYS, where)
         python = self.table(table, "python", frozenset({"implementation", "version", "abi"}), where)
-        selection = self.table(table, "selection", frozenset({"groups", "extras", "members"}), where)
+        selection = self.table(table, "selection", frozenset({"groups", "extras", "members", "environment"}), where)
         stated = self.table(table, "parts", frozenset(PARTS), where)
         parts = tuple((name, self.digest(stated, name, f"{where}.parts", needed=True)) for name in PARTS)
         fingerprint = self.digest(table, "fingerprint", where, needed=True)
@@ -377,6 +378,7 @@ class _Seal:
                 groups=self.reader.strings(selection, "groups", place),
                 extras=self.reader.strings(selection, "extras", place),
                 members=self.reader.strings(selection, "members", place),
+                environment=self.text(selection, "environment", place),
             ),
             lock=self.lock(table, where),
             basis=self.text(table, "basis", where, needed=True),

@@ -1,0 +1,343 @@
+"""Locks of conda packages against what a prefix holds: two ecosystems, many platforms, several environments, and each drift."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from factories import a_digest, a_distribution, a_group, a_lock, a_pin, a_project, a_root, an_environment, an_interpreter
+from sanctity.compare.comparison import compare_with_lock
+from sanctity.compare.conda import choose_environment, narrow, platform_word
+from sanctity.errors import UsageError
+from sanctity.model.digest import Digest
+from sanctity.model.drift import Code, Comparison, Depth, Verdict
+from sanctity.model.environment import CondaPackage, Distribution, Environment
+from sanctity.model.lock import Artifact, Dependency, Ecosystem, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
+
+CHANNEL = "https://conda.example/forge"
+LINUX, MAC = ("linux-64",), ("osx-arm64",)
+
+
+def a_conda_pin(name: str, version: str = "1.0", build: str = "h0_0", **fields: Any) -> Pin:
+    """A conda package for Linux, with both hashes."""
+    platforms = fields.get("platforms", LINUX)
+    location = f"{CHANNEL}/{platforms[0]}/{name}-{version}-{build}.conda"
+    artifact = Artifact(
+        filename=location.rpartition("/")[2],
+        digests=(a_digest(location), Digest("md5", a_digest(location).value[:32])),
+        location=location,
+    )
+    return Pin(
+        **{
+            "name": name,
+            "version": version,
+            "build": build,
+            "ecosystem": Ecosystem.CONDA,
+            "source": Source(kind=SourceKind.REGISTRY, location=CHANNEL),
+            "artifacts": (artifact,),
+            "platforms": LINUX,
+            **fields,
+        }
+    )
+
+
+def an_edge_to(pin: Pin) -> Dependency:
+    return Dependency(name=pin.name, version=pin.version, build=pin.build, ecosystem=pin.ecosystem, platforms=pin.platforms)
+
+
+def a_conda_lock(*parts: Pin | Root, **fields: Any) -> Lock:
+    """A lock of these pins; without a root, one project that needs every one of them."""
+    pins = [part for part in parts if isinstance(part, Pin)]
+    roots = [part for part in parts if isinstance(part, Root)] or [a_project(*map(an_edge_to, pins))]
+    return a_lock(*pins, *roots, **{"format": LockFormat.CONDA_LOCK, "path": "conda-lock.yml", "platforms": LINUX, **fields})
+
+
+def a_pixi_lock(*roots: tuple[str, tuple[Pin, ...]], **fields: Any) -> Lock:
+    pins = dict.fromkeys(pin for _, held in roots for pin in held)
+    made = [a_root(RootKind.ENVIRONMENT, name, *map(an_edge_to, held)) for name, held in roots]
+    return a_conda_lock(*pins, *made, **{"format": LockFormat.PIXI, "path": "pixi.lock", **fields})
+
+
+def installed(pin: Pin, **fields: Any) -> CondaPackage:
+    """What is there once *pin* was installed."""
+    artifact = pin.artifacts[0]
+    subdir = artifact.location.split("/")[-2]
+    package = CondaPackage(
+        name=pin.name,
+        version=pin.version,
+        build=pin.build,
+        path=f"conda-meta/{pin.name}-{pin.version}-{pin.build}.json",
+        subdir=subdir,
+        channel=CHANNEL,
+        url=artifact.location,
+        digests=artifact.digests,
+        noarch=subdir == "noarch",
+    )
+    return package._replace(**fields)
+
+
+def a_prefix(*parts: CondaPackage | Pin | Distribution, **fields: Any) -> Environment:
+    packages = [installed(part) if isinstance(part, Pin) else part for part in parts if not isinstance(part, Distribution)]
+    distributions = [part for part in parts if isinstance(part, Distribution)]
+    return an_environment(*distributions, **{"manager": "conda", "conda": tuple(packages), "prefix": "/opt/env", **fields})
+
+
+def compared(lock: Lock, environment: Environment, **options: Any) -> Comparison:
+    return compare_with_lock(environment, lock, depth=Depth.VERSION, lock_folder="/project", **options)
+
+
+def gating(lock: Lock, environment: Environment, **options: Any) -> list[tuple[str, str]]:
+    return [(str(drift.code), drift.distribution) for drift in compared(lock, environment, **options).drifts if drift.gating]
+
+
+PYTHON, NUMPY, SSL = a_conda_pin("python", "3.11.7"), a_conda_pin("numpy"), a_conda_pin("openssl", "3.2")
+MAC_PYTHON = a_conda_pin("python", "3.11.7", "h9_0", platforms=MAC)
+
+
+def test_what_is_locked_is_there() -> None:
+    found = compared(a_conda_lock(PYTHON, NUMPY), a_prefix(PYTHON, NUMPY))
+    assert found.verdict is Verdict.CLEAN, found
+    assert found.reference.format is LockFormat.CONDA_LOCK
+
+
+def test_missing_and_extra_are_told_as_conda_packages() -> None:
+    found = compared(a_conda_lock(PYTHON, NUMPY), a_prefix(PYTHON, SSL)).drifts
+    assert [(drift.code, drift.distribution, drift.version, drift.path) for drift in found] == [
+        (Code.DISTRIBUTION_EXTRA, "openssl", "3.2", "conda-meta/openssl-3.2-h0_0.json"),
+        (Code.DISTRIBUTION_MISSING, "numpy", "1.0", "conda-meta/numpy-1.0-h0_0.json"),
+    ]
+    assert all("conda package" in drift.message for drift in found)
+
+
+OTHER = a_digest("other")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "expected", "actual"),
+    [
+        ({"version": "1.1"}, Code.VERSION_MISMATCH, "1.0", "1.1"),
+        ({"version": "1.0.0"}, Code.VERSION_MISMATCH, "1.0", "1.0.0"),
+        ({"build": "h1_0"}, Code.BUILD_MISMATCH, "h0_0", "h1_0"),
+        ({"digests": (OTHER,)}, Code.ORIGIN_MISMATCH, str(NUMPY.artifacts[0].digests[0]), str(OTHER)),
+        (
+            {"digests": (), "url": "https://other.example/forge/linux-64/numpy-1.0-h0_0.conda"},
+            Code.ORIGIN_MISMATCH,
+            f"{CHANNEL}/linux-64/numpy-1.0-h0_0.conda",
+            "https://other.example/forge/linux-64/numpy-1.0-h0_0.conda",
+        ),
+    ],
+)
+def test_another_version_build_or_archive(change: dict[str, Any], code: Code, expected: str, actual: str) -> None:
+    found = compared(a_conda_lock(PYTHON, NUMPY), a_prefix(PYTHON, installed(NUMPY, **change)))
+    (drift,) = found.drifts
+    assert (drift.code, drift.distribution, drift.expected, drift.actual, drift.gating) == (code, "numpy", expected, actual, True)
+    assert "conda package" in drift.message
+
+
+def test_the_same_archive_from_a_mirror_is_the_locked_one() -> None:
+    mirrored = installed(NUMPY, url="https://mirror.example/linux-64/numpy-1.0-h0_0.conda")
+    assert gating(a_conda_lock(NUMPY), a_prefix(mirrored)) == []
+
+
+def test_by_md5_alone_the_place_counts_too() -> None:
+    artifact = NUMPY.artifacts[0]
+    weak = replace(NUMPY, artifacts=(replace(artifact, digests=artifact.digests[1:]),))
+    assert gating(a_conda_lock(weak), a_prefix(NUMPY)) == []
+    mirrored = installed(NUMPY, url="https://mirror.example/linux-64/numpy-1.0-h0_0.conda")
+    assert gating(a_conda_lock(weak), a_prefix(mirrored)) == [("origin-mismatch", "numpy")]
+
+
+def test_a_document_that_names_no_archive_is_no_pass() -> None:
+    found = compared(a_conda_lock(NUMPY), a_prefix(installed(NUMPY, digests=(), url="")))
+    assert found.verdict is Verdict.UNDECIDED
+    assert [(each.code, each.in_scope) for each in found.unchecked if each.in_scope] == [("unverifiable", True)]
+
+
+def test_one_package_with_two_documents() -> None:
+    assert gating(a_conda_lock(NUMPY), a_prefix(NUMPY, installed(NUMPY, version="0.9", path="conda-meta/numpy-0.9-h0_0.json"))) == [
+        ("distribution-duplicate", "numpy")
+    ]
+
+
+def test_each_platform_is_a_lock_of_its_own() -> None:
+    lock = a_conda_lock(PYTHON, MAC_PYTHON, a_conda_pin("appnope", platforms=MAC), platforms=(*LINUX, *MAC))
+    assert gating(lock, a_prefix(PYTHON)) == []
+    arm = an_interpreter(machine="")
+    assert gating(lock, a_prefix(MAC_PYTHON, installed(a_conda_pin("appnope", platforms=MAC)), interpreter=arm)) == []
+    assert gating(lock, a_prefix(PYTHON, a_conda_pin("appnope", platforms=MAC))) == [("distribution-extra", "appnope")]
+
+
+@pytest.mark.parametrize(
+    ("machine", "subdirs", "word"),
+    [
+        ("x86_64", ("noarch",), "linux-64"),
+        ("aarch64", (), "linux-aarch64"),
+        ("ppc64le", (), "linux-ppc64le"),
+        ("", ("noarch", "osx-arm64", "osx-arm64", "linux-64"), "osx-arm64"),
+        ("", ("win-64",), "win-64"),
+        ("", ("noarch",), ""),
+    ],
+)
+def test_the_platform_in_condas_word(machine: str, subdirs: tuple[str, ...], word: str) -> None:
+    packages = [installed(NUMPY, name=f"n{number}", subdir=subdir) for number, subdir in enumerate(subdirs)]
+    assert platform_word(an_interpreter(machine=machine), packages) == word
+
+
+def test_a_lock_for_other_platforms_decides_nothing() -> None:
+    found = compared(a_conda_lock(MAC_PYTHON, platforms=MAC), a_prefix(PYTHON))
+    assert found.verdict is Verdict.UNDECIDED
+    (told,) = [each for each in found.unchecked if each.in_scope]
+    assert (told.code, told.what) == ("lock-not-for-this-platform", "conda-lock.yml")
+    assert told.reason == "it is for osx-arm64, and this is linux-64"
+    assert found.drifts == ()
+
+
+def test_the_platforms_of_a_lock_that_states_none_are_those_of_its_pins() -> None:
+    assert compared(a_conda_lock(MAC_PYTHON, platforms=()), a_prefix(PYTHON)).verdict is Verdict.UNDECIDED
+
+
+def test_a_prefix_that_conda_did_not_make() -> None:
+    found = compared(a_conda_lock(PYTHON, NUMPY, a_pin("six")), an_environment(a_distribution("six"), a_distribution("numpy")))
+    (drift,) = found.drifts
+    assert (drift.code, drift.count, drift.gating) == (Code.DISTRIBUTION_MISSING, 2, True)
+    assert "no conda-meta" in drift.message
+
+
+def test_virtual_packages_are_none() -> None:
+    needs = replace(NUMPY, dependencies=(Dependency(name="__glibc", ecosystem=Ecosystem.CONDA),))
+    root = a_project(an_edge_to(needs), Dependency(name="__glibc", ecosystem=Ecosystem.CONDA))
+    assert compared(a_conda_lock(needs, root), a_prefix(NUMPY)).verdict is Verdict.CLEAN
+
+
+# -- two ecosystems ---------------------------------------------------------------------------------------------------------------
+
+KEPT = a_distribution("numpy", keeper="numpy", installer="conda")
+
+
+def test_a_distribution_is_judged_through_its_conda_package() -> None:
+    assert gating(a_conda_lock(NUMPY), a_prefix(NUMPY, KEPT)) == []
+    assert gating(a_conda_lock(PYTHON), a_prefix(PYTHON, NUMPY, KEPT)) == [("distribution-extra", "numpy")]
+
+
+def test_what_pip_installed_is_held_to_the_other_pins() -> None:
+    lock = a_conda_lock(NUMPY, a_pin("six", "1.16"))
+    assert gating(lock, a_prefix(NUMPY, KEPT, a_distribution("six", "1.16"))) == []
+    assert gating(lock, a_prefix(NUMPY, KEPT)) == [("distribution-missing", "six")]
+    assert gating(lock, a_prefix(NUMPY, KEPT, a_distribution("six", "1.15"))) == [("version-mismatch", "six")]
+    rogue = a_distribution("rogue")
+    assert gating(lock, a_prefix(NUMPY, KEPT, a_distribution("six", "1.16"), rogue)) == [("distribution-extra", "rogue")]
+
+
+def test_one_name_in_two_ecosystems_is_two_packages() -> None:
+    """msgpack of an index and msgpack of a channel: neither stands in for the other where the lock has both."""
+    both = a_conda_lock(a_conda_pin("msgpack", "2.0"), a_pin("msgpack", "1.0"))
+    own = a_distribution("msgpack", "1.0")
+    assert gating(both, a_prefix(a_conda_pin("msgpack", "2.0"), own)) == []
+    assert gating(both, a_prefix(a_conda_pin("msgpack", "2.0"), replace(own, keeper="msgpack"))) == [
+        ("distribution-missing", "msgpack")
+    ]
+    assert gating(both, a_prefix(own)) == [("distribution-missing", "msgpack")]
+
+
+def test_a_pin_of_an_index_is_not_missing_where_a_conda_package_brings_it() -> None:
+    lock = a_conda_lock(PYTHON, a_pin("numpy"))
+    assert gating(lock, a_prefix(PYTHON, KEPT, NUMPY)) == [("distribution-extra", "numpy")]
+    assert gating(lock, a_prefix(PYTHON, KEPT, installed(NUMPY, name="numpy-base"))) == [("distribution-extra", "numpy-base")]
+    assert gating(lock, a_prefix(PYTHON, replace(KEPT, keeper="numpy", version="2.0"), NUMPY)) == [
+        ("distribution-extra", "numpy"),
+        ("version-mismatch", "numpy"),
+    ]
+
+
+def test_a_lock_of_an_index_alone_sees_the_prefix_as_before() -> None:
+    lock = a_lock(a_pin("numpy"), a_pin("six"), format=LockFormat.REQUIREMENTS)
+    assert gating(lock, a_prefix(PYTHON, NUMPY, KEPT, a_distribution("six"))) == []
+    assert gating(lock, a_prefix(PYTHON, NUMPY, SSL, KEPT)) == [("distribution-missing", "six")]
+
+
+# -- categories and environments --------------------------------------------------------------------------------------------------
+
+TEST = a_conda_pin("pytest", "8.0")
+
+
+def test_a_category_is_selected_by_what_only_it_brings() -> None:
+    more = a_conda_pin("pluggy")
+    lock = a_conda_lock(PYTHON, TEST, more, a_project(an_edge_to(PYTHON)), a_group("dev", an_edge_to(TEST), an_edge_to(more)))
+    assert gating(lock, a_prefix(PYTHON)) == []
+    assert compared(lock, a_prefix(PYTHON, TEST, more)).reference.selection.groups == ("dev",)
+    assert gating(lock, a_prefix(PYTHON, TEST)) == [("distribution-missing", "pluggy")]
+    assert gating(lock, a_prefix(PYTHON), groups=("dev",)) == [
+        ("distribution-missing", "pluggy"),
+        ("distribution-missing", "pytest"),
+    ]
+
+
+#: The same version under another build: an edge says which of the two it means.
+OTHER_BUILD = a_conda_pin("python", "3.11.7", "h1_0")
+ENVIRONMENTS = a_pixi_lock(("default", (PYTHON, NUMPY)), ("lean", (PYTHON,)), ("test", (OTHER_BUILD, NUMPY, TEST)))
+
+
+@pytest.mark.parametrize(
+    ("place", "there", "chosen"),
+    [
+        ("/p/.pixi/envs/test", (), "test"),
+        ("/p/.pixi/envs/lean", (PYTHON, NUMPY), "lean"),
+        ("/opt/env", (PYTHON, NUMPY), "default"),
+        ("/opt/env", (PYTHON,), "lean"),
+        ("/opt/env", (OTHER_BUILD, NUMPY, TEST), "test"),
+        ("/opt/env", (OTHER_BUILD, NUMPY, TEST, SSL), "default"),
+        ("/opt/test", (SSL,), "default"),
+    ],
+)
+def test_which_environment_is_meant(place: str, there: tuple[Pin, ...], chosen: str) -> None:
+    assert choose_environment(ENVIRONMENTS, "linux-64", place=place, installed=map(installed, there)) == chosen
+    assert compared(ENVIRONMENTS, a_prefix(*there, prefix=place)).reference.selection.environment == chosen
+
+
+def test_without_a_default_the_nearest_environment_is_meant() -> None:
+    lock = a_pixi_lock(("lean", (PYTHON,)), ("test", (PYTHON, NUMPY, TEST)))
+    assert choose_environment(lock, "linux-64", installed=map(installed, (PYTHON, NUMPY, SSL))) == "lean"
+    assert choose_environment(lock, "linux-64", installed=map(installed, (PYTHON, NUMPY, TEST, SSL))) == "test"
+
+
+def test_only_the_packages_of_that_environment_belong_there() -> None:
+    at = {"prefix": "/p/.pixi/envs/test"}
+    assert gating(ENVIRONMENTS, a_prefix(OTHER_BUILD, NUMPY, TEST, **at)) == []
+    assert gating(ENVIRONMENTS, a_prefix(PYTHON, NUMPY, TEST, **at)) == [("build-mismatch", "python")]
+    lean = {"prefix": "/p/.pixi/envs/lean"}
+    found = compared(ENVIRONMENTS, a_prefix(PYTHON, NUMPY, **lean)).drifts
+    assert [(drift.code, drift.distribution) for drift in found] == [(Code.DISTRIBUTION_EXTRA, "numpy")]
+    assert "for other environments only" in found[0].message
+
+
+def test_an_environment_that_is_asked_for_is_the_one() -> None:
+    assert gating(ENVIRONMENTS, a_prefix(PYTHON), groups=("default",)) == [("distribution-missing", "numpy")]
+    with pytest.raises(UsageError, match="no environment 'docs'") as caught:
+        compared(ENVIRONMENTS, a_prefix(PYTHON), groups=("docs",))
+    assert "default, lean, test" in caught.value.hint
+
+
+def test_what_a_pin_needs_elsewhere_is_not_needed_here() -> None:
+    """A wheel's own requirement may be met by a conda package here, and by a wheel in another environment of the lock."""
+    wheel = a_pin("scipy", "1.0", "numpy")
+    lock = a_pixi_lock(("default", (PYTHON, NUMPY, wheel)), ("wheels", (PYTHON, wheel, a_pin("numpy", "9"))))
+    assert gating(lock, a_prefix(PYTHON, NUMPY, KEPT, a_distribution("scipy"))) == []
+
+
+def test_a_narrowed_lock_keeps_what_its_roots_do_not_name() -> None:
+    pip = a_pin("six", "1.0", Dependency(name="attrs"), Dependency(name="numpy"))
+    lock = a_conda_lock(NUMPY, pip, a_pin("attrs"), a_project(an_edge_to(NUMPY), Dependency(name="six")))
+    narrowed = narrow(lock, "linux-64")
+    assert [[edge.name for edge in pin.dependencies] for pin in narrowed.pins] == [[], ["attrs"], []]
+    assert gating(lock, a_prefix(NUMPY, KEPT, a_distribution("six"), a_distribution("attrs"))) == []
+
+
+@pytest.mark.parametrize("kind", [SourceKind.DIRECTORY, SourceKind.GIT])
+def test_what_is_built_from_a_folder_is_governed_by_git(kind: SourceKind) -> None:
+    pin = a_conda_pin("own", "", "", source=Source(kind=kind, location="./own"), artifacts=())
+    there = CondaPackage("own", "0.1", "hb_0", "conda-meta/own-0.1-hb_0.json", url="file:///build/own-0.1-hb_0.conda")
+    found = compared(a_conda_lock(pin), a_prefix(there))
+    assert found.verdict is Verdict.CLEAN
+    assert [each.code for each in found.unchecked] == ["built-here"]
