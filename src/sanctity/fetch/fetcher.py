@@ -104,6 +104,21 @@ class Fetcher:
             found.setdefault(offer.filename, offer)
         return tuple(found.values())
 
+    def project(self, name: str, index: str = "") -> tuple[Offer, ...]:
+        """All files of the normalised project *name* that the one *index* offers; where none is named, that all indexes offer.
+
+        Raises:
+            FetchError: it could not be asked, or one of all could not.
+        """
+        found: dict[str, Offer] = {}
+        places = (index.rstrip("/"),) if index else tuple(self._indexes(""))
+        if not places:
+            raise self._nobody(name)
+        for where in places:
+            for offer in self._page(where, name):
+                found.setdefault(offer.filename, offer)
+        return tuple(found.values())
+
     def names(self, name: str, version: str, digests: Iterable[Digest], index: str = "") -> dict[str, tuple[str, str]]:
         """(file name, URL) of the artifacts of a release with one of *digests*, by ``sha256:…``, as far as indexes state hashes.
 

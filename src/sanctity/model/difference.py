@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sanctity.model.drift import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sanctity.model.drift import Unchecked
     from sanctity.model.inventory import Inventory, LockedFile, Package
 
-__all__ = ["Answer", "Change", "Difference", "FileChange", "PackageChange", "PartChange"]
+__all__ = [
+    "LOOKS",
+    "Answer",
+    "Change",
+    "Difference",
+    "FileChange",
+    "Look",
+    "LookCode",
+    "PackageChange",
+    "PartChange",
+    "Step",
+    "Why",
+]
 
 
 class Change(StrEnum):
@@ -31,6 +47,73 @@ class Change(StrEnum):
     def alarming(self) -> bool:
         """Whether something changed that has no business to: bytes under a version that stayed the same."""
         return self in {Change.HASHES, Change.CONTENT}
+
+
+class LookCode(StrEnum):
+    """Why a reviewer of two locks should look at a package, the gravest first; what each weighs is in `LOOKS`."""
+
+    HASH_CHANGED = "hash-changed"  # the same version, and other bytes for a file that both locks name
+    HASH_CONTRADICTED = "hash-contradicted"  # the index states another hash for a file that the new lock names
+    SOURCE_CHANGED = "source-changed"  # another index, repository or kind of source
+    NEW_INDEX = "new-index"  # added from an index that nothing came from before
+    NOT_FROM_INDEX = "not-from-index"  # added from a repository, archive or folder
+    START_UP_HOOK = "start-up-hook"  # it brings or changes code that every start of Python runs
+    YANKED = "yanked"  # its publisher took it back
+    GONE = "gone"  # the index has it no more
+    FIRST_RELEASE = "first-release"  # nothing of its project was released before
+    RECENT = "recent"  # released so few days ago that nobody may have looked yet
+    HASH_LOST = "hash-lost"  # it was locked by hash, and is no more
+    SDIST_ONLY = "sdist-only"  # it is built where it is installed, and its build runs code
+    DOWNGRADE = "downgrade"
+    RUNPATH = "runpath"  # it looks for libraries in a folder of the machine that it was built on
+    NATIVE_CODE = "native-code"  # it is machine code now, which nobody reads
+    PRE_RELEASE = "pre-release"
+    MAJOR = "major"  # a jump of the number that stands for what breaks
+    WHEELS_LOST = "wheels-lost"  # no wheel for a platform that had one
+    NEW_TRANSITIVE = "new-transitive"  # added, and nobody asked for it but another package
+
+
+#: What each reason weighs: an error is an alarm.
+LOOKS: Final[Mapping[LookCode, Severity]] = {
+    **dict.fromkeys(LookCode, Severity.WARNING),
+    LookCode.HASH_CHANGED: Severity.ERROR,
+    LookCode.HASH_CONTRADICTED: Severity.ERROR,
+    **dict.fromkeys(
+        (LookCode.NATIVE_CODE, LookCode.PRE_RELEASE, LookCode.MAJOR, LookCode.WHEELS_LOST, LookCode.NEW_TRANSITIVE), Severity.NOTE
+    ),
+}
+
+
+class Look(NamedTuple):
+    """One reason to look at a package, and what there is to say of it in *words*."""
+
+    code: LookCode
+    words: str
+
+    @property
+    def severity(self) -> Severity:
+        """What it weighs."""
+        return LOOKS[self.code]
+
+
+class Step(NamedTuple):
+    """A package on the way from what was asked for; *version* is empty where it is not known."""
+
+    name: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why a package is locked: *steps* lead to it from one that is asked for, which is itself where it alone stands there.
+
+    *root* says who asks: empty for the project itself, else such as ``group dev`` or ``extra plot``, that nothing of the project
+    itself needs it. *member* is the project of a workspace.
+    """
+
+    steps: tuple[Step, ...]
+    root: str = ""
+    member: str = ""
 
 
 class FileChange(NamedTuple):
@@ -56,6 +139,9 @@ class PackageChange:
 
     *files* are the rows that changed, where both sides have rows. *gone* and *new* are the artifacts that only
     one side allows.
+
+    Of two locks also: *why* it is in the new one, or of one that was removed, was in the old; *looks*, the gravest first, are
+    reasons to look at it; and *age_days* is how long ago its new version was released, None where that is not known or it has none.
     """
 
     name: str
@@ -65,6 +151,15 @@ class PackageChange:
     files: tuple[FileChange, ...] = ()
     gone: tuple[LockedFile, ...] = ()
     new: tuple[LockedFile, ...] = ()
+    why: Why | None = None
+    looks: tuple[Look, ...] = ()
+    age_days: int | None = None
+
+    @property
+    def weight(self) -> Severity | None:
+        """What the gravest of its looks weighs; None where it has none."""
+        weights = {look.severity for look in self.looks}
+        return next((weight for weight in (Severity.ERROR, Severity.WARNING, Severity.NOTE) if weight in weights), None)
 
     @property
     def alarming(self) -> bool:
@@ -84,7 +179,8 @@ class Answer(StrEnum):
 class Difference:
     """What *before* and *after* differ in. One side is None where only the other document has an entry for an environment.
 
-    *unchecked* is what could not be compared; where some of it is in scope and nothing differs, it is undecided.
+    *unchecked* is what could not be compared; where some of it is in scope and nothing differs, it is undecided. *reviewed* is the
+    day (``2026-07-11``) as of which two locks were reviewed, empty where they were not.
     """
 
     before: Inventory | None
@@ -92,6 +188,7 @@ class Difference:
     packages: tuple[PackageChange, ...] = ()
     parts: tuple[PartChange, ...] = ()
     unchecked: tuple[Unchecked, ...] = ()
+    reviewed: str = ""
 
     @property
     def environment(self) -> str:

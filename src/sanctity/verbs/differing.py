@@ -12,6 +12,7 @@ from sanctity.model.drift import Depth
 from sanctity.model.environment import LookedAtFrom
 from sanctity.model.names import SEEDS, normalise_name
 from sanctity.verbs.judging import observe, with_platform
+from sanctity.verbs.reviewing import Asked, Reviewed, reviewed
 from sanctity.verbs.world import Target, shown
 
 if TYPE_CHECKING:
@@ -69,8 +70,19 @@ class _Side:
     notices: tuple[str, ...] = ()
 
 
-def diff(before: str, after: str, world: World, *, platform: str = "", workers: int = 0, located: bool = False) -> Differing:
+def diff(
+    before: str,
+    after: str,
+    world: World,
+    *,
+    platform: str = "",
+    workers: int = 0,
+    located: bool = False,
+    asked: Asked | None = None,
+) -> Differing:
     """What *before* and *after* differ in. Each is a lock, a seal, an environment's or project's folder, or ``REV:PATH``.
+
+    Two locks are reviewed, as *asked*.
 
     Of a seal with several environments those are compared that both sides have; *platform* names one of them by the beginning of
     its key (``linux-x86_64-glibc cpython-3.11``). *located* also finds the line of each package.
@@ -84,6 +96,12 @@ def diff(before: str, after: str, world: World, *, platform: str = "", workers: 
     if platform and older.seal is None and newer.seal is None:
         hint = "leave it out: neither side is a seal"
         raise UsageError("usage", "it chooses one of a seal's environments", where=f"--platform {platform}", hint=hint)
+    asked = asked or Asked()
+    asked.check()
+    locks = older.lock is not None and newer.lock is not None
+    if asked.wants_locks and not locks:
+        hint = "leave it out, or name two locks"
+        raise UsageError("usage", "it is about a change of a lock, and not both are locks", where=asked.wants_locks, hint=hint)
     only_packages = older.lock is not None or newer.lock is not None
     environments = {
         side.shown: _look(side.place, world, workers=workers, whole=not only_packages)
@@ -105,7 +123,10 @@ def diff(before: str, after: str, world: World, *, platform: str = "", workers: 
         if found:
             one, other = _once(one), _once(other)  # noqa: PLW2901 - what was told above is not told again
         if one is not None and other is not None:
-            found.append(difference(one, other))
+            different = difference(one, other)
+            if locks:
+                different = reviewed(different, _reviewed(older), _reviewed(newer), world, asked)
+            found.append(different)
         else:
             found.append(Found(before=one, after=other))
         places.append(_locate(older, newer, one, other) if located else Located(file="", lines={}))
@@ -115,6 +136,18 @@ def diff(before: str, after: str, world: World, *, platform: str = "", workers: 
         differences=tuple(found),
         places=tuple(places),
         notices=tuple(dict.fromkeys(text for text in notices if text)),
+    )
+
+
+def _reviewed(side: _Side) -> Reviewed:
+    """The lock of *side* as it is reviewed: where it lies, and who needs whom in a flat list."""
+    from sanctity.lockfiles.parents import parents
+
+    assert side.lock is not None
+    flat = not any(pin.dependencies or pin.optional for pin in side.lock.pins)
+    return Reviewed(
+        lock=replace(side.lock, path=os.path.expanduser(side.file)),
+        parents=parents(side.text(), side.lock.format) if flat else {},
     )
 
 
