@@ -68,7 +68,7 @@ def _space(*markers: str) -> Space:
 
 
 def _chosen(space: Space) -> object:
-    return lambda variable, name: space.group(name) if variable == "dependency_groups" else space.extra(name)
+    return lambda variable, name: space.group_chosen(name) if variable == "dependency_groups" else space.extra_chosen(name)
 
 
 def _written(marker: str) -> str:

@@ -210,11 +210,11 @@ class Space:
 
     # --- making conditions ---
 
-    def extra(self, name: str) -> Condition:
+    def extra_chosen(self, name: str) -> Condition:
         """That the extra *name* was chosen."""
         return self._literal(self._index[f"{quoted(name)} in extras"], 2)
 
-    def group(self, name: str) -> Condition:
+    def group_chosen(self, name: str) -> Condition:
         """That the dependency group *name* was chosen."""
         return self._literal(self._index[f"{quoted(name)} in dependency_groups"], 2)
 
@@ -318,10 +318,23 @@ class Space:
         terms = sorted({term for term, _ in self._cover(condition, condition)})
         common = [literal for literal in terms[0] if all(literal in term for term in terms)] if len(terms) > 1 else []
         rest = [tuple(literal for literal in term if literal not in common) for term in terms]
-        if not common:
-            return " or ".join(self._term(term, alone=len(rest) == 1) for term in rest)
-        inner = " or ".join(self._term(term, alone=False) for term in rest)
-        return f"{self._term(tuple(common), alone=False)} and ({inner})"
+        text = self._any_of(rest, alone=not common)
+        return f"{self._term(tuple(common), alone=False)} and ({text})" if common else text
+
+    def _any_of(self, terms: list[_Term], *, alone: bool) -> str:
+        """Any of *terms*; those that ask the same of Python and platform say so once, before what they ask of the choices."""
+        groups: dict[_Term, list[_Term]] = {}
+        for term in terms:
+            split = sum(not isinstance(self._variables[index], _Question) for index, _ in term)
+            groups.setdefault(term[:split], []).append(term[split:])
+        parts: list[str] = []
+        for first, seconds in groups.items():
+            if first and len(seconds) > 1:
+                inner = " or ".join(self._term(second, alone=False) for second in seconds)
+                parts.append(f"{self._term(first, alone=False)} and ({inner})")
+            else:
+                parts += [self._term((*first, *second), alone=alone and len(terms) == 1) for second in seconds]
+        return " or ".join(parts)
 
     def _term(self, term: _Term, *, alone: bool) -> str:
         parts: list[str] = []
