@@ -15,7 +15,9 @@ from sanctity.cli.common import fail, perform, tell, write
 from sanctity.cli.completion import complete_codes, complete_places, completion
 from sanctity.cli.contents import contents
 from sanctity.cli.differing import diff
+from sanctity.cli.exporting import export
 from sanctity.cli.judging import check, fingerprint, repair, verify
+from sanctity.cli.linting import lint
 from sanctity.cli.rebuilding import rebuild
 from sanctity.cli.running import run
 from sanctity.cli.sealing import seal
@@ -37,7 +39,7 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, seal, fingerprint, diff, repair, run, watch, contents, completion, archive, rebuild):
+for command in (check, verify, lint, seal, fingerprint, diff, repair, run, watch, contents, completion, archive, rebuild, export):
     cli.add_command(command)
 complete_places((*cli.commands.values(), *archive.commands.values()))
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT",
+    "also_option",
     "as_asked",
     "environment_options",
     "fail",
@@ -283,6 +284,14 @@ def _pairs(_context: click.Context, parameter: click.Parameter, values: tuple[st
     return found
 
 
+#: The option of every command that can write its report in several formats at once.
+also_option = click.option(
+    "--also",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    callback=_pairs,
+    help="Write the report to this file too, in this format; may be repeated.",
+)
 #: The option of every command that can leave metrics behind.
 metrics_option = click.option(
     "--metrics", metavar="FILE", default="", help="Also keep the verdict in this file, as metrics for Prometheus."
@@ -320,13 +329,7 @@ def judging_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--format", "format_", type=click.Choice(_FORMATS), default="text", show_default=True, help="What to print."
             ),
             click.option("-o", "--output", metavar="FILE", default="", help="Write the report to this file instead."),
-            click.option(
-                "--also",
-                multiple=True,
-                metavar="FORMAT=FILE",
-                callback=_pairs,
-                help="Write the report to this file too, in this format; may be repeated.",
-            ),
+            also_option,
             metrics_option,
         )
     ):

@@ -14,6 +14,7 @@ from sanctity.model.drift import Severity, Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sanctity.model.drift import Unchecked
     from sanctity.model.lock import Lock
 
 __all__ = ["NOTES", "RULES", "Finding", "LintedLock", "Linting", "severity_of"]
@@ -29,6 +30,8 @@ RULES: Final[Mapping[str, Severity]] = {
     "source-mutable": Severity.WARNING,
     "source-insecure": Severity.WARNING,
     "filename-mismatch": Severity.ERROR,
+    "artifact-elsewhere": Severity.WARNING,
+    "pins-overlap": Severity.ERROR,
     "name-lookalike": Severity.WARNING,
     "indexes-several": Severity.WARNING,
     "requires-python-missing": Severity.NOTE,
@@ -98,18 +101,29 @@ class LintedLock:
 class Linting:
     """All that a lint found, by file and place. *unreadable* says that a document could not be read at all: exit code 2.
 
-    *project* is the folder whose facts were judged, as shown, empty where only locks were named.
+    *project* is the folder whose facts were judged, as shown, empty where only locks were named. With *strict* warnings weigh as
+    much as errors. *judged_for* says which Python and platform the wheels were judged for, empty for none. *unchecked* is what
+    could not be opened. *baseline* is the file of what is known, as shown, empty for none, and *gone* are its entries that nothing
+    was found for, in words.
     """
 
     locks: tuple[LintedLock, ...] = ()
     findings: tuple[Finding, ...] = ()
     project: str = ""
     unreadable: bool = False
+    strict: bool = False
+    judged_for: str = ""
+    unchecked: tuple[Unchecked, ...] = ()
+    baseline: str = ""
+    gone: tuple[str, ...] = ()
+
+    def gates(self, finding: Finding) -> bool:
+        """Whether *finding* keeps the verdict from being clean."""
+        return not finding.known and (finding.severity is Severity.ERROR or (self.strict and finding.severity is Severity.WARNING))
 
     @property
     def verdict(self) -> Verdict:
-        """Undecided where a document could not be read, drifted where there is an error that is not known, else clean."""
+        """Undecided where a document could not be read, drifted where something gates, else clean."""
         if self.unreadable:
             return Verdict.UNDECIDED
-        errors = any(finding.severity is Severity.ERROR and not finding.known for finding in self.findings)
-        return Verdict.DRIFTED if errors else Verdict.CLEAN
+        return Verdict.DRIFTED if any(map(self.gates, self.findings)) else Verdict.CLEAN

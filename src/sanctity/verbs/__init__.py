@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sanctity.verbs.differing import Differing, diff
     from sanctity.verbs.judging import fingerprint, verify
+    from sanctity.verbs.linting import Lint, lint
     from sanctity.verbs.proving import Means
     from sanctity.verbs.rebuilding import Rebuilding, Ways, rebuild
     from sanctity.verbs.running import Running, run
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Differing",
     "FromLock",
+    "Lint",
     "Means",
     "Outcome",
     "Rebuilding",
@@ -32,6 +34,7 @@ __all__ = [
     "World",
     "diff",
     "fingerprint",
+    "lint",
     "rebuild",
     "run",
     "seal",
@@ -44,6 +47,7 @@ __all__ = [
 _HOMES: Final = {
     "differing": ("Differing", "diff"),
     "judging": ("fingerprint", "verify"),
+    "linting": ("Lint", "lint"),
     "proving": ("Means",),
     "rebuilding": ("Rebuilding", "Ways", "rebuild"),
     "running": ("Running", "run"),

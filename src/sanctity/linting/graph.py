@@ -1,0 +1,115 @@
+"""Whether a lock is whole: each edge leads somewhere, no name is pinned twice for one environment, and it says for which Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sanctity.compare.markers import evaluate
+from sanctity.errors import DocumentError
+from sanctity.linting.subject import environments_of, finding, some
+from sanctity.model.lock import Ecosystem, LockFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sanctity.compare.markers import MarkerEnvironment
+    from sanctity.linting.subject import Subject
+    from sanctity.model.finding import Finding
+    from sanctity.model.lock import Dependency, Lock, Pin
+
+__all__ = ["closure_incomplete", "pins_overlap", "requires_python_missing"]
+
+#: Formats whose pins carry their own markers, so that two of one name must exclude each other.
+_MARKED: Final = frozenset({LockFormat.PYLOCK, LockFormat.REQUIREMENTS})
+#: Formats that have a place for the Python that they are for.
+_FOR_PYTHON: Final = frozenset({LockFormat.UV, LockFormat.POETRY, LockFormat.PDM, LockFormat.PYLOCK, LockFormat.PIPFILE})
+
+
+def closure_incomplete(subject: Subject) -> Iterator[Finding]:
+    """Names that something needs, in an environment that the lock is for, and that are not locked."""
+    lock = subject.lock
+    asked = {(edge.name, extra) for edge in _edges(lock) for extra in edge.extras}
+    pinned: dict[tuple[str, Ecosystem], list[Pin]] = {}
+    for pin in lock.pins:
+        pinned.setdefault((pin.name, pin.ecosystem), []).append(pin)
+    mixed = any(pin.ecosystem is Ecosystem.CONDA for pin in lock.pins)
+    environments = environments_of(lock.requires_python)
+    lacking: dict[str, list[tuple[str, str]]] = {}
+
+    def see(edge: Dependency, owner: Pin | None, *, extra: str = "") -> None:
+        if mixed and (edge.ecosystem is Ecosystem.PYPI or edge.name.startswith("__")):
+            return  # conda's own package may be what a name of the index is
+        found = pinned.get((edge.name, edge.ecosystem), ())
+        if any(edge.version in {"", pin.version} for pin in found):
+            return
+        conditions = [edge.marker, owner.marker if owner is not None else ""]
+        active = frozenset({extra}) if extra else frozenset()
+        if edge.ecosystem is Ecosystem.PYPI and not any(_hold(conditions, each, active) for each in environments):
+            return
+        what = f"{edge.name} {edge.version}".strip()
+        lacking.setdefault(what, []).append(
+            (owner.name if owner is not None else "the project", owner.where if owner is not None else "")
+        )
+
+    for root in lock.roots:
+        for edge in root.dependencies:
+            see(edge, None)
+    for pin in lock.pins:
+        for edge in pin.dependencies:
+            see(edge, pin)
+        for extra, edges in pin.optional:
+            if (pin.name, extra) in asked:
+                for edge in edges:
+                    see(edge, pin, extra=extra)
+    for what, owners in lacking.items():
+        names = list(dict.fromkeys(name for name, _ in owners))
+        message = f"{what} is needed by {some(names)}, and is not locked"
+        yield finding("closure-incomplete", message, package=what.partition(" ")[0], where=owners[0][1], hint=subject.remedy)
+
+
+def _edges(lock: Lock) -> Iterator[Dependency]:
+    for root in lock.roots:
+        yield from root.dependencies
+    for pin in lock.pins:
+        yield from pin.dependencies
+        for _, edges in pin.optional:
+            yield from edges
+
+
+def _hold(conditions: list[str], environment: MarkerEnvironment, extras: frozenset[str]) -> bool:
+    """Whether all *conditions* hold for certain."""
+    try:
+        return all(evaluate(marker, environment, extras=extras) is True for marker in conditions)
+    except DocumentError:
+        return False
+
+
+def pins_overlap(subject: Subject) -> Iterator[Finding]:
+    """One name pinned twice for one environment: which of them is installed, the installer decides."""
+    lock = subject.lock
+    if lock.format not in _MARKED:
+        return
+    by_name: dict[str, list[Pin]] = {}
+    for pin in lock.pins:
+        if pin.name and pin.version:
+            by_name.setdefault(pin.name, []).append(pin)
+    for name, pins in by_name.items():
+        if len(pins) < 2:
+            continue
+        for environment in environments_of(lock.requires_python):
+            both = [pin for pin in pins if _hold([pin.marker], environment, frozenset())]
+            if len({(pin.version, pin.source) for pin in both}) > 1:
+                known = dict(environment.known)
+                versions = " and ".join(dict.fromkeys(pin.version for pin in both))
+                message = f"{versions} are both locked for Python {known['python_version']} on {known['sys_platform']}"
+                yield finding("pins-overlap", message, package=name, where=both[1].where, hint=subject.remedy)
+                break
+
+
+def requires_python_missing(subject: Subject) -> Iterator[Finding]:
+    """A lock that does not say for which Python it was made."""
+    if subject.lock.format in _FOR_PYTHON and not subject.lock.requires_python and subject.lock.pins:
+        hint = "state requires-python in pyproject.toml, then lock again"
+        if subject.lock.format is LockFormat.PIPFILE:
+            hint = "state python_version under [requires] in the Pipfile, then `pipenv lock`"
+        yield finding("requires-python-missing", "it does not say which Pythons it is for", hint=hint)

@@ -1,0 +1,89 @@
+"""The locks that lie in a project's folder: by their names, and a text file by what it looks like."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+from sanctity.errors import UsageError
+from sanctity.lockfiles import READERS
+from sanctity.observe.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["find_locks"]
+
+_HERE: Final = View()
+#: How much of a text file is looked at.
+_ENOUGH: Final = 1 << 16
+#: What is a lock only where there is no better one, and what is better.
+_WISHES: Final = {
+    "sanctity.lockfiles.environment_yml": (
+        "sanctity.lockfiles.conda_lock",
+        "sanctity.lockfiles.pixi",
+        "sanctity.lockfiles.conda_explicit",
+    ),
+    "sanctity.lockfiles.pyproject": tuple(module for _, module in READERS if module != "sanctity.lockfiles.pyproject"),
+}
+_REQUIREMENTS: Final = "sanctity.lockfiles.requirements"
+_NAMED: Final = re.compile(r"(?i).*(?:requirement|constraint).*\.txt|requirements[\w.-]*\.lock")
+_EXPLICIT: Final = re.compile(r"^@EXPLICIT\s*$", re.MULTILINE)
+#: A line that a requirements file may have, and one that only such a file has.
+_LINE: Final = re.compile(r"\s*(?:#.*|-{1,2}[A-Za-z].*|[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@(\\].*)?)?")
+_CERTAIN: Final = re.compile(
+    r"^(?:[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*==|-[rc] |--(?:requirement|constraint|hash)\b)", re.MULTILINE
+)
+
+
+def find_locks(folder: str) -> tuple[str, ...]:
+    """The paths of the locks in *folder* and in its folder ``requirements``, in the order in which references are looked for.
+
+    What only says what is wished for, a pyproject.toml or an environment.yml, is one where there is no lock.
+
+    Raises:
+        UsageError: the folder can not be listed.
+    """
+    found: dict[str, list[str]] = {module: [] for _, module in READERS}
+    for path in _files(folder):
+        name = os.path.basename(path)
+        module = next((module for pattern, module in READERS if re.fullmatch(pattern, name)), "")
+        if module == _REQUIREMENTS and not _is_requirements(path, name):
+            module = "sanctity.lockfiles.conda_explicit" if _is_explicit(path) else ""
+        if module:
+            found[module].append(path)
+    for wish, better in _WISHES.items():
+        if any(found[module] for module in better):
+            found[wish] = []
+    return tuple(path for paths in found.values() for path in paths)
+
+
+def _files(folder: str) -> Iterator[str]:
+    """The files of *folder*, sorted, then those of its folder ``requirements``."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise UsageError("usage", f"it can not be listed: {error.strerror}", where=folder, hint="name the lock itself") from error
+    yield from (f"{folder}/{name}" for name in names if not os.path.isdir(f"{folder}/{name}"))
+    below = f"{folder}/requirements"
+    if os.path.isdir(below):
+        yield from (f"{below}/{name}" for name in sorted(os.listdir(below)) if name.endswith(".txt"))
+
+
+def _is_requirements(path: str, name: str) -> bool:
+    if _NAMED.fullmatch(name):
+        return not _is_explicit(path)
+    text = _head(path)
+    return _CERTAIN.search(text) is not None and all(map(_LINE.fullmatch, text.splitlines()[:-1] or text.splitlines()))
+
+
+def _is_explicit(path: str) -> bool:
+    return _EXPLICIT.search(_head(path)) is not None
+
+
+def _head(path: str) -> str:
+    try:
+        return _HERE.read_head(path, _ENOUGH).decode("utf-8", "replace")
+    except OSError:
+        return ""
