@@ -389,7 +389,7 @@ class _Case:
         yield from self._by_index(self.newer)
         yield from self._by_wheel(self.newer)
         if Change.ADDED in self.change.changes and self.why is not None and len(self.why.steps) > 1:
-            yield Look(LookCode.NEW_TRANSITIVE, "new, and not asked for by the project itself")
+            yield Look(LookCode.NEW_TRANSITIVE, "new, and only another package asks for it")
 
     def _by_source(self, newer: Pin) -> Iterator[Look]:
         local = {SourceKind.EDITABLE, SourceKind.VIRTUAL}
@@ -418,7 +418,7 @@ class _Case:
             if (old.epoch, old.major) != (new.epoch, new.major):
                 yield Look(LookCode.MAJOR, f"major version {old.major} to {new.major}")
             elif not new.major and old.minor != new.minor:
-                yield Look(LookCode.MAJOR, f"0.{old.minor} to 0.{new.minor}, and before 1.0 each minor version may break")
+                yield Look(LookCode.MAJOR, f"0.{old.minor} to 0.{new.minor}: before 1.0 any minor version may break")
 
     def _is_calendar(self, old: Version, new: Version) -> bool:
         """Whether the first number is a year: as it is written, or by when both were released."""
@@ -457,9 +457,8 @@ class _Case:
             words = "only as source: it is built where it is installed, and its build runs code"
             yield Look(LookCode.SDIST_ONLY, words if was is None else f"{words}; there was a wheel before")
         if now.platforms and self.is_new and (was is None or not was.platforms):
-            beside = " beside one for any" if now.any else ""
-            before = "" if was is None else "; before it had only one for any" if was.any else "; before it had none"
-            yield Look(LookCode.NATIVE_CODE, f"machine code: wheels for single platforms{beside}{before}")
+            before = "" if was is None else ", which it was not before" if was.any else ", and there was no wheel before"
+            yield Look(LookCode.NATIVE_CODE, f"machine code, in wheels for single platforms{before}")
         if was is not None and now.files and self.view.alike and not now.any:
             lost = was.platforms - now.platforms
             if lost:

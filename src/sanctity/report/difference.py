@@ -16,6 +16,7 @@ from sanctity.lockfiles.lines import nearest
 from sanctity.model.difference import Answer, Change
 from sanctity.model.drift import Severity
 from sanctity.model.inventory import FILE_PARTS
+from sanctity.report.review import TITLES, by_weight, look_words, looks_at, review_markdown, why_words
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
 
@@ -100,10 +101,6 @@ def _short(text: str) -> str:
     return _DIGEST.sub(r"\1…", text)
 
 
-def _by_alarm(changes: Iterable[PackageChange]) -> list[PackageChange]:
-    return sorted(changes, key=lambda change: not change.alarming)
-
-
 def _word(change: PackageChange) -> str:
     """The one word for all that happened to a package: what alarms, else what comes first."""
     return str(next((each for each in change.changes if each.alarming), change.changes[0]))
@@ -128,7 +125,14 @@ def _source(package: Package) -> str:
 
 
 def _about(change: PackageChange) -> str:
-    """What there is to say of a change beside its word and its versions."""
+    """What there is to say of a change beside its word and its versions: why it came or went, what changed, and why to look."""
+    alone = change.before is None or change.after is None
+    why = [why_words(change.why)] if alone and change.why is not None else []
+    return "; ".join((*why, *_phrases(change), *look_words(change)))
+
+
+def _other(change: PackageChange) -> str:
+    """What changed beside the version, without what is told of it elsewhere."""
     return "; ".join(_phrases(change))
 
 
@@ -137,7 +141,7 @@ def _phrases(change: PackageChange) -> Iterator[str]:
     if after is None or before is None:
         side = after or before
         assert side is not None
-        if side.direct:
+        if side.direct and change.why is None:
             yield "asked for by the project itself"
         if side.origin != "index":
             yield f"from {_source(side)}"
@@ -228,6 +232,8 @@ def _summary(differences: Sequence[Difference]) -> str:
     )
     words = [f"{number:,} {word}" for number, word in numbers if number]
     told = [f"{count(len(changes), 'package')}: {', '.join(words)}"] if words else []
+    looks = looks_at(differences)
+    told += [f"{looks:,} {'deserves' if looks == 1 else 'deserve'} a look"] if looks else []
     rows = [row for difference in differences for row in difference.parts]
     files = sum(row.part in FILE_PARTS for row in rows)
     parts = {row.part for row in rows if row.part not in FILE_PARTS}
@@ -290,16 +296,22 @@ def _text_of(difference: Difference, paint: Paint) -> list[str]:
     return lines
 
 
+def _style(change: PackageChange) -> str:
+    if change.alarming or change.weight is Severity.ERROR:
+        return "bad"
+    return "doubt" if Change.SOURCE in change.changes or change.weight is Severity.WARNING else "bold"
+
+
 def _package_lines(changes: Iterable[PackageChange], paint: Paint) -> Iterator[str]:
     rows = [
         _Row(
-            "bad" if change.alarming else "doubt" if Change.SOURCE in change.changes else "bold",
+            _style(change),
             _word(change),
             plain(change.name),
             plain(_versions(change)),
             plain(_about(change)),
         )
-        for change in _by_alarm(changes)
+        for change in by_weight(changes)
     ]
     widths = [min(max((len(row[column]) for row in rows), default=0), most) for column, most in ((1, 9), (2, 32), (3, 32))]
     for row in rows:
@@ -379,6 +391,22 @@ def _side(inventory: Inventory | None) -> dict[str, Any] | None:
     }
 
 
+def _review(change: PackageChange) -> dict[str, Any]:
+    """What a reviewer is told of *change*."""
+    why = change.why
+    return {
+        "why": {
+            "root": utf8(why.root) or None,
+            "member": utf8(why.member) or None,
+            "path": [{"name": utf8(step.name), "version": utf8(step.version) or None} for step in why.steps],
+        }
+        if why is not None
+        else None,
+        "looks": [{"code": str(look.code), "severity": str(look.severity), "message": utf8(look.words)} for look in change.looks],
+        "age_days": change.age_days,
+    }
+
+
 def difference_document(differences: Sequence[Difference]) -> dict[str, Any]:
     """The document ``sanctity.diff/1`` as plain values."""
     before, after = _paths(differences)
@@ -393,6 +421,7 @@ def difference_document(differences: Sequence[Difference]) -> dict[str, Any]:
             {
                 "answer": str(difference.answer),
                 "environment": difference.environment or None,
+                **({"as_of": difference.reviewed} if difference.reviewed else {}),
                 "before": _side(difference.before),
                 "after": _side(difference.after),
                 "packages": [
@@ -414,8 +443,9 @@ def difference_document(differences: Sequence[Difference]) -> dict[str, Any]:
                                 {"filename": utf8(item.filename) or None, "digest": item.digest or None} for item in change.new
                             ],
                         },
+                        **(_review(change) if difference.reviewed else {}),
                     }
-                    for change in _by_alarm(difference.packages)
+                    for change in by_weight(difference.packages)
                 ],
                 "parts": [
                     {
@@ -458,12 +488,21 @@ def difference_markdown(differences: Sequence[Difference], places: Places = ()) 
     del places
     before, after = _paths(differences)
     word, _ = _HEADS[_answer(differences)]
-    lines = [f"### sanctity diff: {word}", "", f"{_code(before)} → {_code(after)}: {_summary(differences)}.", ""]
+    days = "".join(dict.fromkeys(f" Ages as of {each.reviewed}." for each in differences if _has_ages(each)))
+    numbers = _summary(differences)
+    if any(difference.reviewed and difference.answer is Answer.DIFFERENT for difference in differences):
+        lines = [f"### sanctity diff: {numbers}", "", f"{_code(before)} → {_code(after)}.{days}", ""]
+    else:
+        lines = [f"### sanctity diff: {word}", "", f"{_code(before)} → {_code(after)}: {numbers}.{days}", ""]
     for difference in differences:
         if len(differences) > 1 or " -> " in difference.environment:
             lines += [f"#### {_code(difference.environment)}", ""]
         lines += _markdown_of(difference)
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _has_ages(difference: Difference) -> bool:
+    return any(change.age_days is not None for change in difference.packages)
 
 
 def _markdown_of(difference: Difference) -> list[str]:
@@ -474,9 +513,11 @@ def _markdown_of(difference: Difference) -> list[str]:
         assert side is not None
         return [f"Only {_code(side.path)} has this environment, with {count(len(side.packages), 'package')}.", ""]
     lines: list[str] = []
-    if difference.packages:
+    if difference.reviewed:
+        lines += review_markdown(difference, _other, _versions)
+    elif difference.packages:
         lines += ["| | package | version | what |", "| --- | --- | --- | --- |"]
-        for change in _by_alarm(difference.packages)[:_MOST_PACKAGES]:
+        for change in by_weight(difference.packages)[:_MOST_PACKAGES]:
             word = f"**{_word(change)}**" if change.alarming else _word(change)
             old, arrow, new = _versions(change).partition(" -> ")
             versions = f"{_code(old)} → {_code(new)}" if arrow else _code(old)
@@ -521,7 +562,9 @@ def _markdown_of(difference: Difference) -> list[str]:
 
 
 def _level(change: PackageChange) -> Severity:
-    return next((_LEVELS[each] for each in (Change.HASHES, Change.CONTENT, Change.SOURCE) if each in change.changes), Severity.NOTE)
+    """What a change weighs: by what happened, or by the gravest reason to look at it."""
+    weights = {_LEVELS[each] for each in change.changes if each in _LEVELS} | ({change.weight} if change.weight else set())
+    return next((weight for weight in (Severity.ERROR, Severity.WARNING) if weight in weights), Severity.NOTE)
 
 
 def _line_of(change: PackageChange, lines: Mapping[tuple[str, str], int]) -> int | None:
@@ -551,7 +594,7 @@ def difference_github(differences: Sequence[Difference], places: Places = ()) ->
     found[_TYPES[main]].append(_command(_TYPES[main], head, title=f"sanctity diff: {_HEADS[answer][0]}", file=_clip(file)))
     for index, difference in enumerate(differences):
         there, lines = places[index] if index < len(places) else (file, {})
-        for change in _by_alarm(difference.packages):
+        for change in by_weight(difference.packages):
             kind = _TYPES[_level(change)]
             title = f"sanctity diff: {_word(change)}"
             found[kind].append(
@@ -616,7 +659,7 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
 
     for index, difference in enumerate(differences):
         file, lines = places[index] if index < len(places) else ("", {})
-        for change in _by_alarm(difference.packages):
+        for change in by_weight(difference.packages):
             word, level = _word(change), _level(change)
             found = result(word, _TITLES[Change(word)], level, _message(change), file, _line_of(change, lines), change.name)
             versions = {
@@ -629,6 +672,18 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
                 "files": len(change.files),
             }
             results.append(found)
+            for look in change.looks:
+                # The change itself says what happened; each reason to look is a rule of its own, that can be filtered by.
+                reason = result(
+                    look.code,
+                    TITLES[look.code],
+                    look.severity,
+                    f"{change.name} {_versions(change)}: {look.words}",
+                    file,
+                    _line_of(change, lines),
+                    change.name,
+                )
+                results.append(reason)
         for name in dict.fromkeys(row.part for row in difference.parts):
             rows = [row for row in difference.parts if row.part == name]
             level = Severity.WARNING if name in FILE_PARTS else Severity.NOTE

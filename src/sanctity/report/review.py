@@ -1,0 +1,204 @@
+"""A change of a lock as a reviewer reads it: in words for every format, and in Markdown made to be pasted into a pull request.
+
+What deserves a look comes first, with its reasons; then what was added and why, what was removed, and what moved. What a row says
+already is not said again beside it. Names, versions and reasons are the documents' own text, and are escaped by whoever draws them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
+
+from sanctity.model.difference import Change, LookCode
+from sanctity.model.drift import Severity
+from sanctity.report.words import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sanctity.model.difference import Difference, Look, PackageChange, Step, Why
+
+__all__ = ["TITLES", "by_weight", "look_words", "looks_at", "review_markdown", "spoken", "why_words"]
+
+#: How many rows each table gets before the rest is counted, and from how many on it is folded.
+_MOST_LOOKS: Final = 25
+_MOST_ROWS: Final = 40
+_FOLD: Final = 15
+#: What each reason to look is called where its words do not stand beside it.
+TITLES: Final = {
+    LookCode.HASH_CHANGED: "other bytes are locked under a version that stayed the same",
+    LookCode.HASH_CONTRADICTED: "the index states another hash for a file that is locked",
+    LookCode.SOURCE_CHANGED: "a package is taken from another source",
+    LookCode.NEW_INDEX: "a package comes from an index that nothing was locked from before",
+    LookCode.NOT_FROM_INDEX: "a package was added that comes from no index",
+    LookCode.START_UP_HOOK: "a package brings code that every start of Python runs",
+    LookCode.YANKED: "a release was yanked by its publisher",
+    LookCode.GONE: "an index has a locked release no more",
+    LookCode.FIRST_RELEASE: "a package is the first release of its project",
+    LookCode.RECENT: "a release is very young",
+    LookCode.HASH_LOST: "a package is not locked by hash any more",
+    LookCode.SDIST_ONLY: "a package is only there as source",
+    LookCode.DOWNGRADE: "a package went to an earlier version",
+    LookCode.RUNPATH: "a package looks for libraries in a folder of where it was built",
+    LookCode.NATIVE_CODE: "a package is machine code now",
+    LookCode.PRE_RELEASE: "a pre-release is locked",
+    LookCode.MAJOR: "a package made a jump that may break",
+    LookCode.WHEELS_LOST: "a package has no wheel any more for a platform",
+    LookCode.NEW_TRANSITIVE: "a package was added that only another package asks for",
+}
+#: What a row's own word, or what stands beside it in any case, says already.
+_SAID: Final = frozenset({LookCode.HASH_CHANGED, LookCode.SOURCE_CHANGED, LookCode.DOWNGRADE, LookCode.NEW_TRANSITIVE})
+_MOVES: Final = frozenset({Change.UP, Change.DOWN, Change.SIDEWAYS})
+
+
+def by_weight(changes: Iterable[PackageChange]) -> list[PackageChange]:
+    """*changes*, what alarms first, then what has a reason of weight to be looked at; else in their own order."""
+    return sorted(changes, key=lambda change: (not change.alarming, _rank(change.weight)))
+
+
+def _rank(weight: Severity | None) -> int:
+    """Notes are no reason to stand before others."""
+    return [Severity.ERROR, Severity.WARNING].index(weight) if weight in {Severity.ERROR, Severity.WARNING} else 2
+
+
+def looks_at(differences: Iterable[Difference]) -> int:
+    """How many packages deserve a look."""
+    return sum(bool(change.looks) for difference in differences for change in difference.packages)
+
+
+def spoken(change: PackageChange) -> tuple[Look, ...]:
+    """The looks of *change* that nothing else in its row says."""
+    return tuple(look for look in change.looks if look.code not in _SAID)
+
+
+def look_words(change: PackageChange) -> Iterator[str]:
+    """The looks of *change* that nothing else in its row says, in words."""
+    return (look.words for look in spoken(change))
+
+
+def why_words(why: Why | None, name: Callable[[str], str] = str, arrow: str = " -> ") -> str:
+    """Why a package is there, in words; *name* draws what is a document's own text. Empty where it is not known."""
+    if why is None:
+        return ""
+    root = " ".join(filter(None, (why.root.partition(" ")[0], name(why.root.partition(" ")[2]) if " " in why.root else "")))
+    member = name(why.member) if why.member else ""
+    *through, _ = why.steps
+    if not through:
+        return f"asked for by {' of '.join(filter(None, (root, member))) or 'the project itself'}"
+    who = " of ".join(filter(None, (root, member)))
+    return f"via {_path(through, name, arrow)}" + (f" ({who})" if who else "")
+
+
+def _path(steps: Sequence[Step], name: Callable[[str], str], arrow: str) -> str:
+    """The names of *steps*, the last one with its version: it is the one that needs the package."""
+    last = steps[-1]
+    end = name(f"{last.name} {last.version}".rstrip())
+    return arrow.join((*(name(step.name) for step in steps[:-1]), end))
+
+
+# -- Markdown ---------------------------------------------------------------------------------------------------------------------
+
+
+def review_markdown(
+    difference: Difference, phrases: Callable[[PackageChange], str], versions: Callable[[PackageChange], str]
+) -> list[str]:
+    """The packages of the reviewed *difference*; *phrases* says what else there is to say of one, *versions* what it was and is."""
+    drawn = _Drawn(difference, phrases, versions)
+    changes = difference.packages
+    return [
+        *drawn.alarms(),
+        *drawn.looks(),
+        *drawn.table("Added", [change for change in changes if change.changes[0] is Change.ADDED]),
+        *drawn.table("Removed", [change for change in changes if change.changes[0] is Change.REMOVED]),
+        *drawn.table("Moved", [change for change in changes if not _MOVES.isdisjoint(change.changes)]),
+        *drawn.table("Otherwise changed", [change for change in changes if _is_otherwise(change)]),
+    ]
+
+
+def _is_otherwise(change: PackageChange) -> bool:
+    return _MOVES.isdisjoint(change.changes) and change.changes[0] not in {Change.ADDED, Change.REMOVED}
+
+
+class _Drawn:
+    """The tables of one difference."""
+
+    def __init__(
+        self, difference: Difference, phrases: Callable[[PackageChange], str], versions: Callable[[PackageChange], str]
+    ) -> None:
+        self.difference = difference
+        self.phrases = phrases
+        self.versions = versions
+
+    def alarms(self) -> list[str]:
+        """What no upgrade explains, in a sentence before everything else."""
+        number = sum(change.weight is Severity.ERROR for change in self.difference.packages)
+        if not number:
+            return []
+        verb = "has" if number == 1 else "have"
+        return [f"**{count(number, 'package')} {verb} other bytes than a name and version that stayed the same allow.**", ""]
+
+    def looks(self) -> list[str]:
+        """The table of what deserves a look."""
+        from sanctity.report.markdown import _code, _prose
+
+        found = [change for change in by_weight(self.difference.packages) if change.looks]
+        if not found:
+            return []
+        lines = [f"**{_title('Deserves a look', len(found))}**", "", "| package | version | why look | why it is there |"]
+        lines.append("| --- | --- | --- | --- |")
+        for change in found[:_MOST_LOOKS]:
+            reasons = "; ".join(
+                f"**{look.code}**: {_prose(look.words)}"
+                if look.severity is Severity.ERROR
+                else f"{look.code}: {_prose(look.words)}"
+                for look in change.looks
+            )
+            why = why_words(change.why, _code, " → ")
+            lines.append(f"| {_code(change.name)} | {self._version(change)} | {reasons} | {why} |")
+        if len(found) > _MOST_LOOKS:
+            lines.append(f"| and {len(found) - _MOST_LOOKS:,} more | | | |")
+        return [*lines, ""]
+
+    def table(self, title: str, changes: Sequence[PackageChange]) -> list[str]:
+        """The table of *changes*; a long one is folded."""
+        from sanctity.report.markdown import _code, _folded, _prose
+
+        if not changes:
+            return []
+        dated = any(change.age_days is not None for change in changes)
+        told = [self._told(title, change, _code, _prose) for change in changes[:_MOST_ROWS]]
+        last = {"Added": "why", "Removed": "why it was there"}.get(title, "what")
+        columns = ["package", "version", *(["released"] if dated else []), *([last] if any(told) else [])]
+        lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+        for change, what in zip(changes, told, strict=False):
+            cells = [_code(change.name), self._version(change)]
+            cells += [self._released(change)] if dated else []
+            cells += [what] if any(told) else []
+            lines.append(f"| {' | '.join(cells)} |")
+        if len(changes) > _MOST_ROWS:
+            lines.append(f"| and {len(changes) - _MOST_ROWS:,} more |{' |' * (len(columns) - 1)}")
+        lines.append("")
+        if len(changes) > _FOLD:
+            return _folded(_title(title, len(changes)), lines)
+        return [f"**{_title(title, len(changes))}**", "", *lines]
+
+    def _told(self, title: str, change: PackageChange, code: Callable[[str], str], prose: Callable[[str], str]) -> str:
+        """What there is to say beside a row: for what came or went why, for the rest what else changed."""
+        about = self.phrases(change)
+        parts = [why_words(change.why, code, " → ")] if title in {"Added", "Removed"} else []
+        return "; ".join(filter(None, (*parts, prose(about) if about else "")))
+
+    def _version(self, change: PackageChange) -> str:
+        from sanctity.report.markdown import _code
+
+        old, arrow, new = self.versions(change).partition(" -> ")
+        return f"{_code(old)} → {_code(new)}" if arrow else _code(old)
+
+    def _released(self, change: PackageChange) -> str:
+        if change.age_days is None:
+            return ""
+        return f"{date.fromisoformat(self.difference.reviewed) - timedelta(days=change.age_days)}"
+
+
+def _title(words: str, number: int) -> str:
+    return f"{words}: {number:,}"
