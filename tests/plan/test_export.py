@@ -281,6 +281,18 @@ def test_the_marker_of_a_package_is_every_path_to_it() -> None:
     }
 
 
+def test_the_project_itself_can_be_left_out_but_not_what_it_needs() -> None:
+    editable = Source(kind=SourceKind.EDITABLE, location=".")
+    lock = a_lock(
+        a_pin("app", source=editable, artifacts=()),
+        a_pin("six", where="package[1]"),
+        a_pin("beside", source=replace(editable, location="../beside"), artifacts=(), where="package[2]"),
+        a_project(an_edge("app", source=editable), "six", "beside", member="app"),
+    )
+    assert [pin.name for pin in flatten(lock).pins] == ["app", "beside", "six"]
+    assert [pin.name for pin in flatten(lock, project=False).pins] == ["beside", "six"]
+
+
 def test_forks_become_several_packages_and_what_they_share_needs_no_marker() -> None:
     lock = a_lock(
         a_pin("n", "1.0", "shared", marker="python_version < '3.11'", where="package[0]"),

@@ -20,7 +20,8 @@ __all__ = ["export"]
 @click.option(
     "-o", "--output", metavar="FILE", default="", help="The file to write, such as pylock.toml; by default standard output."
 )
-def export(lock: str, output: str) -> None:
+@click.option("--no-project", is_flag=True, help="Leave the project itself out, as pip asks: it takes no folder beside hashes.")
+def export(lock: str, output: str, *, no_project: bool) -> None:
     """Write LOCK, by default the project's own, as a pylock.toml (PEP 751), which pip, uv and PDM install from.
 
     Each package carries the marker under which anything asks for it, extras and dependency groups included. What the format can not
@@ -29,7 +30,7 @@ def export(lock: str, output: str) -> None:
     from sanctity.report.text import plain
     from sanctity.verbs.exporting import export as export_lock
 
-    made: Exporting = perform("export", "text", lambda world: export_lock(world, lock=lock, output=output))
+    made: Exporting = perform("export", "text", lambda world: export_lock(world, lock=lock, output=output, project=not no_project))
     for notice in made.notices:
         tell(f"note: {plain(notice)}\n")
     try:

@@ -63,8 +63,8 @@ class Flat:
     notes: tuple[str, ...] = ()
 
 
-def flatten(lock: Lock) -> Flat:
-    """*lock* as a flat list.
+def flatten(lock: Lock, *, project: bool = True) -> Flat:
+    """*lock* as a flat list. Without *project* its own projects are left out, and what they need is not.
 
     Raises:
         DocumentError: ``export-impossible``, with everything that stands in the way.
@@ -81,6 +81,9 @@ def flatten(lock: Lock) -> Flat:
             message = "its extras, groups and markers are too many to be told apart"
             raise DocumentError(_CODE, message, where=lock.path, hint="export fewer: lock a smaller project") from error
         _leave_out(desk, lock, roots, pins)
+    members = {root.member for root in lock.roots if root.member}
+    if not project:
+        pins = tuple(pin for pin in pins if pin.name not in members or pin.source.kind not in _LOCAL)
     kept = [_fitted(desk, pin) for pin in pins if pin.source.kind is not SourceKind.VIRTUAL]
     desk.finish()
     return Flat(

@@ -27,8 +27,10 @@ class Exporting:
     notices: tuple[str, ...] = ()
 
 
-def export(world: World, *, lock: str = "", output: str = "") -> Exporting:
+def export(world: World, *, lock: str = "", output: str = "", project: bool = True) -> Exporting:
     """What *lock*, by default the project's own, comes to as a ``pylock.toml``; *output* is where it will lie.
+
+    Without *project* the project itself is left out.
 
     Raises:
         DocumentError: the lock can not be read; or ``export-impossible``, with everything that the format asks for and it lacks.
@@ -47,7 +49,7 @@ def export(world: World, *, lock: str = "", output: str = "") -> Exporting:
             hint = "name the lock: uv.lock, poetry.lock, pdm.lock or pylock.toml"
             raise DocumentError("lock-not-found", "this project has no lock", where=lock or ".", hint=hint)
     read = read_lock(lock if lock and not os.path.isdir(os.path.join(world.cwd, os.path.expanduser(lock))) else shown(path, world))
-    flat = flatten(read)
+    flat = flatten(read, project=project)
     folder = os.path.dirname(os.path.realpath(path))
     target = os.path.dirname(os.path.realpath(os.path.join(world.cwd, output))) if output not in {"", "-"} else folder
     text = pylock_text(flat, folder=os.path.relpath(folder, target).replace(os.sep, posixpath.sep))
