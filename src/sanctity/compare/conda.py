@@ -21,6 +21,7 @@ from sanctity.compare.selection import select
 from sanctity.errors import UsageError
 from sanctity.model.drift import Code, Drift, Selection, Unchecked
 from sanctity.model.lock import Dependency, Ecosystem, Lock, RootKind, SourceKind
+from sanctity.model.names import CONDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from sanctity.model.lock import Pin, Root
 
 __all__ = [
-    "PREFIX",
     "Judged",
     "choose_environment",
     "compare_packages",
@@ -41,8 +41,6 @@ __all__ = [
     "seen_by",
 ]
 
-#: What the name of a conda package begins with where names of both ecosystems lie side by side; no project of an index has a colon.
-PREFIX: Final = "conda:"
 _DEFAULT: Final = "default"
 #: What conda calls the machines of Linux otherwise than their ELF files do.
 _MACHINES: Final = {"x86_64": "64", "i686": "32"}
@@ -64,7 +62,7 @@ class Judged(NamedTuple):
 
 def conda_key(name: str) -> str:
     """How the conda package *name* is called beside projects of an index."""
-    return f"{PREFIX}{name}"
+    return f"{CONDA}{name}"
 
 
 def _is_virtual(name: str) -> bool:
@@ -167,7 +165,7 @@ def narrow(lock: Lock, platform: str, environment: str = "") -> Lock:
             roots.append(replace(root, dependencies=edges))
         elif root.name == environment:
             roots.append(replace(root, kind=RootKind.PROJECT, name="", member="", dependencies=edges, default=True))
-    asked = {(edge.ecosystem, edge.name.removeprefix(PREFIX)) for root in roots for edge in root.dependencies}
+    asked = {(edge.ecosystem, edge.name.removeprefix(CONDA)) for root in roots for edge in root.dependencies}
     flat = bool(environment) or pinned <= asked
 
     def kept(edges: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
@@ -196,13 +194,15 @@ def _keyed(edge: Dependency) -> Dependency:
     return replace(edge, name=conda_key(edge.name)) if edge.ecosystem is Ecosystem.CONDA else edge
 
 
-def seen_by(lock: Lock, environment: Environment, asked: tuple[str, ...] | None = None) -> tuple[Lock, str]:
-    """*lock* narrowed to *environment*, and which of its several environments that is taken for.
+def seen_by(lock: Lock, environment: Environment, asked: tuple[str, ...] | None = None, *, known: str = "") -> tuple[Lock, str]:
+    """*lock* narrowed to *environment*, and which of its several environments that is taken for: the *known* one, if it has that.
 
     Raises:
         UsageError: an environment was *asked* for that the lock does not have.
     """
     platform = platform_word(environment.interpreter, environment.conda)
+    if known and any(root.name == known for root in _environments(lock)):
+        asked = (known,)
     chosen = choose_environment(lock, platform, place=environment.prefix, installed=environment.conda, asked=asked)
     return narrow(lock, platform, chosen), chosen
 
@@ -302,13 +302,13 @@ def _part(selected: Selected, *, conda: bool) -> Selected:
     """*selected* for one of the two ecosystems."""
 
     def of(pins: tuple[Pin, ...]) -> tuple[Pin, ...]:
-        return tuple(pin for pin in pins if pin.name.startswith(PREFIX) is conda)
+        return tuple(pin for pin in pins if pin.name.startswith(CONDA) is conda)
 
     return replace(
         selected,
         expected=of(selected.expected),
         allowed=of(selected.allowed),
-        undecided=tuple(each for each in selected.undecided if each.pin.name.startswith(PREFIX) is conda),
+        undecided=tuple(each for each in selected.undecided if each.pin.name.startswith(CONDA) is conda),
         projects_absent=of(selected.projects_absent),
     )
 
@@ -501,7 +501,7 @@ def _by_name(pins: Iterable[Pin]) -> dict[str, list[Pin]]:
 
 
 def _plain(key: str) -> str:
-    return key.removeprefix(PREFIX)
+    return key.removeprefix(CONDA)
 
 
 def _wanted(pin: Pin) -> str:

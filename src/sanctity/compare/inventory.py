@@ -16,10 +16,10 @@ from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.ownership import own
 from sanctity.compare.seal import origin_in_short, platform_of, stdlib_digests
 from sanctity.model.drift import Unchecked
-from sanctity.model.environment import Interpreter
+from sanctity.model.environment import CondaPackage, Interpreter
 from sanctity.model.inventory import PART_NAMES, Inventory, InventoryKind, LockedFile, Package, Part
-from sanctity.model.lock import SourceKind
-from sanctity.model.names import SEEDS
+from sanctity.model.lock import Ecosystem, SourceKind
+from sanctity.model.names import CONDA, SEEDS
 from sanctity.policies.document import waiver_document
 
 if TYPE_CHECKING:
@@ -167,20 +167,26 @@ def _package_of(pin: Pin, direct: AbstractSet[str] | None) -> Package:
         for digest in (artifact.digests or (None,))
     }
     return Package(
-        name=pin.name,
+        name=_name_of(pin),
         version=pin.version,
         specifier=pin.specifier,
         origin=_origin_of(pin),
         place=place,
         artifacts=tuple(sorted(artifacts)),
-        marker=pin.marker,
+        marker=pin.marker or ", ".join(pin.platforms),
         direct=pin.name in direct if direct is not None else None,
     )
 
 
+def _name_of(pin: Pin) -> str:
+    """The name of *pin* where both ecosystems lie side by side; a narrowed lock has it so already."""
+    return f"{CONDA}{pin.name.removeprefix(CONDA)}" if pin.ecosystem is Ecosystem.CONDA else pin.name
+
+
 def inventory_of_lock(lock: Lock, *, project: str = "") -> Inventory:
     """Everything that *lock* pins, for whatever environment. *project* is the normalised name of the project it is for."""
-    flat = all(edge.name for root in lock.roots for edge in root.dependencies) and not any(pin.dependencies for pin in lock.pins)
+    listed = all(edge.name for root in lock.roots for edge in root.dependencies) and not any(pin.dependencies for pin in lock.pins)
+    flat = listed or lock.format.is_of_conda
     own_names = {pin.name for pin in lock.pins if pin.source.kind in {SourceKind.EDITABLE, SourceKind.VIRTUAL}}
     asked = {edge.name for root in lock.roots for edge in root.dependencies}
     asked |= {edge.name for pin in lock.pins if pin.name in own_names for edge in pin.dependencies}
@@ -201,12 +207,14 @@ def narrowed(inventory: Inventory, lock: Lock, other: Inventory) -> Inventory:
     """The *inventory* of *lock* for the environment that *other* is of: pins for other platforms or groups need not be there.
 
     Raises:
-        DocumentError: ``lock-bad-marker``.
+        DocumentError: ``lock-bad-marker``; ``lock-not-for-this-platform``, it says nothing of that environment's platform.
     """
     from sanctity.compare.markers import environment_of
     from sanctity.compare.selection import select
 
     assert other.interpreter is not None
+    if lock.format.is_of_conda:
+        lock = _of_one_platform(lock, other)
     installed: dict[str, set[str]] = {}
     for package in other.packages:
         if package.files is None:
@@ -227,7 +235,39 @@ def narrowed(inventory: Inventory, lock: Lock, other: Inventory) -> Inventory:
         for pin in (*selected.expected, *selected.allowed, *lock.pins, *(each.pin for each in selected.undecided))
         if id(pin) in expected or id(pin) in doubts or id(pin) in allowed
     ]
-    return replace(inventory, packages=_sorted(dict.fromkeys(packages)))
+    sealed = {package.name.partition(":")[2] for package in other.packages if package.files is not None}
+    told: tuple[Unchecked, ...] = ()
+    if other.kind is InventoryKind.SEAL and lock.format.is_of_conda:
+        kept = [package for package in packages if not package.name.startswith(CONDA) or package.name[len(CONDA) :] not in sealed]
+        reason = "a seal states their files, and no versions of theirs"
+        count = len(packages) - len(kept)
+        told = (Unchecked(code="not-stated", what="conda packages", reason=reason, count=count),) if count else ()
+        packages = kept
+    return replace(inventory, packages=_sorted(dict.fromkeys(packages)), blind=(*inventory.blind, *told))
+
+
+def _of_one_platform(lock: Lock, other: Inventory) -> Lock:
+    """*lock* as the environment that *other* is of sees it. Raises DocumentError where it says nothing of its platform."""
+    from sanctity.compare.conda import choose_environment, covers, narrow, platform_word
+    from sanctity.errors import DocumentError
+
+    assert other.interpreter is not None
+    there = [_conda_package(package) for package in other.packages if package.name.startswith(CONDA)]
+    platform = platform_word(other.interpreter, there)
+    if not covers(lock, platform):
+        words = f"it is for {', '.join(lock.platforms)}, and this is {platform or 'of no known platform'}"
+        raise DocumentError("lock-not-for-this-platform", words, where=lock.path, hint="lock for that platform too")
+    sealed = dict(next((part.rows for part in other.parts if part.name == "selection"), ()))
+    place = f"/envs/{sealed['environment']}" if "environment" in sealed else other.path
+    return narrow(lock, platform, choose_environment(lock, platform, place=place, installed=there))
+
+
+def _conda_package(package: Package) -> CondaPackage:
+    """What is known of a conda package by its place in an inventory: its build is in its archive's name."""
+    name = package.name.removeprefix(CONDA)
+    filename = next((item.filename for item in package.artifacts), "")
+    build = filename.removeprefix(f"{name}-{package.version}-").removesuffix(".conda").removesuffix(".tar.bz2")
+    return CondaPackage(name, package.version, build, "", subdir=package.marker)
 
 
 # -- seal -------------------------------------------------------------------------------------------------------------------------
@@ -328,6 +368,21 @@ def _system_packages(environment: Environment) -> Iterable[Package]:
         yield Package(name=name, files=files, rows=tuple(sorted(rows[name])))
 
 
+def _conda_packages(environment: Environment) -> Iterable[Package]:
+    for item in environment.conda:
+        if item.name.startswith("__"):
+            continue
+        filename = item.url.rpartition("/")[2]
+        yield Package(
+            name=f"{CONDA}{item.name}",
+            version=item.version,
+            place=item.url,
+            artifacts=tuple(sorted(LockedFile(filename, str(digest)) for digest in item.digests)),
+            marker=item.subdir,
+            kept=True,
+        )
+
+
 def _elsewhere(environment: Environment) -> Iterable[Unchecked]:
     """Packages that can be imported from here, and lie in another environment."""
     for other, what in (
@@ -340,9 +395,12 @@ def _elsewhere(environment: Environment) -> Iterable[Unchecked]:
 
 
 def inventory_of_environment(
-    environment: Environment, *, path: str = "", fingerprint: str = "", seeds: AbstractSet[str] = SEEDS
+    environment: Environment, *, path: str = "", fingerprint: str = "", seeds: AbstractSet[str] = SEEDS, conda: bool = False
 ) -> Inventory:
-    """What there is in *environment*, shown as *path*; *seeds* are the normalised names that nothing else names."""
+    """What there is in *environment*, shown as *path*; *seeds* are the normalised names that nothing else names.
+
+    With *conda*, for a lock of its packages, these are listed as such, and the distributions that they brought are not.
+    """
     ownership = own(environment)
     interpreter = environment.interpreter
     hooks = [sealed_hook(hook, environment) for hook in startup_hooks(environment, seeds)]
@@ -371,7 +429,8 @@ def inventory_of_environment(
         unknown.extend((_PARTS.get(part, part), reason) for part, reason in platform.unknown)
     if not interpreter.version:
         unknown.append(("python", "its interpreter is not known"))
-    packages = [_installed_package(item, seeds) for item in environment.distributions]
+    packages = [_installed_package(item, seeds) for item in environment.distributions if not (conda and item.keeper)]
+    packages += _conda_packages(environment) if conda else ()
     return Inventory(
         kind=InventoryKind.ENVIRONMENT,
         path=path or environment.prefix,

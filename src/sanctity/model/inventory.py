@@ -72,6 +72,9 @@ class Part(NamedTuple):
 class Package:
     """One package of an inventory. *name* is normalised, or ``system:PACKAGE`` for one that the system's package manager installed.
 
+    A conda package that a lock names, or that an environment has beside such a lock, is ``conda:PACKAGE``; *marker* is then the
+    platforms that it is for.
+
     *version* is as written, empty where none is stated; *specifier* is what a loose row says instead. *origin* is the kind of
     source in short (``index``, ``git:COMMIT``, ``archive``, ``directory``, ``editable``, ``virtual``) and *place* where a lock
     takes it from. *artifacts* are those that a lock allows, or the one that a seal or direct_url.json names. *content* and *rows*

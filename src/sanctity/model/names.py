@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["SEEDS", "normalise_name", "version_key"]
+__all__ = ["CONDA", "SEEDS", "normalise_name", "version_key"]
+
+#: What the name of a conda package begins with where names of both ecosystems lie side by side; no project of an index has a colon.
+CONDA: Final = "conda:"
 
 #: What an environment may be seeded with when it is made; never evidence that a group was asked for.
 SEEDS: Final = frozenset({"pip", "setuptools", "wheel"})

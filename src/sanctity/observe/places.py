@@ -201,7 +201,13 @@ def find_environment(
 
 def _own_tool(project: str) -> str:
     """The command that makes the project's environment, by the lock it has."""
-    for lock, command in (("uv.lock", "`uv sync`"), ("poetry.lock", "`poetry sync`"), ("Pipfile.lock", "`pipenv sync`")):
+    for lock, command in (
+        ("uv.lock", "`uv sync`"),
+        ("poetry.lock", "`poetry sync`"),
+        ("Pipfile.lock", "`pipenv sync`"),
+        ("conda-lock.yml", "`conda-lock install --prefix DIR conda-lock.yml`"),
+        ("pixi.lock", "`pixi install --frozen`"),
+    ):
         if os.path.isfile(f"{project}/{lock}"):
             return command
     return "the project's own tool (uv sync, poetry sync, python -m venv .venv)"

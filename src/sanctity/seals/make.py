@@ -14,6 +14,7 @@ from sanctity.compare.ownership import own
 from sanctity.compare.seal import origin_in_short, platform_of, stdlib_digests
 from sanctity.model.digest import Digest
 from sanctity.model.drift import Selection
+from sanctity.model.lock import Ecosystem
 from sanctity.model.names import version_key
 from sanctity.model.platform import Platform
 from sanctity.model.seal import SealedDistribution, SealedEnvironment
@@ -117,7 +118,8 @@ def _artifact(item: Distribution, lock: Lock | None) -> Digest | None:
     """The SHA-256 of the one artifact of *lock* that *item* can have come from."""
     if lock is None or item.built_here or item.origin is not None:
         return None
-    pins = [pin for pin in lock.pins if pin.name == item.key and version_key(pin.version) == version_key(item.version)]
+    named = [pin for pin in lock.pins if pin.name == item.key and pin.ecosystem is Ecosystem.PYPI]
+    pins = [pin for pin in named if version_key(pin.version) == version_key(item.version)]
     if len(pins) != 1:
         return None
     artifacts = pins[0].artifacts

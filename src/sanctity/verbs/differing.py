@@ -273,9 +273,9 @@ def _pairs(
     """The inventories to compare; one of a pair is None where only the other seal has an entry for an environment."""
     from sanctity.compare.inventory import inventory_of_environment, inventory_of_lock, inventory_of_seal, narrowed
 
-    def of_environment(side: _Side, seeds: frozenset[str]) -> Inventory:
+    def of_environment(side: _Side, seeds: frozenset[str], *, conda: bool = False) -> Inventory:
         environment = environments[side.shown]
-        return inventory_of_environment(environment, path=side.shown, seeds=seeds)
+        return inventory_of_environment(environment, path=side.shown, seeds=seeds, conda=conda)
 
     def of_seal(side: _Side, sealed: SealedEnvironment | None) -> Inventory | None:
         assert side.seal is not None
@@ -301,7 +301,7 @@ def _pairs(
     elif older.lock is not None or newer.lock is not None:
         side, beside = (older, newer) if older.lock is not None else (newer, older)
         assert side.lock is not None
-        there = of_environment(beside, SEEDS - side.lock.names())
+        there = of_environment(beside, SEEDS - side.lock.names(), conda=side.lock.format.is_of_conda)
         locked = of_lock(side, there)
         yield (locked, there) if side is older else (there, locked)
     else:

@@ -16,7 +16,7 @@ from sanctity.errors import SanctityError, UsageError
 from sanctity.model.digest import Digest
 from sanctity.model.environment import HookKind
 from sanctity.model.interpreter import WantedInterpreter
-from sanctity.model.lock import SourceKind
+from sanctity.model.lock import Ecosystem, SourceKind
 from sanctity.verbs.world import folder_of, shown
 
 if TYPE_CHECKING:
@@ -404,6 +404,7 @@ def _parts_of_seal(
             pin
             for pin in lock.pins
             if pin.name in lines
+            and pin.ecosystem is Ecosystem.PYPI
             and (not pin.version or not lines[pin.name].version or version_key(pin.version) == version_key(lines[pin.name].version))
         )
         hashes = {str(item.sha256) for item in archived}

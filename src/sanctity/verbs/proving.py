@@ -56,9 +56,16 @@ def prove(
     """
     from sanctity.verbs.judging import seeds_for
 
+    of_conda = lock is not None and lock.format.is_of_conda
+    if lock is not None and of_conda:
+        from sanctity.compare.conda import seen_by
+
+        selection = sealed.selection if sealed is not None else comparison.reference.selection
+        lock, _ = seen_by(lock, taken.environment, known=selection.environment)
     with Sources(world, taken.project, archive=means.archive, offline=means.offline) as sources:
         proof = _Proof(taken, comparison, sources)
         proof.distributions(_claims(taken, sources, lock, sealed), sealed)
+        proof.packages(sealed, locked=of_conda)
         sources.keep()
     drifts, unchecked = list(comparison.drifts), list(comparison.unchecked)
     judged = _judge_bytecode(taken, world) if taken.judging.policy.bytecode is Bytecode.HEADER else None
@@ -205,6 +212,26 @@ class _Proof:
                 self._note(claim, artifact_of(claim, read), read)
             else:
                 self._judge(claim, tried, failures)
+
+    def packages(self, sealed: SealedEnvironment | None, *, locked: bool) -> None:
+        """Conda's packages: proven where a seal states their files, and open where only a lock names them (*locked*).
+
+        Their archives are not unpacked, so what a lock's hash of one comes to on disk is not known.
+        """
+        if self.environment.manager != "conda":
+            return
+        from sanctity.canon.fingerprint import system_rows
+
+        stated = {line.name: line.files for line in sealed.distributions if line.files is not None} if sealed is not None else {}
+        there = dict(system_rows(self.environment))
+        same = sum(stated.get(name) == files for name, files in there.items())
+        if same:
+            self.proven[Proof.SEALED] += same
+        if locked and sealed is None and there:
+            reason = "their archives are not unpacked here, so they were held to what conda-meta says of them, and no further"
+            self.unchecked.append(
+                Unchecked(code="unverifiable", what="conda packages", reason=reason, count=len(there), in_scope=True)
+            )
 
     def _note(self, claim: Claim, artifact: Digest | None, known: Mapping[str, WheelContent]) -> None:
         """Note the *artifact* by which *claim* was proven, by what is *known* of wheels."""

@@ -231,8 +231,11 @@ def lines_of(reference: Reference) -> Mapping[tuple[str, str], int]:
 def locks_named(reference: str, world: World) -> tuple[tuple[Lock, ...], Seal | None, str]:
     """The locks that *reference* means (a lock, a seal, or a project's folder), the seal if it is one, and the project's folder.
 
+    They are for who makes something of wheels: a lock of conda packages is refused, and left out beside a seal, whose own lines
+    say what no wheel makes.
+
     Raises:
-        DocumentError, UsageError: it can not be read, or is neither.
+        DocumentError, UsageError: it can not be read, or is neither; it locks conda packages.
     """
     from sanctity.observe.locks import read_lock
     from sanctity.observe.places import find_lock, find_project
@@ -246,14 +249,19 @@ def locks_named(reference: str, world: World) -> tuple[tuple[Lock, ...], Seal | 
         path = found
     folder = os.path.dirname(os.path.abspath(path))
     if not is_seal(path):
-        return (read_lock(shown(path, world)),), None, folder
+        lock = read_lock(shown(path, world))
+        if lock.format.is_of_conda:
+            words = "it locks conda packages: an archive keeps wheels, and a rebuild installs them"
+            hint = "make the environment by conda's or pixi's own tool, and seal that: sanctity seal"
+            raise DocumentError("rebuild-unsupported", words, where=lock.path, hint=hint)
+        return (lock,), None, folder
     seal = read_seal(path, shown=shown(path, world))
     locks = []
     for each in sorted({item.lock.path for item in seal.environments if item.lock is not None}):
         whole = os.path.normpath(os.path.join(folder, each))
         if os.path.lexists(whole):
             locks.append(read_lock(shown(whole, world)))
-    return tuple(locks), seal, folder
+    return tuple(lock for lock in locks if not lock.format.is_of_conda), seal, folder
 
 
 def kept_lock(archive: Archive, kept: ArchivedLock, folder: str) -> Lock:
