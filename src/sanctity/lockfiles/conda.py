@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sanctity.lockfiles.toml import Desk
+    from sanctity.model.digest import Digest
     from sanctity.model.lock import Pin
 
 __all__ = [
@@ -171,6 +172,12 @@ class Depot:
             message = f"{shown(filename)} is not the name of a conda package's file, NAME-VERSION-BUILD.conda"
             self._desk.fault("lock-bad-name", where, message)
         return None
+
+    def digest(self, fragment: str, where: str) -> Digest | None:
+        """What stands behind the ``#`` of a package's URL: an md5, or a sha256 with its name before it or without."""
+        name, colon, value = fragment.rpartition(":")
+        algorithm = name if colon else "sha256" if len(fragment) == 2 * DIGEST_SIZES["sha256"] else "md5"
+        return self._desk.digest(algorithm, value, where)
 
     def edge(self, text: object, where: str) -> Dependency | None:
         """The edge that a match spec such as ``libgomp >=7.5.0`` is; None for what is no package, as ``__glibc >=2.17``."""

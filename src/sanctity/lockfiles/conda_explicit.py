@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.lockfiles import conda
 from sanctity.lockfiles.toml import Desk
-from sanctity.model.digest import DIGEST_SIZES
 from sanctity.model.lock import Artifact, Ecosystem, Lock, LockFormat, Pin, Root, RootKind
 
 if TYPE_CHECKING:
@@ -172,9 +171,9 @@ class _Reading:
         file = self._depot.file(place.filename, row.where)
         if file is None:
             return None
-        found = Artifact(
-            filename=file.filename, digests=self._digests(row.digest, row.where), location=place.location, where=row.where
-        )
+        digest = self._depot.digest(row.digest, row.where) if row.digest else None
+        digests = (digest,) if digest else ()
+        found = Artifact(filename=file.filename, digests=digests, location=place.location, where=row.where)
         return Pin(
             name=file.name,
             version=file.version,
@@ -185,15 +184,6 @@ class _Reading:
             build=file.build,
             platforms=platforms,
         )
-
-    def _digests(self, text: str, where: str) -> tuple[Digest, ...]:
-        """What stands behind the ``#`` of a URL: an md5, or a sha256 with its name before it or without."""
-        if not text:
-            return ()
-        name, colon, value = text.rpartition(":")
-        algorithm = name if colon else "sha256" if len(text) == 2 * DIGEST_SIZES["sha256"] else "md5"
-        digest = self._desk.digest(algorithm, value, where)
-        return (digest,) if digest else ()
 
     def _pip(self, row: _Row, platforms: tuple[str, ...]) -> Pin | None:
         """A package that pip is to install: a comment, as conda has it."""

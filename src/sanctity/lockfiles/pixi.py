@@ -82,6 +82,9 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
             "by_kind": dict(Counter([_KIND_NAMES[pin.ecosystem] for pin in reading.pins])),
             "ill_formed_hashes": 0,
             "unique_name_versions": len(reading.pins),
+            "vcs_url_path_packages": sorted(
+                {_elsewhere(pin) for pin in reading.pins if pin.source.kind is not SourceKind.REGISTRY}
+            ),
             # What a row requires is for whoever may want it, and not the lock's own condition.
             "platform_markers": 0,
             "python_markers": 0,
@@ -102,6 +105,12 @@ def lines(text: str) -> Iterator[tuple[str, str, int]]:
                 name = match[1]
             if name:
                 yield name, version, row.line
+
+
+def _elsewhere(pin: Pin) -> str:
+    """A package that is from no channel and no index, and what it is instead: a folder is what pixi calls a path."""
+    kind = "path" if pin.source.kind in {SourceKind.DIRECTORY, SourceKind.FILE} else pin.source.kind.value
+    return f"{'conda:' if pin.ecosystem is Ecosystem.CONDA else ''}{pin.name}:{kind}"
 
 
 _KIND_NAMES: Final = {Ecosystem.CONDA: "conda", Ecosystem.PYPI: "pypi"}
