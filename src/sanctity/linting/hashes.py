@@ -52,6 +52,8 @@ def unhashed(subject: Subject) -> Iterator[Finding]:
 def _hash_it(subject: Subject, pin: Pin) -> str:
     if pin.source.kind is SourceKind.URL and subject.lock.format is LockFormat.REQUIREMENTS:
         return "add #sha256=… to the URL, or compile the file with hashes"
+    if subject.lock.format is LockFormat.UV:
+        return "its index gives no hash: take it from one that does"
     return subject.remedy
 
 

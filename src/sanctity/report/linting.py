@@ -7,6 +7,7 @@ never drives a terminal, and never becomes a link, a mention or a command of a w
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sanctity
@@ -15,11 +16,13 @@ from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
+    from sanctity.linting.remedies import Step
     from sanctity.model.finding import Finding, LintedLock, Linting
 
-__all__ = ["FORMATS", "exit_code", "linting_document", "linting_json", "linting_text", "schema"]
+__all__ = ["FORMATS", "exit_code", "fix_text", "linting_document", "linting_json", "linting_text", "schema"]
 
 _WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.NOTE: "dim"}
@@ -182,6 +185,18 @@ def _tail(linting: Linting, paint: Paint) -> list[str]:
         some = "; ".join(plain(each) for each in linting.gone[:_MOST_NAMES]) + (" …" if len(linting.gone) > _MOST_NAMES else "")
         lines.append(paint("dim", f"  no longer found, to be taken out of {plain(linting.baseline)}: {some}"))
     return lines
+
+
+def fix_text(steps: Sequence[Step], installed: AbstractSet[str]) -> str:
+    """The commands that mend what can be mended, in order; *installed* are the tools that are there."""
+    if not steps:
+        return "fix: there is nothing that a tool of this project can mend by itself\n"
+    lines = ["fix: run these, or let them be run with --fix --apply"]
+    for step in steps:
+        folder = f"cd {shlex.quote(step.folder)} && " if step.folder else ""
+        lacking = "" if step.command[0] in installed else f"; {step.command[0]} is not installed"
+        lines += [plain(f"  {folder}{step}"), plain(f"      for {', '.join(step.codes)} in {step.path}{lacking}")]
+    return "\n".join(lines) + "\n"
 
 
 # -- JSON -------------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sanctity.verbs.differing import Differing, diff
     from sanctity.verbs.judging import fingerprint, verify
-    from sanctity.verbs.linting import Lint, lint
+    from sanctity.verbs.linting import Lint, Linted, lint
     from sanctity.verbs.proving import Means
     from sanctity.verbs.rebuilding import Rebuilding, Ways, rebuild
     from sanctity.verbs.running import Running, run
@@ -23,6 +23,7 @@ __all__ = [
     "Differing",
     "FromLock",
     "Lint",
+    "Linted",
     "Means",
     "Outcome",
     "Rebuilding",
@@ -47,7 +48,7 @@ __all__ = [
 _HOMES: Final = {
     "differing": ("Differing", "diff"),
     "judging": ("fingerprint", "verify"),
-    "linting": ("Lint", "lint"),
+    "linting": ("Lint", "Linted", "lint"),
     "proving": ("Means",),
     "rebuilding": ("Rebuilding", "Ways", "rebuild"),
     "running": ("Running", "run"),
