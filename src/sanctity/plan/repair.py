@@ -32,6 +32,9 @@ class Tool(StrEnum):
     PIP_TOOLS = "pip-tools"
     PIP = "pip"
     POETRY = "poetry"
+    PIXI = "pixi"
+    CONDA_LOCK = "conda-lock"
+    CONDA = "conda"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,7 @@ _BASE: Final = {
     Code.WAIVER_SELF_APPROVED: "have somebody else approve it",
     Code.WAIVER_UNSIGNED: "mend what it lets pass",
 }
+_OF_CONDA: Final = frozenset({Tool.PIXI, Tool.CONDA_LOCK, Tool.CONDA})
 _SYNC: Final = frozenset({Code.DISTRIBUTION_MISSING, Code.VERSION_MISMATCH, Code.DISTRIBUTION_EXTRA})
 _REMOVE: Final = frozenset(
     {
@@ -109,6 +113,12 @@ def choose_tool(environment: Environment, *, format: LockFormat | None, generato
             return Tool.UV_PROJECT
         case LockFormat.POETRY:
             return Tool.POETRY
+        case LockFormat.PIXI:
+            return Tool.PIXI
+        case LockFormat.CONDA_LOCK:
+            return Tool.CONDA_LOCK
+        case LockFormat.CONDA_EXPLICIT:
+            return Tool.CONDA
         case _:
             if by_uv:
                 return Tool.UV_PIP
@@ -125,6 +135,7 @@ class _Context:
     hashed: bool
     selection: tuple[str, ...]
     conda: frozenset[str] = frozenset()
+    environment: str = ""
 
     @property
     def meant(self) -> tuple[str, ...]:
@@ -159,6 +170,12 @@ class _Context:
                 return self.pip("install", "--no-deps", *(("--require-hashes",) if self.hashed else ()), "-r", self.lock)
             case Tool.POETRY:
                 return (*self.meant, "poetry", "sync", *self.selection)
+            case Tool.PIXI:
+                return ("pixi", "install", "--frozen", "-e", self.environment)
+            case Tool.CONDA_LOCK:
+                return ("conda-lock", "install", "--prefix", self.env, *self.selection, self.lock)
+            case Tool.CONDA:
+                return ("conda", "create", "--yes", "--prefix", self.env, "--file", self.lock)
             case _:
                 assert_never(self.tool)
 
@@ -169,6 +186,9 @@ def _selection_words(selection: Selection, tool: Tool, defaults: frozenset[str])
     for extra in selection.extras:
         words += ["--extra" if tool is Tool.UV_PROJECT else "--extras", extra]
     groups = [group for group in selection.groups if group != "main"]
+    if tool is Tool.CONDA_LOCK:  # it takes every other category for an extra, and this one unless it is told otherwise
+        words = [word for group in groups if group != "dev" for word in ("--extras", group)]
+        return (*words, *(() if "dev" in groups else ("--no-dev",)))
     if set(groups) == defaults:
         return tuple(words)
     if tool is Tool.UV_PROJECT:
@@ -228,7 +248,10 @@ def plan_repair(
             *_project_words(comparison.reference.selection, environment, tool),
         ),
         conda=frozenset(file.package for file in environment.system) if environment.manager == "conda" else frozenset(),
+        environment=comparison.reference.selection.environment or _pixis_name(env),
     )
+    if tool in _OF_CONDA:
+        return _plan_conda(context, environment, comparison, folder)
     gating = [drift for drift in comparison.by_weight() if drift.gating]
     left = [(drift, reason) for drift in gating if (reason := _beyond(drift, context))]
     if len(left) < len(gating):  # what the other drifts' commands undo may be what the fingerprint is about
@@ -400,12 +423,102 @@ def _remake(context: _Context, environment: Environment, comparison: Comparison,
             first = Step(command=("poetry", "env", "remove", "--all"), reason=reason)
         case Tool.PIP | Tool.PIP_TOOLS:
             first = Step(command=(f"python{minor}", "-m", "venv", "--clear", context.env), reason=reason)
+        case Tool.PIXI | Tool.CONDA_LOCK | Tool.CONDA:
+            return [Step(command=context.sync(), reason=reason)]
         case _:
             assert_never(context.tool)
     if not context.lock and comparison.reference.format is None:
         return [first]
     filled = replace(context, has_pip=context.has_pip or context.tool in {Tool.PIP, Tool.PIP_TOOLS})
     return [first, Step(command=filled.sync(), reason="install what the lock says")]
+
+
+# -- environments of conda, mamba and pixi ----------------------------------------------------------------------------------------
+
+#: What a package's document in conda-meta is wrong about, beside its own text.
+_OF_PACKAGE: Final = _SYNC | {Code.BUILD_MISMATCH, Code.ORIGIN_MISMATCH}
+
+
+def _plan_conda(context: _Context, environment: Environment, comparison: Comparison, folder: str) -> RepairPlan:
+    """The plan for an environment that is held to a lock of conda packages.
+
+    pixi puts single packages back, and keeps only what lies where it keeps environments. conda-lock and conda make the whole
+    prefix anew from the lock; what pip brought too much is taken out by pip alone.
+    """
+    gating = [drift for drift in comparison.by_weight() if drift.gating]
+    left = [(drift, reason) for drift in gating if (reason := _beyond_conda(drift, context, environment))]
+    beyond = {id(drift) for drift, _ in left}
+    undone = [drift for drift in gating if id(drift) not in beyond]
+    removed = [drift for drift in undone if drift.code in _REMOVE and drift.path]
+    by_pixi = {item.key for item in environment.distributions if item.installer == "uv-pixi"}
+    extra = {_key(each.distribution) for each in undone if each.code is Code.DISTRIBUTION_EXTRA and not _is_of_package(each)}
+    strangers = sorted(extra - by_pixi)
+    rest = [drift for drift in undone if drift not in removed and _key(drift.distribution) not in strangers]
+    steps: list[Step] = []
+    anew = bool(rest) and context.tool is not Tool.PIXI
+    if removed and not anew:
+        paths = sorted({_on_disk(environment, context.env, drift.path) for drift in removed})
+        steps.append(Step(command=("rm", "-r", *paths), reason="no package claims these, so no installer takes them out"))
+    if strangers and not anew:
+        steps.append(Step(command=context.pip("uninstall", "-y", *strangers), reason="the lock does not name these"))
+    if anew:
+        steps.append(Step(command=context.sync(), reason="the whole environment anew, as the lock says"))
+    elif rest:
+        steps.extend(_by_pixi(context, rest))
+    return RepairPlan(tool=context.tool, folder=folder, steps=tuple(steps), left=tuple(left))
+
+
+def _pixis_name(env: str) -> str:
+    """Which of pixi's environments lies at *env*, where nothing else says so."""
+    folder, _, name = env.rpartition("/")
+    return name if folder.endswith(".pixi/envs") else "default"
+
+
+def _is_of_package(drift: Drift) -> bool:
+    """Whether *drift* is about a conda package as a whole, and not about a distribution or a file."""
+    return drift.path == "conda-meta" or drift.path.startswith("conda-meta/")
+
+
+def _beyond_conda(drift: Drift, context: _Context, environment: Environment) -> str:
+    """Why no command of conda's tools undoes *drift*, or an empty text."""
+    if environment.manager != "conda":
+        return (
+            f"conda did not make this environment: make another one, with `{shlex.join(context.sync())}`, at a place that is free"
+        )
+    if drift.code in _BASE:
+        return _BASE[drift.code]
+    if drift.path.startswith("${"):
+        return "it lies outside of the environment, in what the base interpreter or the user has: repair or remove it there"
+    if drift.code is Code.FILE_CLOBBERED:
+        return "two installed packages own this path, so one of them always loses: lock only one of them"
+    if drift.shared and drift.distribution in context.conda:
+        return (
+            f"clean its copy in the package cache, which has the same bytes (`conda clean --packages`, `pixi clean cache`); "
+            f"then `{shlex.join(context.sync())}`"
+        )
+    if drift.code in _REMOVE:
+        return ""
+    kept = f".pixi/envs/{context.environment}"
+    is_extra = drift.code is Code.DISTRIBUTION_EXTRA and not _is_of_package(drift)
+    if context.tool is Tool.PIXI and context.env != kept and not is_extra:
+        return f"pixi keeps this environment in {kept}, and not here: make it there, with `{shlex.join(context.sync())}`"
+    handled = _REINSTALL | _OF_PACKAGE | {Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
+    return "" if drift.code in handled else "no command undoes this; `sanctity explain` says what to do"
+
+
+def _by_pixi(context: _Context, drifts: list[Drift]) -> Iterator[Step]:
+    """What pixi is to be asked for: all of the environment, or the packages that were damaged, or what the lock says."""
+    whole = {Code.DISTRIBUTION_DUPLICATE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
+    if any(drift.code in whole or (drift.code in _REINSTALL - _OF_PACKAGE and _is_of_package(drift)) for drift in drifts):
+        yield Step(command=("pixi", "clean", "-e", context.environment), reason="its documents can not be relied on")
+        yield Step(command=context.sync(), reason="the whole environment anew, as the lock says")
+        return
+    damaged = sorted({drift.distribution for drift in drifts if drift.code not in _OF_PACKAGE and drift.distribution})
+    if len(damaged) < len({drift.distribution for drift in drifts}):
+        yield Step(command=context.sync(), reason="install what the lock says")
+    if damaged:
+        again = ("pixi", "reinstall", "--frozen", "-e", context.environment, *damaged)
+        yield Step(command=again, reason="install again what the lock says")
 
 
 def with_hints(comparison: Comparison, plan: RepairPlan) -> Comparison:
