@@ -31,12 +31,12 @@ __all__ = [
     "Place",
     "edges_to",
     "file_of",
+    "is_plain",
     "key_of",
     "match_spec",
     "pypi_place",
     "pypi_version",
     "several_sources",
-    "source_of",
 ]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
@@ -78,7 +78,7 @@ class Place(NamedTuple):
 class Depot:
     """Judges conda's words, and remembers those it has judged: names, folders of channels and match specs repeat."""
 
-    __slots__ = ("_desk", "_edges", "_folders", "_names", "_platforms")
+    __slots__ = ("_desk", "_edges", "_folders", "_names", "_platforms", "_sources")
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -86,6 +86,7 @@ class Depot:
         self._folders: dict[str, tuple[str, str, str, bool]] = {}
         self._edges: dict[str, Dependency | None] = {}
         self._platforms: dict[str, str] = {}
+        self._sources: dict[str, Source] = {}
 
     def name(self, text: object, where: str) -> str:
         """The lower-case form of a conda package's name."""
@@ -163,6 +164,20 @@ class Depot:
             channel, platform = clean, ""
         return clean, channel, platform, secret
 
+    def source(self, channel: str) -> Source:
+        """The source that *channel* is."""
+        known = self._sources.get(channel)
+        if known is None:
+            known = self._sources[channel] = Source(kind=SourceKind.REGISTRY, location=channel)
+        return known
+
+    def source_of(self, place: Place) -> Source:
+        """A conda package's source: its channel, or the file itself where it comes from no channel."""
+        if place.platform and ("://" in place.channel or place.channel.startswith("file:")):
+            return self.source(place.channel)
+        kind = SourceKind.URL if "://" in place.location and not place.location.startswith("file:") else SourceKind.FILE
+        return Source(kind=kind, location=place.location)
+
     def file(self, filename: str, where: str) -> File | None:
         """What *filename* says; None where it is no name of a conda package's file, which is a fault."""
         file = file_of(filename)
@@ -228,6 +243,10 @@ _WITH_BUILD: Final = re.compile(r"={1,2}([^=<>!~,|]+)=([^=<>!~,|]+)")
 _ONE: Final = re.compile(r"[A-Za-z0-9_.+!]+")
 
 
+is_plain: Final = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?").fullmatch
+"""Whether a match spec is the name of a package and nothing else."""
+
+
 def match_spec(text: str) -> MatchSpec | None:
     """What a match spec says, by conda's own rules; None where it is none.
 
@@ -279,14 +298,6 @@ _PLATFORM_AT_END: Final = re.compile(r"/(?:noarch|(?:linux|osx|win|freebsd|emscr
 
 
 # --- Pins and edges ----------------------------------------------------------------------------------------------------------
-
-
-def source_of(place: Place) -> Source:
-    """A conda package's source: its channel, or the file itself where it comes from no channel."""
-    if place.platform and ("://" in place.channel or place.channel.startswith("file:")):
-        return Source(kind=SourceKind.REGISTRY, location=place.channel)
-    kind = SourceKind.URL if "://" in place.location and not place.location.startswith("file:") else SourceKind.FILE
-    return Source(kind=kind, location=place.location)
 
 
 Key = tuple[Ecosystem, str, str, str]

@@ -177,7 +177,7 @@ class _Reading:
         return Pin(
             name=file.name,
             version=file.version,
-            source=conda.source_of(place),
+            source=self._depot.source_of(place),
             artifacts=(found,),
             where=row.where,
             ecosystem=Ecosystem.CONDA,

@@ -142,7 +142,7 @@ class _Rows:
         return Pin(
             name=depot.name(name, f"{where}.name") if name else "",
             version=depot.version(version, f"{where}.version") if version else "",
-            source=conda.source_of(place),
+            source=self._depot.source_of(place),
             artifacts=(found,),
             dependencies=tuple([edge for edge in edges if edge is not None]),
             where=where,

@@ -4,8 +4,8 @@ A row becomes a pin: with a version where conda would take no other one, else wi
 The rows under ``pip:`` are read as the requirements file that conda makes of them. ``sel(linux): spec`` and a comment ``# [linux]``
 (both conda-lock's) say for which platforms a row is.
 
-People write such a file by hand, so a few aliases are allowed. And tools fill it in: in the text of a template ``{{ … }}`` is kept as
-it is, and lines of statements (``{% … %}``) are passed over.
+People write such a file by hand, so a few aliases are allowed. And tools fill it in: in the text of a template ``{{ … }}`` is kept
+as it is, and lines of statements (``{% … %}``) are passed over.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sanctity.errors import DocumentError
 from sanctity.lockfiles import conda, requirements, yaml
 from sanctity.lockfiles.toml import shown
-from sanctity.model.lock import Artifact, Ecosystem, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
+from sanctity.model.lock import Artifact, Dependency, Ecosystem, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +40,8 @@ _PIP_ROW: Final = re.compile(
 _PIP_LINE: Final = re.compile(r"line ([0-9]{1,7})")
 
 _SELECTOR: Final = re.compile(r"sel\(([A-Za-z0-9_-]+)\)")
+_INCLUDE: Final = re.compile(r"(?<![\w-])(?:-r|-c|--requirement|--constraint)")
+_SELECTED: Final = re.compile(r"#\s*\[")
 _COMMENT: Final = re.compile(r"#\s*\[([A-Za-z0-9_-]+)\]\s*$")
 #: conda-lock's words for platforms, by how conda's own begin.
 _SELECTORS: Final = {
@@ -61,15 +63,10 @@ _ALL: Final = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm6
 
 def wants(text: str) -> tuple[str, ...]:
     """The requirements files that rows under ``pip:`` include."""
-    try:
-        document = _Template(text).load(path="")
-    except DocumentError:
+    if _INCLUDE.search(text) is None:
         return ()
-    sheet = yaml.Sheet("")
-    reading = _Reading(sheet, text, document)
-    try:
-        reading.read()
-    except DocumentError:
+    reading = _look(text)
+    if reading is None:
         return ()
     return requirements.wants("\n".join([row.text for row in reading.pip]))
 
@@ -81,7 +78,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         DocumentError: with every fault found.
     """
     template = _Template(text)
-    document = template.load(path=path)
+    document = template.load(path=path, marked=_SELECTED.search(text) is not None)
     sheet = yaml.Sheet(path, hint=_HINT)
     if template.line:
         message = "a template's {{ }} is kept as text: what it stands for is not part of the lock"
@@ -91,7 +88,10 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     pip = reading.requirements(digest, beside)
     sheet.finish()
     pins = (*reading.pins, *pip.pins)
-    edges = conda.edges_to([(pin, pin.platforms) for pin in reading.pins], conda.several_sources(reading.pins))
+    edges = [
+        Dependency(name=pin.name, version=pin.version, ecosystem=pin.ecosystem, build=pin.build, platforms=pin.platforms)
+        for pin in reading.pins
+    ]
     direct = sum(bool(pin.version) or pin.source.kind is not SourceKind.REGISTRY for pin in pip.pins)
     pinned = reading.pinned + direct
     return Lock(
@@ -124,19 +124,23 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
 
 def lines(text: str) -> Iterator[tuple[str, str, int]]:
     """The name, version and line of each row; a loose one has no version."""
-    try:
-        document = _Template(text).load(path="")
-    except DocumentError:
-        return
-    reading = _Reading(yaml.Sheet(""), text, document)
-    try:
-        reading.read()
-    except DocumentError:
+    reading = _look(text)
+    if reading is None:
         return
     yield from [(pin.name, pin.version, line) for pin, line in zip(reading.pins, reading.lines, strict=True)]
     for row in reading.pip:
         if match := _PIP_ROW.match(row.text):
             yield match[1], match[2] or "", row.line
+
+
+def _look(text: str) -> _Reading | None:
+    """The rows of *text* with their lines, where it can be read."""
+    try:
+        reading = _Reading(yaml.Sheet(""), text, _Template(text).load(path="", marked=True))
+        reading.read()
+    except DocumentError:
+        return None
+    return reading
 
 
 class _Template:
@@ -157,9 +161,9 @@ class _Template:
         self._expressions.append(match[0])
         return f"\ue000{len(self._expressions) - 1}\ue001"
 
-    def load(self, *, path: str) -> dict[str, object]:
-        """The document, in which texts know their lines. Raises `DocumentError`."""
-        document = yaml.load(self._text, path=path, hint=_HINT, aliases=True, marked=True)
+    def load(self, *, path: str, marked: bool) -> dict[str, object]:
+        """The document, in which texts know their lines if *marked*. Raises `DocumentError`."""
+        document = yaml.load(self._text, path=path, hint=_HINT, aliases=True, marked=marked)
         return self._restored(document) if self._expressions else document
 
     def _restored(self, table: dict[str, object]) -> dict[str, object]:
@@ -180,6 +184,9 @@ class _Template:
         found = yaml.Line(_STAND_IN.sub(lambda match: self._expressions[int(match[1])], text))
         found.line = getattr(text, "line", 0)
         return found
+
+
+_ANYWHERE: Final = Source(kind=SourceKind.REGISTRY)
 
 
 class _PipRow(NamedTuple):
@@ -256,10 +263,13 @@ class _Reading:
     def _spec(self, text: str, where: str, selector: str) -> None:
         """A match spec, or a package by its URL."""
         line = _line(text)
-        if not selector and line <= len(self._text) and (comment := _COMMENT.search(self._text[line - 1])):
+        if not selector and 0 < line <= len(self._text) and (comment := _COMMENT.search(self._text[line - 1])):
             selector = comment[1] if comment[1] in _SELECTORS else ""
         platforms = self._selected(selector)
-        if "://" in text or text.startswith(("file:", "./", "../", "/")):
+        pin: Pin | None
+        if conda.is_plain(text):
+            pin = Pin(name=text, source=_ANYWHERE, where=where, ecosystem=Ecosystem.CONDA, platforms=platforms)
+        elif "://" in text or text.startswith(("file:", "./", "../", "/")):
             pin = self._package(text, where, platforms)
         elif text.startswith("{{"):
             self._sheet.note("lock-variable", where, "a template's {{ }} stands for a package that can not be told")
@@ -299,7 +309,7 @@ class _Reading:
         return Pin(
             name=file.name,
             version=file.version,
-            source=conda.source_of(place),
+            source=self._depot.source_of(place),
             artifacts=(found,),
             where=where,
             ecosystem=Ecosystem.CONDA,
@@ -348,5 +358,5 @@ class _Reading:
 
 
 def _line(text: str) -> int:
-    """The line of *text*, which may have lost it."""
-    return getattr(text, "line", 1)
+    """The line of *text*, 0 where nobody asked for it."""
+    return getattr(text, "line", 0)

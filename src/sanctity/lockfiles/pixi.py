@@ -171,9 +171,9 @@ class _Reading:
             name, version, build = name or file.name, version or file.version, build or file.build
             size = sheet.size_of(table, "size", where)
             artifacts = (Artifact(filename=file.filename, digests=digests, location=place.location, size=size, where=where),)
-            source = conda.source_of(place)
+            source = depot.source_of(place)
             if channel := sheet.get(table, "channel", str, "", where):
-                source = Source(kind=SourceKind.REGISTRY, location=depot.channel(channel, f"{where}.channel"))
+                source = depot.source(depot.channel(channel, f"{where}.channel"))
         else:
             # What pixi builds itself: a folder, an archive or a repository with a recipe.
             location = row.location
