@@ -9,6 +9,7 @@ PEP 751 forbids an installer to follow them, and a pin here points nowhere.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -49,7 +50,8 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     document = load(text, path=path, hint=_HINT)
     desk = Desk(path, hint=_HINT)
     version = _check_version(document, desk)
-    for index, marker in enumerate(desk.strings(document, "environments", "")):
+    environments = desk.strings(document, "environments", "")
+    for index, marker in enumerate(environments):
         desk.marker(marker, f"environments[{index}]")
     if "packages" not in document:
         desk.fault("lock-missing-key", "", "'packages' is missing")
@@ -69,7 +71,23 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         roots=roots,
         generator=created_by,
         notes=tuple(desk.notes),
+        indexes=tuple(
+            {pin.source.location: None for pin in pins if pin.source.kind is SourceKind.REGISTRY and pin.source.location}
+        ),
+        facts={
+            "created_by": created_by,
+            "environments": len(environments),
+            "extras": sum(root.kind is RootKind.EXTRA for root in roots),
+            "groups": len(desk.strings(document, "dependency-groups", "")),
+            "same_filename_twice": _twice(pins),
+        },
     )
+
+
+def _twice(pins: tuple[Pin, ...]) -> int:
+    """How many file names more than one row has."""
+    names = [artifact.filename for pin in pins for artifact in pin.artifacts if artifact.filename]
+    return 0 if len(set(names)) == len(names) else sum(count > 1 for count in Counter(names).values())
 
 
 def _check_version(document: dict[str, object], desk: Desk) -> str:

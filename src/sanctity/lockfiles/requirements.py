@@ -27,6 +27,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 from packaging.version import InvalidVersion, Version
 
 from sanctity.lockfiles import toml
+from sanctity.lockfiles.summary import count_markers, tally
 from sanctity.model.digest import DIGEST_SIZES
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
@@ -230,9 +231,9 @@ class _Row:
 
 
 class _Reading:
-    """The state of reading one tree of files: rows so far, what was included already, and the faults."""
+    """The state of reading one tree of files: rows so far, what was included already and by which file, and the faults."""
 
-    __slots__ = ("beside", "desk", "done", "entry", "indexes", "rows")
+    __slots__ = ("beside", "desk", "done", "entry", "included", "indexes", "options", "rows")
 
     def __init__(self, path: str, beside: Mapping[str, str]) -> None:
         self.desk = toml.Desk(path, hint=_HINT)
@@ -240,6 +241,8 @@ class _Reading:
         self.entry = posixpath.basename(path.replace("\\", "/"))
         self.done: set[tuple[str, bool]] = set()
         self.indexes: list[str] = []
+        self.options: list[str] = []
+        self.included: dict[str, list[tuple[str, str]]] = {}
         self.rows: list[_Row] = []
 
     def file(self, text: str, key: str, *, constraint: bool) -> None:
@@ -302,6 +305,8 @@ class _Reading:
             elif option in {"-r", "--requirement", "-c", "--constraint"}:
                 as_constraint = option in {"-c", "--constraint"}
                 target = posixpath.normpath(posixpath.join(posixpath.dirname(key), value))
+                written = f"{option} {value}" if _readable(value) else option
+                self.included.setdefault(key, []).append((written, "" if target == self.entry else target))
                 if _readable(value) and target == self.entry:
                     includes.append(("", as_constraint))
                 elif _readable(value) and target in self.beside:
@@ -309,9 +314,38 @@ class _Reading:
                 else:
                     what = toml.shown(value) if _readable(value) else "what is included here"
                     self.desk.note("lock-include-missing", where, f"{what} can not be read")
-            elif option in {"-i", "--index-url", "--pypi-url", "--extra-index-url"}:
-                self.indexes.append(self._url(value, where))
+            else:
+                self.options.append(option)
+                if option in {"-i", "--index-url", "--pypi-url", "--extra-index-url"}:
+                    self.indexes.append(self._url(value, where))
         return includes
+
+    def facts(self) -> dict[str, object]:
+        """What the rows come to, before those of one name are joined; the files and what they include level by level."""
+        pinned = sum(not row.direct and bool(row.version) for row in self.rows)
+        files = [""]
+        includes: list[str] = []
+        missing: list[str] = []
+        for key in files:
+            for written, target in self.included.get(key, ()):
+                includes.append(written)
+                known = files if target == "" or target in self.beside else missing
+                if target not in known:
+                    known.append(target)
+        found: dict[str, object] = {
+            **tally(
+                (row.name or "-", row.source.location if row.direct else row.version or row.specifier, row.source, row.artifacts)
+                for row in self.rows
+            ),
+            **count_markers(row.marker for row in self.rows),
+            "pinned": pinned,
+            "unpinned": sum(row.loose for row in self.rows),
+            "with_extras": sum(bool(row.extras) for row in self.rows),
+            "includes": includes,
+            "options": self.options,
+            "unparsed": [],
+        }
+        return found | {"files_read": [key or self.entry for key in files], "missing": missing} if len(files) > 1 else found
 
     def _hashes(self, options: str, where: str, number: int, key: str) -> tuple[Digest, ...]:
         """The digests of one requirement's options; the other options say how to build, and are no part of what is built."""
@@ -719,4 +753,6 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         roots=(Root(kind=RootKind.PROJECT, dependencies=edges, default=True),),
         generator=_generator(text),
         notes=tuple(desk.notes),
+        indexes=tuple(dict.fromkeys(filter(None, reading.indexes))),
+        facts=reading.facts(),
     )

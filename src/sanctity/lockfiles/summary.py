@@ -7,16 +7,17 @@ counted in `Lock.facts`: a key there that is a column's name takes the column's 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.lock import Ecosystem, LockFormat, SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
-    from sanctity.model.lock import Lock, Pin
+    from sanctity.model.lock import Artifact, Lock, Pin, Source
 
-__all__ = ["COLUMNS", "count_markers", "summarise"]
+__all__ = ["COLUMNS", "count_markers", "summarise", "tally"]
 
 #: The columns, in their order.
 COLUMNS: Final = (
@@ -50,39 +51,15 @@ def summarise(lock: Lock) -> dict[str, object]:
 
     A conda package is named ``conda:NAME``, and a row without a name ``-``.
     """
-    algorithms: Counter[str] = Counter()
-    hashed = unhashed = 0
-    names: set[str] = set()
-    safe: set[str] = set()
-    nameless = False
-    versions: set[tuple[str, str, str]] = set()
-    elsewhere: set[str] = set()
-    for pin in lock.pins:
-        name = _name(pin)
-        names.add(name)
-        versions.add((name, pin.version or pin.specifier or pin.source.location, pin.build))
-        if pin.source.kind is not SourceKind.REGISTRY:
-            elsewhere.add(f"{name}:{_KINDS.get(pin.source.kind, pin.source.kind.value)}")
-        for artifact in pin.artifacts:
-            if artifact.digests:
-                hashed += 1
-                safe.add(name)
-                nameless = nameless or not artifact.filename
-                algorithms.update([digest.algorithm for digest in artifact.digests])
-            else:
-                unhashed += 1
     found: dict[str, object] = {
-        "packages": len(lock.pins),
-        "unique_names": len(names),
-        "hashed_artifacts": hashed,
-        "unhashed_artifacts": unhashed,
-        "hash_only": int(nameless or lock.format in {LockFormat.REQUIREMENTS, LockFormat.PIPFILE}),
-        "hash_algos": dict(sorted(algorithms.items())),
-        "no_hash_packages": sorted(names - safe),
-        "vcs_url_path_packages": sorted(elsewhere),
+        "hash_only": int(lock.format in {LockFormat.REQUIREMENTS, LockFormat.PIPFILE} or _nameless(lock)),
+        **tally(
+            (_name(pin), (pin.version or pin.specifier, pin.build), _renamed(pin.source, lock.format), pin.artifacts)
+            for pin in lock.pins
+        ),
         **_markers(lock),
     }
-    more: dict[str, object] = {"unique_name_versions": len(versions), "ill_formed_hashes": 0}
+    more: dict[str, object] = {"unique_name_versions": found.pop("unique_name_versions"), "ill_formed_hashes": 0}
     for key, value in lock.facts.items():
         (found if key in COLUMNS else more)[key] = value
     without = found["no_hash_packages"]
@@ -91,9 +68,54 @@ def summarise(lock: Lock) -> dict[str, object]:
     return {column: found[column] for column in COLUMNS}
 
 
+def tally(rows: Iterable[tuple[str, Hashable, Source, tuple[Artifact, ...]]]) -> dict[str, object]:
+    """What *rows* come to: each a name, what tells it from others of that name, where it is from, and its artifacts."""
+    algorithms: Counter[str] = Counter()
+    count = hashed = unhashed = 0
+    names: set[str] = set()
+    safe: set[str] = set()
+    versions: set[tuple[str, Hashable]] = set()
+    elsewhere: set[str] = set()
+    for name, version, source, artifacts in rows:
+        count += 1
+        names.add(name)
+        versions.add((name, version))
+        if source.kind is not SourceKind.REGISTRY:
+            elsewhere.add(f"{name}:{_KINDS.get(source.kind, source.kind.value)}")
+        for artifact in artifacts:
+            if artifact.digests:
+                hashed += 1
+                safe.add(name)
+                algorithms.update([digest.algorithm for digest in artifact.digests])
+            else:
+                unhashed += 1
+    return {
+        "packages": count,
+        "unique_names": len(names),
+        "hashed_artifacts": hashed,
+        "unhashed_artifacts": unhashed,
+        "hash_algos": dict(sorted(algorithms.items())),
+        "no_hash_packages": sorted(names - safe),
+        "vcs_url_path_packages": sorted(elsewhere),
+        "unique_name_versions": len(versions),
+    }
+
+
 def _name(pin: Pin) -> str:
     name = pin.name or "-"
     return f"conda:{name}" if pin.ecosystem is Ecosystem.CONDA else name
+
+
+def _renamed(source: Source, format: LockFormat) -> Source:  # noqa: A002 - the field's word
+    """*source* as the format itself calls it: Poetry has no editable source, only a folder that is installed so."""
+    if format is LockFormat.POETRY and source.kind is SourceKind.EDITABLE:
+        return replace(source, kind=SourceKind.DIRECTORY)
+    return source
+
+
+def _nameless(lock: Lock) -> bool:
+    """Whether the lock has hashes without the names of their files."""
+    return any(artifact.digests and not artifact.filename for pin in lock.pins for artifact in pin.artifacts)
 
 
 def _markers(lock: Lock) -> dict[str, object]:
@@ -107,6 +129,6 @@ def _markers(lock: Lock) -> dict[str, object]:
 
 def count_markers(markers: Iterable[str]) -> dict[str, object]:
     """The columns ``platform_markers`` and ``python_markers`` of *markers*; an empty one is none."""
-    written = [marker for marker in markers if marker]
-    of_platforms = sum(map(_is_of_platforms, written))
-    return {"platform_markers": of_platforms, "python_markers": len(written) - of_platforms}
+    counts = Counter(markers)
+    of_platforms = sum(count for marker, count in counts.items() if _is_of_platforms(marker))
+    return {"platform_markers": of_platforms, "python_markers": counts.total() - counts[""] - of_platforms}

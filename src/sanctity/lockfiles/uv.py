@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 from sanctity.errors import DocumentError
+from sanctity.lockfiles.summary import count_markers
 from sanctity.lockfiles.toml import Desk, load, plain_artifact, shown
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
@@ -64,7 +65,8 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         raise DocumentError(
             "lock-version-unsupported", "a lock of uv before 0.3, which can not be read", where=f"{path}: distribution", hint=_HINT
         )
-    for index, marker in enumerate(desk.strings(document, "resolution-markers", "")):
+    forks = desk.strings(document, "resolution-markers", "")
+    for index, marker in enumerate(forks):
         desk.marker(marker, f"resolution-markers[{index}]")
     requires_python = desk.requires_python(document, "")
     rows = desk.tables(document, "package", "")
@@ -73,6 +75,8 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     roots = tuple(_roots(desk, document, rows, pins, beside.get(_PYPROJECT, "")))
     if pins and not roots and not desk.issues:
         desk.fault("lock-no-root", "", "no project, script or workspace in it says what these packages are for")
+    indexes = tuple({source.location: None for source in desk.sources.values() if source.kind is SourceKind.REGISTRY})
+    facts = {**_facts(desk, document, pins, roots), "registries": len(indexes), "resolution_markers": len(forks)}
     desk.finish()
     return Lock(
         format=FORMAT,
@@ -84,7 +88,24 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         roots=roots,
         generator="uv",
         notes=tuple(desk.notes),
+        indexes=indexes,
+        facts=facts,
     )
+
+
+def _facts(desk: _UvDesk, document: dict[str, object], pins: tuple[Pin, ...], roots: tuple[Root, ...]) -> dict[str, object]:
+    """What only uv's format has; and its conditions: of edges, of dependency groups, and of each package for itself."""
+    manifest = cast("dict[str, object]", desk.get(document, "manifest", dict, {}, ""))
+    edges = [edge.marker for pin in pins for edge in pin.dependencies]
+    edges += [edge.marker for pin in pins for _, optional in pin.optional for edge in optional]
+    edges += [edge.marker for root in roots if root.kind is RootKind.GROUP and root.member for edge in root.dependencies]
+    return {
+        **count_markers(edges + desk.forks),
+        "conflicts": len(desk.get(document, "conflicts", list, [], "")),
+        "overrides": len(desk.get(manifest, "overrides", list, [], "manifest")),
+        "supported_markers": len(desk.get(document, "supported-markers", list, [], "")),
+        "workspace_members": len(desk.get(manifest, "members", list, [], "manifest")),
+    }
 
 
 def _check_version(document: dict[str, object], desk: Desk) -> int:
@@ -103,13 +124,14 @@ def _check_version(document: dict[str, object], desk: Desk) -> int:
 
 
 class _UvDesk(Desk):
-    """A `Desk` that remembers this lock's sources and plain edges."""
+    """A `Desk` that remembers this lock's sources and plain edges, and all the markers that packages have for themselves."""
 
-    __slots__ = ("edges", "sources")
+    __slots__ = ("edges", "forks", "sources")
 
     def __init__(self, path: str, *, hint: str) -> None:
         super().__init__(path, hint=hint)
         self.edges: dict[str, Dependency] = {}
+        self.forks: list[str] = []
         self.sources: dict[tuple[tuple[str, object], ...], Source] = {}
 
 
@@ -171,6 +193,7 @@ def _pin(desk: _UvDesk, row: dict[str, object], where: str) -> Pin:
     markers = desk.strings(row, "resolution-markers", where) if "resolution-markers" in row else ()
     for index, marker in enumerate(markers):
         desk.marker(marker, f"{where}.resolution-markers[{index}]")
+    desk.forks += markers
     return Pin(
         name=desk.name(row.get("name"), f"{where}.name"),
         version=version,
