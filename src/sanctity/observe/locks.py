@@ -30,6 +30,8 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 #: The most files that a lock may consist of.
 MAX_FILES: Final = 256
 _CHUNK: Final = 1024 * 1024
+_NO_LOCK: Final = "name the right file: no real lock is that large"
+_LET: Final = "let its reader read it, and try again"
 _INCLUDE: Final = "put the file where this line says, or take the line out"
 
 
@@ -84,7 +86,7 @@ def read_lock(
             continue
         seen.add(key)
         if len(seen) > MAX_FILES:
-            raise DocumentError("lock-too-large", f"it consists of more than {MAX_FILES} files", where=shown)
+            raise DocumentError("lock-too-large", f"it consists of more than {MAX_FILES} files", where=shown, hint=_NO_LOCK)
         place = os.path.join(folder, key)
         data = read(place, left)
         if data is None:
@@ -144,19 +146,20 @@ def _read(path: str, limit: int) -> bytes | None:
         return None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
-        raise DocumentError("lock-unreadable", f"can not be opened: {reason}", where=path) from error
+        raise DocumentError("lock-unreadable", f"can not be opened: {reason}", where=path, hint=_LET) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DocumentError("lock-not-a-file", "is not a regular file", where=path)
+            raise DocumentError("lock-not-a-file", "is not a regular file", where=path, hint="name the lock itself")
         chunks: list[bytes] = []
         left = limit + 1
         while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK))):
             chunks.append(chunk)
             left -= len(chunk)
     except OSError as error:
-        raise DocumentError("lock-unreadable", f"can not be read: {error.strerror}", where=path) from error
+        raise DocumentError("lock-unreadable", f"can not be read: {error.strerror}", where=path, hint=_LET) from error
     finally:
         os.close(descriptor)
     if left <= 0:
-        raise DocumentError("lock-too-large", f"more than {MAX_BYTES // 2**20} MiB, with all that it pulls in", where=path)
+        message = f"more than {MAX_BYTES // 2**20} MiB, with all that it pulls in"
+        raise DocumentError("lock-too-large", message, where=path, hint=_NO_LOCK)
     return b"".join(chunks)
