@@ -30,6 +30,8 @@ _FILES: Final = frozenset({SourceKind.REGISTRY, SourceKind.URL, SourceKind.FILE}
 _SDIST: Final = re.compile(r"(.+?)\.(?:tar(?:\.(?:gz|bz2|xz|lzma|lz|Z|zst))?|tgz|tbz2?|txz|zip)", re.IGNORECASE)
 #: Installers of old: their names go on after the version.
 _OLD: Final = re.compile(r"(.+?)\.(?:egg|exe|msi|rpm|deb|dmg)", re.IGNORECASE)
+#: Where, in the name of such an installer, the version can end and what it was built for can begin.
+_BUILT_FOR: Final = re.compile(r"[-.](?=[a-z])|$")
 _CONDA: Final = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-(?P<build>[^-]+)\.(?:conda|tar\.bz2)")
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 
@@ -59,20 +61,18 @@ def _fits(filename: str, pin: Pin) -> bool:
     if pin.source.kind is not SourceKind.REGISTRY:
         return True  # an archive of a forge is called as the forge likes
     if old := _OLD.fullmatch(filename):
-        return _begins(old[1], pin)
+        return any(
+            _same(rest[: end.start()], pin.version) for rest in _after_name(old[1], pin) for end in _BUILT_FOR.finditer(rest)
+        )
     sdist = _SDIST.fullmatch(filename)
-    if sdist is None:
-        return True
-    stem = sdist[1]
-    cuts = [match.start() for match in re.finditer("[-_.]", stem)]
-    return any(normalise_name(stem[:cut]) == pin.name and _same(stem[cut + 1 :], pin.version) for cut in cuts) or _begins(stem, pin)
+    return sdist is None or any(_same(rest, pin.version) for rest in _after_name(sdist[1], pin))
 
 
-def _begins(stem: str, pin: Pin) -> bool:
-    """Whether *stem* is the project's name, its version, and perhaps what it was built for (``Foo-1.0.win32-py2.7``)."""
-    wanted = _SEPARATORS.sub("-", f"{pin.name}-{pin.version}" if pin.version else pin.name).lower()
-    found = _SEPARATORS.sub("-", stem).lower()
-    return found == wanted or found.startswith(f"{wanted}-")
+def _after_name(stem: str, pin: Pin) -> Iterator[str]:
+    """What follows the name of *pin* in *stem*, for each place where that can end (``Foo-Bar_1.0``)."""
+    for cut in re.finditer("[-_.]", stem):
+        if normalise_name(stem[: cut.start()]) == pin.name:
+            yield stem[cut.end() :]
 
 
 def _same(one: str, other: str) -> bool:

@@ -39,14 +39,23 @@ def closure_incomplete(subject: Subject) -> Iterator[Finding]:
     def see(edge: Dependency, owner: Pin | None, *, extra: str = "") -> None:
         if mixed and (edge.ecosystem is Ecosystem.PYPI or edge.name.startswith("__")):
             return  # conda's own package may be what a name of the index is
-        found = pinned.get((edge.name, edge.ecosystem), ())
-        if any(edge.version in {"", pin.version} for pin in found):
+        found = [pin for pin in pinned.get((edge.name, edge.ecosystem), ()) if edge.version in {"", pin.version}]
+        wanted = set(edge.platforms or (owner.platforms if owner is not None else ()))
+        if (
+            found
+            and (all(pin.platforms for pin in found) and wanted)
+            and (left := wanted.difference(*(p.platforms for p in found)))
+        ):
+            on = f" on {some(sorted(left))}"
+        elif found:
             return
+        else:
+            on = ""
         conditions = [edge.marker, owner.marker if owner is not None else ""]
         active = frozenset({extra}) if extra else frozenset()
         if edge.ecosystem is Ecosystem.PYPI and not any(_hold(conditions, each, active) for each in environments):
             return
-        what = f"{edge.name} {edge.version}".strip()
+        what = f"{edge.name} {edge.version}".strip() + on
         lacking.setdefault(what, []).append(
             (owner.name if owner is not None else "the project", owner.where if owner is not None else "")
         )

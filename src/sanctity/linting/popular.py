@@ -48,6 +48,6 @@ widgetsnbextension wrapt xarray xgboost xlrd xlsxwriter yarl zarr zipp zope-even
 #: Real projects whose names are a letter away from a popular one, or from each other.
 REAL: Final = frozenset(
     """
-aiofile authlib cchardet jsonpath pyaml pymssql scapy tensorboard tensorboardx unicorn uri-template uritemplate
+aiofile authlib cchardet jsonpath pyaml scapy tensorboard tensorboardx unicorn uri-template uritemplate
 """.split()  # noqa: SIM905 - sorted text, kept by people
 )

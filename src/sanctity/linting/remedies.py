@@ -170,7 +170,7 @@ def _compiled(path: str, text: str, *, hashes: bool) -> Step | None:
             value, at = (words[at] if at < len(words) else ""), at + 1
         if option in _LEFT_OUT:
             continue
-        if option in _OUTPUT:
+        if option in _OUTPUT and value:
             output = value
         elif option in _FLAGS and not equals:
             kept.append(option)

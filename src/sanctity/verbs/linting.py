@@ -150,7 +150,7 @@ def _read(path: str, world: World) -> _Document:
     from sanctity.observe.view import View
 
     try:
-        lock = read_lock(path)
+        lock = read_lock(path, partial=True)
         text = View().read(os.path.join(world.cwd, path), _LARGEST).decode("utf-8-sig", "replace")
     except DocumentError as error:
         return _Document(path=path, error=error)
