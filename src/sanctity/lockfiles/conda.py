@@ -29,6 +29,7 @@ __all__ = [
     "Key",
     "MatchSpec",
     "Place",
+    "clean_location",
     "edges_to",
     "file_of",
     "is_plain",
@@ -46,7 +47,11 @@ _PLATFORM: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9_]+)?")
 _FILE: Final = re.compile(
     r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)-([A-Za-z0-9_.+!]+)-([A-Za-z0-9_.+]+)\.(?:conda|tar\.bz2)"
 )
+_URL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:)[^\s]*")
 _TOKEN: Final = re.compile(r"/t/[^/]+(?=/|$)")
+#: A user of a URL inside of another URL's path, and the user and password of a URL that lost its scheme.
+_INNER_USER: Final = re.compile(r"(?<=//)(?!git@)[^/@\s]+@")
+_LOST_USER: Final = re.compile(r"[^/\\@\s]*:[^/\\@\s]*@")
 _LONGEST: Final = 4096
 
 
@@ -73,6 +78,25 @@ class Place(NamedTuple):
     platform: str
     filename: str
     secret: bool
+
+
+def clean_location(desk: Desk, text: str, where: str) -> tuple[str, bool]:
+    """A URL or a path without its secrets, and whether there was one: a user, a password, or a channel's token."""
+    is_url = "://" in text or text.startswith("file:")
+    if not text.isprintable() or (is_url and not _URL.fullmatch(text)):
+        desk.fault("lock-bad-url", where, "this is neither a URL nor a path")
+        return "", False
+    notes = len(desk.notes)
+    bare = desk.url(text, where) if is_url else text
+    told = any(note.code == "lock-url-credentials" for note in desk.notes[notes:])
+    clean = bare
+    if "@" in bare:
+        clean = _INNER_USER.sub("", bare) if is_url else _LOST_USER.sub("", bare)
+    if is_url and "/t/" in clean:
+        clean = _TOKEN.sub("", clean)
+    if clean != bare and not told:
+        desk.note("lock-url-credentials", where, "the credentials of this URL were left out")
+    return clean, told or clean != bare
 
 
 class Depot:
@@ -125,19 +149,7 @@ class Depot:
 
     def channel(self, text: str, where: str) -> str:
         """A channel's URL without its secrets and its last slash, or its bare name as it is."""
-        if "://" not in text and not text.startswith("file:"):
-            return text.rstrip("/")
-        return self._clean(text, where)[0].rstrip("/")
-
-    def _clean(self, url: str, where: str) -> tuple[str, bool]:
-        """*url* without its secrets, and whether there was one."""
-        bare = _TOKEN.sub("", url)
-        notes = len(self._desk.notes)
-        clean = self._desk.url(bare, where)
-        secret = any(note.code == "lock-url-credentials" for note in self._desk.notes[notes:])
-        if bare != url and not secret:
-            self._desk.note("lock-url-credentials", where, "the token of this URL was left out")
-        return clean, secret or bare != url
+        return clean_location(self._desk, text, where)[0].rstrip("/")
 
     def place(self, url: str, where: str) -> Place:
         """The place of the package that *url*, or a path, leads to."""
@@ -146,7 +158,7 @@ class Depot:
             folder, slash, last = url.replace("\\", "/").rpartition("/")
         if not {"?", "#"}.isdisjoint(last) and "://" in url:
             # What follows may be a secret: the URL is cleaned as a whole.
-            clean, secret = self._clean(url, where)
+            clean, secret = clean_location(self._desk, url, where)
             folder, slash, last = clean.rpartition("/")
         else:
             secret = False
@@ -158,7 +170,7 @@ class Depot:
 
     def _folder(self, folder: str, where: str) -> tuple[str, str, str, bool]:
         """The folder of a package without its secrets, its channel, its platform, and whether there was a secret."""
-        clean, secret = self._clean(folder, where) if "://" in folder or folder.startswith("file:") else (folder, False)
+        clean, secret = clean_location(self._desk, folder, where)
         channel, slash, platform = clean.rpartition("/")
         if not slash or not _PLATFORM.fullmatch(platform):
             channel, platform = clean, ""
@@ -356,15 +368,15 @@ def pypi_place(
     if bare.startswith("git+"):
         return _repository(desk, bare.removeprefix("git+"), fragment, where), None
     direct = direct or bare.startswith("direct+")
-    bare = bare.removeprefix("direct+")
-    if "://" not in bare and not bare.startswith("file:"):
+    location, _ = clean_location(desk, bare.removeprefix("direct+"), where)
+    if "://" not in location and not location.startswith("file:"):
+        bare = location
         if _SDIST.search(bare):
             filename = desk.last_part(bare, where)
             return Source(kind=SourceKind.FILE, location=bare), Artifact(filename=filename, location=bare)
-        if not bare or not bare.isprintable():
+        if not bare and not text:
             desk.fault("lock-bad-source", where, "this is neither a URL nor a path")
         return Source(kind=SourceKind.EDITABLE if editable else SourceKind.DIRECTORY, location=bare), None
-    location = desk.url(bare, where)
     if location.startswith("file:") and not _SDIST.search(location):
         return Source(kind=SourceKind.EDITABLE if editable else SourceKind.DIRECTORY, location=location), None
     algorithm, equals, value = fragment.partition("=")
@@ -402,7 +414,7 @@ def _repository(desk: Desk, url: str, fragment: str, where: str) -> Source:
         plain = f"{plain}?{url.partition('?')[2]}"  # Nobody knows what else is in there, so it goes the way of every query.
     return Source(
         kind=SourceKind.GIT,
-        location=desk.url(plain, where),
+        location=clean_location(desk, plain, where)[0],
         revision=revision if _COMMIT.fullmatch(revision) else "",
         subdirectory=unquote(subdirectory),
     )

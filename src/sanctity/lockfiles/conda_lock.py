@@ -99,7 +99,7 @@ class _Rows:
         sheet = self._sheet
         manager = sheet.need(row, "manager", str, "", where)
         platform = self._depot.platform(sheet.need(row, "platform", str, "", where), f"{where}.platform")
-        category = sheet.get(row, "category", str, _MAIN, where)
+        category = sheet.name(sheet.get(row, "category", str, _MAIN, where), f"{where}.category")
         if manager == "conda":
             pin = self._conda(row, where, platform)
         elif manager == "pip":
@@ -154,8 +154,11 @@ class _Rows:
     def _digests(self, row: dict[str, object], where: str) -> tuple[Digest, ...]:
         """The digests of a row, the strongest first."""
         table = self._sheet.table(row, "hash", where)
-        given = [(algorithm, table[algorithm]) for algorithm in sorted(table, reverse=True) if table[algorithm] is not None]
-        found = [self._sheet.digest(algorithm, value, f"{where}.hash.{algorithm}") for algorithm, value in given]
+        found = [
+            self._sheet.digest(algorithm, table[algorithm], f"{where}.hash")
+            for algorithm in sorted(table, reverse=True)
+            if table[algorithm] is not None
+        ]
         return tuple([digest for digest in found if digest is not None])
 
     def _pip(self, row: dict[str, object], where: str, platform: str) -> Pin:

@@ -204,7 +204,7 @@ class _Reading:
         source, found = conda.pypi_place(sheet, row.location, row.place, editable=sheet.flag(table, "editable", where))
         if source.kind is SourceKind.REGISTRY:
             own = sheet.get(table, "index_url", str, "", where)
-            source = Source(kind=source.kind, location=sheet.url(own, f"{where}.index_url") if own else index)
+            source = Source(kind=source.kind, location=conda.clean_location(sheet, own, f"{where}.index_url")[0] if own else index)
         requires = sheet.get(table, "requires_python", str, "", where)
         return Pin(
             name=sheet.name(name, f"{where}.name") if name else "",
@@ -278,17 +278,21 @@ class _New(_Reading):
         rows = [row for where, table in sheet.tables(document, "packages", "") if (row := self._row(table, where)) is not None]
         users = _Users(sheet, rows)
         for name, value in sheet.table(document, "environments", "").items():
+            if not sheet.name(name, "environments"):
+                continue
             where = f"environments.{name}"
             if not isinstance(value, dict):
                 sheet.fault("lock-bad-type", where, f"expected a table, found {shown(value)}")
                 continue
             self._channels(value, where)
             urls = sheet.strings(value, "indexes", where)
-            indexes = [sheet.url(url, f"{where}.indexes[{number}]") for number, url in enumerate(urls)]
+            indexes = [conda.clean_location(sheet, url, f"{where}.indexes[{number}]")[0] for number, url in enumerate(urls)]
             self.indexes.update(dict.fromkeys(indexes))
             users.environments[name] = {}
             for platform, references in sheet.table(value, "packages", where).items():
-                word = words.get(platform) or self._depot.platform(platform, f"{where}.packages.{platform}")
+                word = words.get(platform) or self._depot.platform(platform, f"{where}.packages")
+                if not word:
+                    continue
                 self.platforms[word] = None
                 users.read(name, word, platform, references, indexes)
         for row, places, used in zip(rows, users.platforms, users.indexes, strict=True):
