@@ -100,11 +100,11 @@ _RANK: Final = {code: rank for rank, code in enumerate(LookCode)}
 
 def pin_of(lock: Lock, package: Package) -> Pin | None:
     """The pin of *lock* that *package* of its inventory is."""
-    ecosystem, _, name = package.name.rpartition(":")
-    alike = [pin for pin in lock.pins if pin.name == name and (not ecosystem or pin.ecosystem == ecosystem)]
-    alike = [pin for pin in alike if pin.version == package.version]
+    prefix, _, name = package.name.rpartition(":")
+    ecosystem = Ecosystem.CONDA if prefix else Ecosystem.PYPI
+    alike = [pin for pin in lock.pins if (pin.name, pin.version, pin.ecosystem) == (name, package.version, ecosystem)]
     place = package.place.partition("#")[0]
-    same = (pin for pin in alike if (pin.marker, pin.source.location) == (package.marker, place))
+    same = (pin for pin in alike if (pin.marker or ", ".join(pin.platforms), pin.source.location) == (package.marker, place))
     return next(same, alike[0] if alike else None)
 
 
@@ -141,6 +141,9 @@ def _ways_of_graph(lock: Lock) -> dict[int, Why]:
     for index, pin in enumerate(lock.pins):
         by_name.setdefault((pin.ecosystem, pin.name), []).append(index)
     members = {root.member for root in lock.roots if root.member}
+    # conda's roots list all that they bring: there only what nothing else needs is asked for, for certain.
+    edges_of_pins = (edge for pin in lock.pins for edge in pin.dependencies if edge.name != pin.name)
+    needed = {(edge.ecosystem, edge.name) for edge in edges_of_pins} if lock.format.is_of_conda else set()
 
     def ends(edge: Dependency) -> Iterator[_Node]:
         for index in by_name.get((edge.ecosystem, edge.name), ()):
@@ -164,7 +167,7 @@ def _ways_of_graph(lock: Lock) -> dict[int, Why]:
         starts: dict[_Node, _Way] = {}
         for root in roots:
             for edge in root.dependencies:
-                if edge.name not in members:
+                if edge.name not in members and (edge.ecosystem, edge.name) not in needed:
                     for node in ends(edge):
                         starts.setdefault(node, _Way((node.pin,), root))
         for index, (path, root) in _walk(starts, edges, ends, lock).items():
@@ -398,9 +401,11 @@ class _Case:
         elif Change.ADDED in self.change.changes and newer.source.kind not in local | {SourceKind.REGISTRY}:
             words = {SourceKind.GIT: "a repository", SourceKind.DIRECTORY: "a folder"}.get(newer.source.kind, "a single file")
             yield Look(LookCode.NOT_FROM_INDEX, f"taken from {words}, and from no index")
-        elif Change.ADDED in self.change.changes and newer.source.location:
+        elif Change.ADDED in self.change.changes and newer.source.kind is SourceKind.REGISTRY and newer.source.location:
             places = {
-                pin.source.location.rstrip("/") for pin in self.view.before.pins if pin.source.kind is SourceKind.REGISTRY
+                pin.source.location.rstrip("/")
+                for pin in self.view.before.pins
+                if pin.source.kind is SourceKind.REGISTRY and pin.ecosystem is newer.ecosystem
             } - {""}
             if places and newer.source.location.rstrip("/") not in places:
                 yield Look(LookCode.NEW_INDEX, "from an index that nothing was locked from before")

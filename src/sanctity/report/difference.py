@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sanctity
@@ -303,15 +304,13 @@ def _style(change: PackageChange) -> str:
 
 
 def _package_lines(changes: Iterable[PackageChange], paint: Paint) -> Iterator[str]:
-    rows = [
-        _Row(
-            _style(change),
-            _word(change),
-            plain(change.name),
-            plain(_versions(change)),
-            plain(_about(change)),
-        )
+    counted = Counter(
+        _Row(_style(change), _word(change), plain(change.name), plain(_versions(change)), plain(_about(change)))
         for change in by_weight(changes)
+    )
+    # A lock that has a row a platform says the same of each.
+    rows = [
+        row._replace(about=f"{row.about} ({number:,} times)".lstrip()) if number > 1 else row for row, number in counted.items()
     ]
     widths = [min(max((len(row[column]) for row in rows), default=0), most) for column, most in ((1, 9), (2, 32), (3, 32))]
     for row in rows:

@@ -6,6 +6,7 @@ already is not said again beside it. Names, versions and reasons are the documen
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -146,18 +147,18 @@ class _Drawn:
             return []
         lines = [f"**{_title('Deserves a look', len(found))}**", "", "| package | version | why look | why it is there |"]
         lines.append("| --- | --- | --- | --- |")
-        for change in found[:_MOST_LOOKS]:
-            reasons = "; ".join(
-                f"**{look.code}**: {_prose(look.words)}"
-                if look.severity is Severity.ERROR
-                else f"{look.code}: {_prose(look.words)}"
-                for look in change.looks
+        rows: Counter[tuple[str, ...]] = Counter(
+            (
+                _code(change.name),
+                self._version(change),
+                "; ".join(
+                    f"**{_prose(look.words)}**" if look.severity is Severity.ERROR else _prose(look.words) for look in change.looks
+                ),
+                why_words(change.why, _code, " → "),
             )
-            why = why_words(change.why, _code, " → ")
-            lines.append(f"| {_code(change.name)} | {self._version(change)} | {reasons} | {why} |")
-        if len(found) > _MOST_LOOKS:
-            lines.append(f"| and {len(found) - _MOST_LOOKS:,} more | | | |")
-        return [*lines, ""]
+            for change in found
+        )
+        return [*lines, *_rows(rows, _MOST_LOOKS), ""]
 
     def table(self, title: str, changes: Sequence[PackageChange]) -> list[str]:
         """The table of *changes*; a long one is folded."""
@@ -166,18 +167,19 @@ class _Drawn:
         if not changes:
             return []
         dated = any(change.age_days is not None for change in changes)
-        told = [self._told(title, change, _code, _prose) for change in changes[:_MOST_ROWS]]
+        told = [self._told(title, change, _code, _prose) for change in changes]
         last = {"Added": "why", "Removed": "why it was there"}.get(title, "what")
         columns = ["package", "version", *(["released"] if dated else []), *([last] if any(told) else [])]
-        lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-        for change, what in zip(changes, told, strict=False):
-            cells = [_code(change.name), self._version(change)]
-            cells += [self._released(change)] if dated else []
-            cells += [what] if any(told) else []
-            lines.append(f"| {' | '.join(cells)} |")
-        if len(changes) > _MOST_ROWS:
-            lines.append(f"| and {len(changes) - _MOST_ROWS:,} more |{' |' * (len(columns) - 1)}")
-        lines.append("")
+        rows = Counter(
+            (
+                _code(change.name),
+                self._version(change),
+                *([self._released(change)] if dated else []),
+                *([what] if any(told) else []),
+            )
+            for change, what in zip(changes, told, strict=True)
+        )
+        lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *_rows(rows, _MOST_ROWS), ""]
         if len(changes) > _FOLD:
             return _folded(_title(title, len(changes)), lines)
         return [f"**{_title(title, len(changes))}**", "", *lines]
@@ -198,6 +200,15 @@ class _Drawn:
         if change.age_days is None:
             return ""
         return f"{date.fromisoformat(self.difference.reviewed) - timedelta(days=change.age_days)}"
+
+
+def _rows(rows: Counter[tuple[str, ...]], most: int) -> Iterator[str]:
+    """The *rows* of a table, each once with how often it is there, for a lock may have one a platform; the rest is counted."""
+    for cells, number in list(rows.items())[:most]:
+        name, *others = cells
+        yield f"| {' | '.join((name + (f' ({number:,} times)' if number > 1 else ''), *others))} |"
+    if len(rows) > most:
+        yield f"| and {len(rows) - most:,} more |{' |' * (len(next(iter(rows))) - 1)}"
 
 
 def _title(words: str, number: int) -> str:
