@@ -100,6 +100,7 @@ def test_what_is_locked_is_there() -> None:
     found = compared(a_conda_lock(PYTHON, NUMPY), a_prefix(PYTHON, NUMPY))
     assert found.verdict is Verdict.CLEAN, found
     assert found.reference.format is LockFormat.CONDA_LOCK
+    assert found.checked.distributions == 2
 
 
 def test_missing_and_extra_are_told_as_conda_packages() -> None:
@@ -192,6 +193,14 @@ def test_a_lock_for_other_platforms_decides_nothing() -> None:
     assert (told.code, told.what) == ("lock-not-for-this-platform", "conda-lock.yml")
     assert told.reason == "it is for osx-arm64, and this is linux-64"
     assert found.drifts == ()
+
+
+def test_an_environment_of_the_lock_may_be_for_fewer_platforms() -> None:
+    lock = a_pixi_lock(("default", (PYTHON, MAC_PYTHON)), ("mac", (MAC_PYTHON,)), platforms=(*LINUX, *MAC))
+    assert compared(lock, a_prefix(PYTHON, prefix="/p/.pixi/envs/default")).verdict is Verdict.CLEAN
+    (told,) = compared(lock, a_prefix(PYTHON, prefix="/p/.pixi/envs/mac")).unchecked
+    assert (told.code, told.in_scope) == ("lock-not-for-this-platform", True)
+    assert told.reason == "its environment mac is for osx-arm64, and this is linux-64"
 
 
 def test_the_platforms_of_a_lock_that_states_none_are_those_of_its_pins() -> None:

@@ -47,6 +47,7 @@ def test_pixi_installs_and_reinstalls_in_its_own_environment() -> None:
     assert commands(LockFormat.PIXI, ALTERED) == [again]
     assert commands(LockFormat.PIXI, ALTERED, BUILD) == [install, again]
     assert commands(LockFormat.PIXI, BROKEN) == ["pixi clean -e test", install]
+    assert commands(LockFormat.PIXI, MISSING, PLANTED) == ["pixi clean -e test", install]
     assert commands(LockFormat.PIXI, PLANTED)[0].startswith("rm -r .pixi/envs/test/")
 
 

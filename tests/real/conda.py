@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 
     from real.tools import Workshop
 
-__all__ = ["PLACEHOLDER", "Package", "demo_packages", "install", "publish", "python_package", "write_wheel"]
+__all__ = [
+    "PLACEHOLDER",
+    "Package",
+    "demo_packages",
+    "install",
+    "install_exactly",
+    "publish",
+    "python_package",
+    "write_pixi_lock",
+    "write_wheel",
+]
 
 #: What stands for the prefix in a package, as long as conda-build makes it.
 PLACEHOLDER: Final = "/builder/host_env" + ("_placehold" * 24)
@@ -63,12 +73,48 @@ asyncio.run(main())
 os._exit(0)  # its threads may still be at work, and do not all end well when the interpreter does
 """
 
+#: Run inside the tool's own environment: makes a prefix hold just what the specs of a channel come to, as `pixi install` would.
+_INSTALL_EXACTLY: Final = """
+import asyncio, json, os, sys, rattler
+asked = json.loads(sys.argv[1])
+async def main():
+    for channel in asked["channels"]:
+        await rattler.index.index_fs(channel)
+    records = await rattler.solve(asked["channels"], asked["specs"], platforms=["linux-64", "noarch"])
+    await rattler.install(records, asked["prefix"], cache_dir=asked["cache"], show_progress=False)
+asyncio.run(main())
+os._exit(0)
+"""
+
+#: The same for a pixi.lock of several environments, each with what its specs come to, and packages of PyPI's in all of them.
+_WRITE_LOCK: Final = """
+import asyncio, json, os, sys, rattler
+from rattler.lock import LockChannel, LockFile, LockPlatform
+asked = json.loads(sys.argv[1])
+async def main():
+    for channel in asked["channels"]:
+        await rattler.index.index_fs(channel)
+    here = LockPlatform("linux-64")
+    lock = LockFile([here, LockPlatform("osx-arm64")])
+    for name, specs in asked["environments"].items():
+        records = await rattler.solve(asked["channels"], specs, platforms=["linux-64", "noarch"])
+        lock.set_channels(name, [LockChannel("file://" + channel) for channel in asked["channels"]])
+        for record in records:
+            lock.add_conda_package(name, here, record)
+        for package in asked["pypi"]:
+            lock.add_pypi_package(name, here, *package)
+    lock.to_path(asked["path"])
+asyncio.run(main())
+os._exit(0)
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """A conda package: *files* map a path to its bytes, or to the text of a symbolic link.
 
     *entry_points* (``name = module:attribute``) are for a *noarch* package of Python, whose paths start at ``site-packages``.
+    *number* is its build number, which is in its build string.
     """
 
     name: str
@@ -77,15 +123,21 @@ class Package:
     noarch: bool = False
     entry_points: tuple[str, ...] = ()
     depends: tuple[str, ...] = ()
+    number: int = 0
+
+    @property
+    def build(self) -> str:
+        """Its build string."""
+        return f"{'py' if self.noarch else 'h0'}_{self.number}"
 
     @property
     def stem(self) -> str:
         """The name of its archive, and of its document in a prefix."""
-        return f"{self.name}-{self.version}-{'py_0' if self.noarch else 'h0_0'}"
+        return f"{self.name}-{self.version}-{self.build}"
 
     def index(self) -> dict[str, object]:
         """Its ``info/index.json``."""
-        build = {"build": self.stem.rpartition("-")[2], "build_number": 0, "subdir": "noarch" if self.noarch else _SUBDIR}
+        build = {"build": self.build, "build_number": self.number, "subdir": "noarch" if self.noarch else _SUBDIR}
         kind: dict[str, object] = {"noarch": "python"} if self.noarch else {"arch": "x86_64", "platform": "linux"}
         return {"name": self.name, "version": self.version, "depends": list(self.depends), **build, **kind}
 
@@ -232,6 +284,31 @@ def demo_packages() -> tuple[Package, ...]:
 def install(shop: Workshop, channel: Path, *prefixes: Path) -> None:
     """Install every package of *channel* into each of *prefixes*, with rattler."""
     shop.run([shop.tool("rattler", "python"), "-c", _INSTALL, channel, channel.parent / "package-cache", *prefixes])
+
+
+def install_exactly(shop: Workshop, prefix: Path, *specs: str, channels: Iterable[Path]) -> None:
+    """Make *prefix* hold what *specs* come to, of the first of *channels* that has a package, and nothing else."""
+    folders = [str(channel) for channel in channels]
+    asked = {"channels": folders, "specs": specs, "prefix": str(prefix), "cache": str(shop.scratch / "package-cache")}
+    shop.run([shop.tool("rattler", "python"), "-c", _INSTALL_EXACTLY, json.dumps(asked)])
+
+
+def write_pixi_lock(
+    shop: Workshop,
+    path: Path,
+    environments: Mapping[str, Iterable[str]],
+    *,
+    channels: Iterable[Path],
+    pypi: Iterable[tuple[str, str, str]] = (),
+) -> None:
+    """Write a pixi.lock with rattler: what the specs of each of *environments* come to, and *pypi*'s (name, version, location)."""
+    asked = {
+        "channels": [str(channel) for channel in channels],
+        "environments": {name: list(specs) for name, specs in environments.items()},
+        "pypi": list(pypi),
+        "path": str(path),
+    }
+    shop.run([shop.tool("rattler", "python"), "-c", _WRITE_LOCK, json.dumps(asked)])
 
 
 def write_wheel(path: Path, *, scripts: tuple[str, ...] = ()) -> None:

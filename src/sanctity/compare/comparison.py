@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
@@ -66,7 +67,7 @@ def compare_with_lock(
         words = "it gives no hash for them, so it does not say which artifact is meant"
         unchecked = (*unchecked, Unchecked(code="unhashed", what="pins of the lock", reason=words, count=bare))
     reference = Reference(kind=ReferenceKind.LOCK, format=lock.format, path=lock.path, digest=str(lock.digest), selection=selection)
-    return compare_alone(
+    comparison = compare_alone(
         environment,
         depth=depth,
         reference=reference,
@@ -74,6 +75,10 @@ def compare_with_lock(
         drifts=list(drifts),
         unchecked=list(unchecked),
     )
+    if not lock.format.is_of_conda:
+        return comparison
+    packages = len(environment.conda) + sum(not item.keeper for item in environment.distributions)
+    return replace(comparison, checked=replace(comparison.checked, distributions=packages))
 
 
 def _compare(

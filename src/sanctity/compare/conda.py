@@ -24,7 +24,7 @@ from sanctity.model.lock import Dependency, Ecosystem, Lock, RootKind, SourceKin
 from sanctity.model.names import CONDA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sanctity.compare.selection import Selected
     from sanctity.model.environment import CondaPackage, Distribution, Environment, Interpreter
@@ -38,6 +38,7 @@ __all__ = [
     "covers",
     "narrow",
     "platform_word",
+    "platforms_of",
     "seen_by",
 ]
 
@@ -81,16 +82,21 @@ def platform_word(interpreter: Interpreter, packages: Iterable[CondaPackage] = (
     return max(sorted(found), key=found.__getitem__, default="")
 
 
-def _platforms(lock: Lock) -> tuple[str, ...]:
-    """The platforms that *lock* is for, empty where it is for all."""
-    if lock.platforms or not lock.pins or not all(pin.platforms for pin in lock.pins):
+def platforms_of(lock: Lock, environment: str = "") -> tuple[str, ...]:
+    """The platforms that *lock* is for, or its *environment* where it is for several; empty where it is for all."""
+    rows: Sequence[Pin | Dependency] = lock.pins
+    if environment:
+        rows = [edge for root in _environments(lock) if root.name == environment for edge in root.dependencies]
+    elif lock.platforms:
         return lock.platforms
-    return tuple(sorted({platform for pin in lock.pins for platform in pin.platforms}))
+    if not rows or not all(row.platforms for row in rows):
+        return lock.platforms
+    return tuple(sorted({platform for row in rows for platform in row.platforms}))
 
 
-def covers(lock: Lock, platform: str) -> bool:
-    """Whether *lock* says anything of *platform*."""
-    platforms = _platforms(lock)
+def covers(lock: Lock, platform: str, environment: str = "") -> bool:
+    """Whether *lock*, or one *environment* of it, says anything of *platform*."""
+    platforms = platforms_of(lock, environment)
     return not platforms or platform in platforms
 
 
@@ -226,8 +232,8 @@ def compare_packages(
     """
     seen, chosen = seen_by(lock, environment, groups)
     platform = platform_word(environment.interpreter, environment.conda)
-    if not covers(lock, platform):
-        return Judged(seen, Selection(environment=chosen), (), (_not_for(lock, platform),))
+    if not covers(lock, platform, chosen):
+        return Judged(seen, Selection(environment=chosen), (), (_not_for(lock, platform, chosen),))
     conda_pins = [pin for pin in seen.pins if pin.ecosystem is Ecosystem.CONDA]
     if conda_pins and environment.manager != "conda":
         return Judged(seen, Selection(environment=chosen), (_no_conda(conda_pins),), ())
@@ -262,12 +268,13 @@ def compare_packages(
     )
 
 
-def _not_for(lock: Lock, platform: str) -> Unchecked:
+def _not_for(lock: Lock, platform: str, chosen: str) -> Unchecked:
     here = f"this is {platform}" if platform else "what this is can not be told"
+    it = f"its environment {chosen}" if chosen else "it"
     return Unchecked(
         code="lock-not-for-this-platform",
         what=lock.path,
-        reason=f"it is for {', '.join(_platforms(lock))}, and {here}",
+        reason=f"{it} is for {', '.join(platforms_of(lock, chosen))}, and {here}",
         in_scope=True,
     )
 

@@ -248,18 +248,19 @@ def narrowed(inventory: Inventory, lock: Lock, other: Inventory) -> Inventory:
 
 def _of_one_platform(lock: Lock, other: Inventory) -> Lock:
     """*lock* as the environment that *other* is of sees it. Raises DocumentError where it says nothing of its platform."""
-    from sanctity.compare.conda import choose_environment, covers, narrow, platform_word
+    from sanctity.compare.conda import choose_environment, covers, narrow, platform_word, platforms_of
     from sanctity.errors import DocumentError
 
     assert other.interpreter is not None
     there = [_conda_package(package) for package in other.packages if package.name.startswith(CONDA)]
     platform = platform_word(other.interpreter, there)
-    if not covers(lock, platform):
-        words = f"it is for {', '.join(lock.platforms)}, and this is {platform or 'of no known platform'}"
-        raise DocumentError("lock-not-for-this-platform", words, where=lock.path, hint="lock for that platform too")
     sealed = dict(next((part.rows for part in other.parts if part.name == "selection"), ()))
     place = f"/envs/{sealed['environment']}" if "environment" in sealed else other.path
-    return narrow(lock, platform, choose_environment(lock, platform, place=place, installed=there))
+    chosen = choose_environment(lock, platform, place=place, installed=there)
+    if not covers(lock, platform, chosen):
+        words = f"it is for {', '.join(platforms_of(lock, chosen))}, and this is {platform or 'of no known platform'}"
+        raise DocumentError("lock-not-for-this-platform", words, where=lock.path, hint="lock for that platform too")
+    return narrow(lock, platform, chosen)
 
 
 def _conda_package(package: Package) -> CondaPackage:

@@ -455,12 +455,14 @@ def _plan_conda(context: _Context, environment: Environment, comparison: Compari
     strangers = sorted(extra - by_pixi)
     rest = [drift for drift in undone if drift not in removed and _key(drift.distribution) not in strangers]
     steps: list[Step] = []
-    anew = bool(rest) and context.tool is not Tool.PIXI
+    anew = bool(rest) and (context.tool is not Tool.PIXI or _needs_all_anew(undone))
     if removed and not anew:
         paths = sorted({_on_disk(environment, context.env, drift.path) for drift in removed})
         steps.append(Step(command=("rm", "-r", *paths), reason="no package claims these, so no installer takes them out"))
     if strangers and not anew:
         steps.append(Step(command=context.pip("uninstall", "-y", *strangers), reason="the lock does not name these"))
+    if anew and context.tool is Tool.PIXI:
+        steps.append(Step(command=("pixi", "clean", "-e", context.environment), reason="its documents can not be relied on"))
     if anew:
         steps.append(Step(command=context.sync(), reason="the whole environment anew, as the lock says"))
     elif rest:
@@ -506,13 +508,18 @@ def _beyond_conda(drift: Drift, context: _Context, environment: Environment) -> 
     return "" if drift.code in handled else "no command undoes this; `sanctity explain` says what to do"
 
 
-def _by_pixi(context: _Context, drifts: list[Drift]) -> Iterator[Step]:
-    """What pixi is to be asked for: all of the environment, or the packages that were damaged, or what the lock says."""
+def _needs_all_anew(drifts: list[Drift]) -> bool:
+    """Whether documents do not say what is there: one is broken or doubled, or a missing package has its files there."""
     whole = {Code.DISTRIBUTION_DUPLICATE, Code.INTERPRETER_CHANGED, Code.INTERPRETER_MISMATCH}
-    if any(drift.code in whole or (drift.code in _REINSTALL - _OF_PACKAGE and _is_of_package(drift)) for drift in drifts):
-        yield Step(command=("pixi", "clean", "-e", context.environment), reason="its documents can not be relied on")
-        yield Step(command=context.sync(), reason="the whole environment anew, as the lock says")
-        return
+    if any(each.code in whole or (each.code in _REINSTALL - _OF_PACKAGE and _is_of_package(each)) for each in drifts):
+        return True
+    missing = any(each.code is Code.DISTRIBUTION_MISSING and _is_of_package(each) for each in drifts)
+    ownerless = {Code.FILE_UNCLAIMED, Code.RECORD_INVALID, Code.RECORD_MISSING}
+    return missing and any(each.code in ownerless for each in drifts)
+
+
+def _by_pixi(context: _Context, drifts: list[Drift]) -> Iterator[Step]:
+    """What pixi is to be asked for: what the lock says, and again the packages that were damaged."""
     damaged = sorted({drift.distribution for drift in drifts if drift.code not in _OF_PACKAGE and drift.distribution})
     if len(damaged) < len({drift.distribution for drift in drifts}):
         yield Step(command=context.sync(), reason="install what the lock says")
