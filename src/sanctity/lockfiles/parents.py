@@ -15,12 +15,14 @@ from sanctity.model.lock import LockFormat
 from sanctity.model.names import normalise_name
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["parents"]
 
 _ROW: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:[=<>!~@;]|$)")
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+#: A file that asks: ``-r requirements.in``, or ``demo (pyproject.toml)``.
+_FILE: Final = re.compile(r"^-r |\(.+\)$")
 _VIA: Final = re.compile(r"(?:^|\s)#\s*via(?:\s+(.*))?$")
 
 
@@ -46,19 +48,25 @@ def _requirements(text: str) -> dict[str, set[str]]:
         via = _VIA.search(line)
         if not bare.startswith("#") and (match := _ROW.match(bare)):
             row = normalise_name(match[1])
+            said.setdefault(row, [])
             listing = False
         if via is not None and row:
             listing = via[1] is None
-            said.setdefault(row, []).extend(each.strip() for each in (via[1] or "").split(",") if each.strip())
+            said[row] += [each.strip() for each in (via[1] or "").split(",") if each.strip()]
         elif listing and bare.startswith("#"):
-            said.setdefault(row, []).append(bare[1:].strip())
-    return {name: {_parent(each, said.keys()) for each in needing if not each.startswith("-c ")} for name, needing in said.items()}
-
-
-def _parent(text: str, known: Container[str]) -> str:
-    """The row that a comment names, else the project: a file of requirements, or a name that is none of the rows."""
-    name = normalise_name(text) if _NAME.fullmatch(text) else ""
-    return name if name in known else ""
+            said[row].append(bare[1:].strip())
+    every = {each for needing in said.values() for each in needing}
+    # uv's export names the project itself, which is none of the rows, where the others name a file.
+    exported = not any(_FILE.search(each) for each in every)
+    found: dict[str, set[str]] = {}
+    for name, needing in said.items():
+        for each in needing:
+            parent = normalise_name(each) if _NAME.fullmatch(each) else ""
+            if parent in said:
+                found.setdefault(name, set()).add(parent)
+            elif _FILE.search(each) or (parent and exported):
+                found.setdefault(name, set()).add("")
+    return found
 
 
 def _poetry(text: str) -> dict[str, set[str]]:
