@@ -228,6 +228,9 @@ class Depot:
 # --- Match specs -------------------------------------------------------------------------------------------------------------
 
 
+_PINNED: Final = re.compile(r"={0,2}[A-Za-z0-9_.+!]+")
+
+
 class MatchSpec(NamedTuple):
     """A match spec. *version* is what it says of versions, without blanks, as conda has it: ``=3.9`` is any 3.9.*.
 
@@ -244,15 +247,17 @@ class MatchSpec(NamedTuple):
     @property
     def pinned(self) -> bool:
         """Whether it names one version, be it with all that begin with it."""
-        return bool(self.exact) or re.fullmatch(r"={0,2}[A-Za-z0-9_.+!]+", self.version) is not None
+        return bool(self.exact) or _PINNED.fullmatch(self.version) is not None
 
 
 _SPEC: Final = re.compile(r"([^\s=<>!~\[\]]+)\s*(.*)", re.DOTALL)
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]$")
 _PAIR: Final = re.compile(r"\s*([a-z0-9_]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^,'\"\s]*))\s*(?:,|$)")
-_AROUND: Final = re.compile(r"\s*([,|])\s*|(?<=[=<>!~])\s+")
+_AROUND: Final = re.compile(r" ?([,|]) ?|(?<=[=<>!~]) ")
 _WITH_BUILD: Final = re.compile(r"={1,2}([^=<>!~,|]+)=([^=<>!~,|]+)")
 _ONE: Final = re.compile(r"[A-Za-z0-9_.+!]+")
+_PART: Final = r"\(*(?:(?:[=!<>~]=|[=<>])?[A-Za-z0-9_.+!*-]+|\^[^,|]*\$)\)*"
+_VERSIONS: Final = re.compile(rf"(?:{_PART}(?:[,|]{_PART})*)?")
 
 
 is_plain: Final = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?").fullmatch
@@ -266,7 +271,7 @@ def match_spec(text: str) -> MatchSpec | None:
     """
     if len(text) > _LONGEST:
         return None
-    text = text.partition("#")[0].strip()
+    text = " ".join(text.partition("#")[0].split())
     said: dict[str, str] = {}
     brackets = _BRACKETS.search(text)
     if brackets:
@@ -293,7 +298,7 @@ def match_spec(text: str) -> MatchSpec | None:
     exact = ""
     if not build and (both := _WITH_BUILD.fullmatch(version)):
         version, build = f"={both[1]}", both[2]
-    version, build = said.get("version", version), said.get("build", build)
+    version, build = _AROUND.sub(lambda found: found[1] or "", said.get("version", version)), said.get("build", build)
     if "*" in version:
         exact = ""
     elif version.startswith("==") and _ONE.fullmatch(version[2:]):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.lockfiles import conda, yaml
 from sanctity.lockfiles.toml import shown
+from sanctity.model.digest import DIGEST_SIZES
 from sanctity.model.lock import Artifact, Dependency, Ecosystem, Lock, LockFormat, Pin, Root, RootKind
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ class _Rows:
         """The digests of a row, the strongest first."""
         table = self._sheet.table(row, "hash", where)
         found = [
-            self._sheet.digest(algorithm, table[algorithm], f"{where}.hash")
+            self._sheet.digest(
+                algorithm, table[algorithm], f"{where}.hash.{algorithm}" if algorithm in DIGEST_SIZES else f"{where}.hash"
+            )
             for algorithm in sorted(table, reverse=True)
             if table[algorithm] is not None
         ]

@@ -176,7 +176,7 @@ def _build(parser: CParser, *, aliases: bool, marked: bool) -> object:
                 raise _Fault("a YAML alias of what does not stand before it", event)
             aliased += _size(anchors[event.anchor])
             if aliased > _MOST_ALIASED:
-                raise _Fault("the aliases stand for too much", event, "lock-too-large")
+                raise _Fault("the YAML aliases stand for more than anybody wrote", event)
             items.append(anchors[event.anchor])
         elif kind is DocumentStartEvent:
             documents += 1
