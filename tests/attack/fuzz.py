@@ -2,8 +2,9 @@
 
     python tests/attack/fuzz.py --seconds 60 --seed 1
 
-Two laws hold for every case. Nothing but a `SanctityError` is ever raised, and soon. And an environment in which a claimed file was
-changed, or code was planted, is never clean, and the report on it is valid and drives no terminal.
+Three laws hold for every case. Nothing but a `SanctityError` is ever raised, soon and in little memory. An environment in which a
+claimed file was changed, or code was planted, is never clean, and the report on it is valid and drives no terminal. And a lock that is
+read can be linted and told in every format, and is exported as a lock that is read again, or refused.
 
 A case is made from the seed and its number alone, so ``--seed S --only N`` runs a failed one again.
 """
@@ -12,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime as dt
 import json
 import os
 import random
+import resource
 import shutil
 import sys
 import tempfile
@@ -22,18 +25,28 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import tomli
+import yaml
 
 _TESTS = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":  # pragma: no cover - pytest has both on its path already
     sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "src")]
 
-from sanctity import verbs  # noqa: E402 - the path comes first
+from attack.broken import SOUND  # noqa: E402 - the path comes first
+from sanctity import verbs  # noqa: E402
 from sanctity.errors import SanctityError  # noqa: E402
+from sanctity.lockfiles import pylock  # noqa: E402
+from sanctity.model.digest import Digest  # noqa: E402
 from sanctity.model.drift import Depth, Verdict  # noqa: E402
 from sanctity.observe.elf import ElfError, read_elf  # noqa: E402
 from sanctity.observe.locks import read_lock  # noqa: E402
+from sanctity.plan.flatten import flatten  # noqa: E402
+from sanctity.plan.pylock import pylock_text, toml_string  # noqa: E402
 from sanctity.report.json import comparison_json  # noqa: E402
+from sanctity.report.linting import FORMATS as LINT_FORMATS  # noqa: E402
+from sanctity.report.linting import linting_text  # noqa: E402
 from sanctity.report.text import comparison_text, error_text  # noqa: E402
 from sites import SMALL, add_distribution, build_site, site_packages  # noqa: E402
 
@@ -44,12 +57,28 @@ __all__ = ["BrokenLawError", "Fuzzer", "main"]
 
 _FIXTURES: Final = _TESTS / "lockfiles/fixtures"
 _CORPUS: Final = _TESTS.parents[1] / "shared/corpus"
-_NAMES: Final = ("uv.lock", "poetry.lock", "requirements.txt")
 #: The folders of the corpus, and the name that each one's locks are read under.
-_FOLDERS: Final = {"uv": "uv.lock", "poetry": "poetry.lock", "requirements": "requirements.txt", "pylock": "pylock.toml"}
+_FOLDERS: Final = {
+    "uv": "uv.lock",
+    "poetry": "poetry.lock",
+    "pdm": "pdm.lock",
+    "pipfile": "Pipfile.lock",
+    "pylock": "pylock.toml",
+    "conda-lock": "conda-lock.yml",
+    "pixi": "pixi.lock",
+    "conda-explicit": "conda-linux-64.lock",
+    "requirements": "requirements.txt",
+    "constraints": "requirements.txt",
+    "environment-yml": "environment.yml",
+    "pyproject": "pyproject.toml",
+}
 _LARGEST: Final = 120_000
-#: A case that takes longer than this has no bound that anybody would wait for. Seconds.
-_TOO_LONG: Final = 30.0
+#: A case that takes longer than this has no bound that anybody would wait for. Seconds of the processor.
+_TOO_LONG: Final = 20.0
+#: A lock that takes longer to read, lint and export than this is not read soon. None of them is larger than `_LARGEST`.
+_TOO_LONG_FOR_A_LOCK: Final = 5.0
+#: The most memory that a run may ask for, in bytes: more ends the case with a MemoryError.
+_MEMORY: Final = 2 << 30
 
 #: Pieces that parsers stumble over.
 _TOKENS: Final = tuple(
@@ -138,20 +167,110 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def lock_texts() -> list[tuple[str, str, bytes]]:
-    """(where from, the name to read it under, bytes) of every fixture and every lock of the corpus that is not large."""
-    found = []
-    places = [_FIXTURES, *([_CORPUS] if _CORPUS.is_dir() else [])]
-    for path in sorted(path for place in places for path in place.rglob("*") if path.is_file()):
-        name = next((name for name in _NAMES if path.name == name or path.name.endswith("." + name)), "")
+    """(where from, the name to read it under, bytes) of every sound example, fixture, and lock of the corpus that is not large."""
+    found = [(f"sound {name}", name, text.encode()) for name, text in SOUND.items()]
+    for path in sorted(path for place in (_FIXTURES, _CORPUS) for path in place.rglob("*") if path.is_file()):
+        if path.stat().st_size > _LARGEST:
+            continue
         if path.is_relative_to(_CORPUS):
-            name = next((name for folder, name in _FOLDERS.items() if f"{path.relative_to(_CORPUS)}".startswith(folder)), "")
-        if not name and path.name.startswith("pylock.") and path.name.endswith(".toml"):
-            name = path.name
-        if not name and path.name.endswith(".py.lock"):
-            name = path.name
-        if name and path.stat().st_size <= _LARGEST:
+            name = _FOLDERS.get(path.relative_to(_CORPUS).parts[0], "")
+        else:
+            named = (name for name in _FOLDERS.values() if path.name == name or path.name.endswith("." + name))
+            name = next(named, path.name if path.name.startswith("pylock.") or path.name.endswith(".py.lock") else "")
+        if name:
             found.append((path.name, name, path.read_bytes()))
     return found
+
+
+# --- Documents with another shape ------------------------------------------------------------------------------------------
+
+
+def _odd(rng: random.Random, depth: int = 0) -> Any:
+    """A value that nobody expects."""
+    plain: tuple[Any, ...] = (
+        *("", " ", "x" * 5000, "../../x", "\u202e", "a\x00b", "https://[", "https://u:p@h/x?token=t", "==1", "1!2.0+x", "9" * 400),
+        *("python_version < '3'", "(" * 200 + "os_name == ''" + ")" * 200, "sha256:" + "a" * 64, "six", "\ud7ff", "1.0 || 2"),
+        *(0, -1, 1, 2**31, 2**63 - 1, True, False, 1.5, float("inf")),
+        *([], {}, [[]], [{}], {"": ""}, {"name": 1}, dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.date(9999, 12, 31), None),
+    )
+    if depth < 3 and rng.random() < 0.1:
+        return [_odd(rng, depth + 1) for _ in range(rng.randrange(3))]
+    if rng.random() < 0.03:
+        nested: Any = "deep"
+        for _ in range(rng.choice((30, 60, 150))):
+            nested = [nested] if rng.random() < 0.5 else {"a": nested}
+        return nested
+    return rng.choice(plain)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a document: what holds it, and its key or number there."""
+    waiting = [value]
+    while waiting:
+        here = waiting.pop()
+        for key in here if isinstance(here, dict) else range(len(here)):
+            yield here, key
+            if isinstance(here[key], (dict, list)):
+                waiting.append(here[key])
+
+
+def reshape(document: Any, rng: random.Random) -> Any:
+    """*document* with one to three of its values replaced, moved, doubled or taken away; it may be changed itself."""
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        places = list(_places(document))
+        if not places:
+            return _odd(rng)
+        holder, key = rng.choice(places)
+        other, there = rng.choice(places)
+        match rng.randrange(8):
+            case 0 | 1 | 2:
+                holder[key] = _odd(rng)
+            case 3:
+                del holder[key]
+            case 4:
+                holder[key] = json.loads(json.dumps(other[there], default=str))
+            case 5 if isinstance(holder, list):
+                holder[key:key] = [holder[key]] * rng.choice((1, 2, 40))
+            case 6 if isinstance(holder, dict):
+                holder[rng.choice((f"{key}x", "", "version", "name", "extra", str(_odd(rng))))] = holder[key]
+            case _ if isinstance(holder[key], str) and holder[key]:
+                text = holder[key]
+                at = rng.randrange(len(text) + 1)
+                holder[key] = rng.choice((text[:at], text[at:], text.upper(), text + text, text[:at] + str(_odd(rng)) + text[at:]))
+            case _:
+                holder[key] = [holder[key]]
+    return document
+
+
+def _toml(value: Any) -> str:
+    """*value* in one line of TOML, as far as TOML has such a value."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml_string(str(key))} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, (dt.datetime, dt.date, dt.time)):
+        return value.isoformat()
+    return (
+        json.dumps(value) if isinstance(value, bool) else str(value) if isinstance(value, (int, float)) else toml_string(str(value))
+    )
+
+
+def reshaped(name: str, data: bytes, rng: random.Random) -> bytes | None:
+    """The lock *data*, called *name*, in another shape; None where it has no shape but lines."""
+    ending = name.rpartition(".")[2]
+    if name == "Pipfile.lock":
+        return json.dumps(reshape(json.loads(data), rng), default=str).encode()
+    if ending in {"yml", "yaml"} or name == "pixi.lock":
+        try:
+            document = yaml.load(data, yaml.CBaseLoader)
+        except yaml.YAMLError:  # a template is none
+            return None
+        return yaml.dump(reshape(document, rng), Dumper=yaml.CSafeDumper, allow_unicode=True).encode("utf-8", "replace")
+    if ending == "txt" or name == "conda-linux-64.lock":
+        return None
+    document = reshape(tomli.loads(data.decode()), rng)
+    rows = document.items() if isinstance(document, dict) else [("x", document)]
+    return "".join(f"{toml_string(str(key))} = {_toml(value)}\n" for key, value in rows).encode("utf-8", "replace")
 
 
 class Fuzzer:
@@ -195,16 +314,61 @@ class Fuzzer:
     def lock(self, rng: random.Random) -> str:
         """A lock with accidents in it: it is read, or refused."""
         origin, name, data = rng.choice(self.locks)
+        return self._told(origin, name, mutate(data, rng))
+
+    def shape(self, rng: random.Random) -> str:
+        """A lock whose document has another shape: it is read, or refused."""
+        origin, name, data = rng.choice(self.locks)
+        shaped = reshaped(name, data, rng)
+        return self._told(origin, name, mutate(data, rng) if shaped is None else shaped)
+
+    def _told(self, origin: str, name: str, data: bytes) -> str:
+        """What came of the lock *data* under *name*: read, linted, told in every format, and exported."""
         path = self.scratch / name
-        path.write_bytes(mutate(data, rng))
+        path.write_bytes(data)
+        started = time.process_time()
         try:
-            read_lock(path)
-        except SanctityError as error:
-            _harmless(error_text(error))
-            return f"{origin}: refused"
+            result = f"{name}: {self._read(path)}"
+        except Exception as error:
+            kept = self._keep(name, data)
+            raise BrokenLawError(f"{origin}: {type(error).__name__}: {error}: the bytes are in {kept}") from error
         finally:
             path.unlink()
-        return f"{origin}: read"
+        if time.process_time() - started > _TOO_LONG_FOR_A_LOCK:
+            raise BrokenLawError(f"{origin}: {time.process_time() - started:.1f} s: the bytes are in {self._keep(name, data)}")
+        return result
+
+    def _keep(self, name: str, data: bytes) -> str:
+        """Where the bytes of a failure are kept."""
+        kept = Path(tempfile.mkdtemp(prefix="sanctity-fuzz-"), name)
+        kept.write_bytes(data)
+        return str(kept)
+
+    def _read(self, path: Path) -> str:
+        world = verbs.World(cwd=str(self.scratch), environ={}, clock=time.monotonic)
+        found = verbs.lint((str(path),), world).linting
+        _harmless(linting_text(found))
+        for name in ("json", "markdown", "sarif", "github"):
+            text = LINT_FORMATS[name](found)
+            if name in {"json", "sarif"}:  # read by programs, which any character may reach
+                json.loads(text.encode("utf-8"))
+            else:
+                _harmless(text)
+        try:
+            lock = read_lock(path)
+        except SanctityError as error:
+            _harmless(error_text(error))
+            return "refused"
+        try:
+            flat = flatten(lock)
+            text = pylock_text(flat)
+        except SanctityError as error:
+            _harmless(error_text(error))
+            return "read"
+        again = pylock.parse(text, path="pylock.toml", digest=Digest("sha256", "0" * 64), beside={})
+        if [(pin.name, pin.version) for pin in again.pins] != [(pin.name, pin.version) for pin in flat.pins]:
+            raise BrokenLawError("exported and read again, it holds other packages")
+        return "exported"
 
     def altered(self, rng: random.Random) -> str:
         """A claimed file with other bytes: never clean."""
@@ -271,7 +435,8 @@ class Fuzzer:
         """Run the case *number*. Raises BrokenLawError."""
         rng = random.Random(f"{self.seed}:{number}")
         kinds: tuple[Callable[[random.Random], str], ...] = (
-            *(self.lock,) * 4,
+            *(self.lock,) * 6,
+            *(self.shape,) * 6,
             *(self.altered,) * 3,
             self.unhashed,
             self.unhashed,
@@ -279,15 +444,15 @@ class Fuzzer:
             self.planted,
         )
         kind = rng.choice(kinds)
-        started = time.monotonic()
+        started = time.process_time()
         try:
             result = kind(rng)
         except BrokenLawError as failure:
             raise BrokenLawError(f"{kind.__name__}: {failure}") from None
         except Exception as error:
             raise BrokenLawError(f"{kind.__name__}: {type(error).__name__}: {error}") from error
-        if time.monotonic() - started > _TOO_LONG:
-            raise BrokenLawError(f"{kind.__name__}: {result}: {time.monotonic() - started:.0f} s")
+        if time.process_time() - started > _TOO_LONG:
+            raise BrokenLawError(f"{kind.__name__}: {result}: {time.process_time() - started:.0f} s")
         self.counts[kind.__name__] += 1
         self.counts[f"  {result}"] += 1
 
@@ -309,12 +474,13 @@ def _replaced(path: Path, data: bytes) -> Iterator[None]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run cases until the time is up; 0 where both laws held for all of them."""
+    """Run cases until the time is up; 0 where all laws held for all of them."""
     parser = argparse.ArgumentParser(description="Fuzz everything that sanctity reads.")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, default=None, help="run this one case again")
     options = parser.parse_args(argv)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     with tempfile.TemporaryDirectory() as scratch:
         fuzzer = Fuzzer(Path(scratch), options.seed)
         number = options.only or 0
@@ -331,7 +497,7 @@ def main(argv: list[str] | None = None) -> int:
                 break
     for name, count in sorted(fuzzer.counts.items()):
         print(f"{count:7,}  {name}")
-    print(f"{number:7,} cases, seed {options.seed}: both laws held")
+    print(f"{number:7,} cases, seed {options.seed}: all laws held")
     return 0
 
 

@@ -349,6 +349,11 @@ REGISTRY = Source(kind=SourceKind.REGISTRY)
             "no hash",
             "hashes",
         ),
+        (
+            a_lock(a_pin("", "", source=Source(kind=SourceKind.EDITABLE, location="lib"), where="line 1")),
+            "does not name it: lib",
+            "NAME @ ADDRESS",
+        ),
         (a_lock(a_pin(artifacts=a_pin("seven").artifacts)), "seven-1.0-py3-none-any.whl is not a file of: six 1.0", "lock again"),
         (
             a_lock(a_pin(artifacts=a_pin("six", "2.0").artifacts)),

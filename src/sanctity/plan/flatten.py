@@ -354,6 +354,9 @@ def _is_meant(edge: Dependency, pin: Pin) -> bool:
 def _fitted(desk: _Desk, pin: Pin) -> Pin:
     """*pin* with the artifacts that the format can name, the sdist first; what it must know and does not is refused."""
     kind = pin.source.kind
+    if not pin.name:
+        desk.refuse(replace(pin, name=pin.source.location), "the lock does not name it", "write its name before it: NAME @ ADDRESS")
+        return pin
     if kind in _LOCAL:
         return replace(pin, artifacts=())
     if kind is SourceKind.GIT:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CASES", "SECRET", "Case"]
+__all__ = ["CASES", "SECRET", "SOUND", "Case"]
 
 SECRET: Final = "s3cr3t-0f-0urs"
 SHA: Final = "ab" * 32
@@ -785,3 +785,18 @@ _WISHES: Final = (
 )
 
 CASES: Final = (*_UV, *_POETRY, *_PDM, *_PIPFILE, *_PYLOCK, *_CONDA_LOCK, *_PIXI, *_EXPLICIT, *_REQUIREMENTS, *_WISHES)
+
+#: What the broken ones were before they were broken: a small sound document of each format, by the name it is read under.
+SOUND: Final[Mapping[str, str]] = {
+    "uv.lock": _uv(),
+    "poetry.lock": _poetry(),
+    "pdm.lock": _pdm(),
+    "Pipfile.lock": _pipfile(),
+    "pylock.toml": _pylock(),
+    "conda-lock.yml": _conda_lock(),
+    "pixi.lock": _pixi(),
+    "conda-linux-64.lock": f"@EXPLICIT\n{_ROW}#{SHA}\n",
+    "requirements.txt": f"six==1.16.0 --hash=sha256:{SHA}\n",
+    "environment.yml": "channels:\n- conda-forge\ndependencies:\n- zlib=1.3\n- pip\n- pip:\n  - six==1.16.0\n",
+    "pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.9"\ndependencies = ["six>=1.16 ; os_name == \'nt\'"]\n',
+}
