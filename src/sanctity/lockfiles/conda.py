@@ -299,6 +299,8 @@ def match_spec(text: str) -> MatchSpec | None:
     if not build and (both := _WITH_BUILD.fullmatch(version)):
         version, build = f"={both[1]}", both[2]
     version, build = _AROUND.sub(lambda found: found[1] or "", said.get("version", version)), said.get("build", build)
+    if not _VERSIONS.fullmatch(version) and "{{" not in version:
+        return None
     if "*" in version:
         exact = ""
     elif version.startswith("==") and _ONE.fullmatch(version[2:]):

@@ -31,6 +31,7 @@ _HINT: Final = "write it as conda's documentation has it"
 
 _STATEMENT: Final = re.compile(r"^[ \t]*\{[%#].*?[%#]\}[ \t]*$", re.MULTILINE)
 _EXPRESSION: Final = re.compile(r"\{\{[^\n]*?\}\}")
+_BLANKS: Final = re.compile(r"(?<=\{\{)\s+|\s+(?=\}\})")
 #: What stands for an expression while YAML is parsed: characters that no text has any use for.
 _STAND_IN: Final = re.compile("\ue000([0-9]+)\ue001")
 _RESERVED: Final = re.compile("[\ue000\ue001]")
@@ -281,7 +282,7 @@ class _Reading:
             self.lines.append(line)
 
     def _match(self, text: str, where: str, platforms: tuple[str, ...]) -> Pin | None:
-        spec = conda.match_spec(text)
+        spec = conda.match_spec(_BLANKS.sub("", text) if "{{" in text else text)
         if spec is None:
             self._sheet.fault("lock-bad-requirement", where, f"{shown(text)} is not a match spec")
             return None
