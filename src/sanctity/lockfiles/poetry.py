@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.digest import Digest
 
-__all__ = ["FORMAT", "parse", "wants"]
+__all__ = ["FORMAT", "Wish", "alternatives", "parents_first", "parse", "wants", "wishes_of"]
 
 FORMAT: Final = LockFormat.POETRY
 
@@ -102,7 +102,7 @@ def _single(text: str) -> str:
     return str(SpecifierSet(f"{operator}{number}"))
 
 
-def _alternatives(text: str) -> tuple[str, ...]:
+def alternatives(text: str) -> tuple[str, ...]:
     """A Poetry constraint as PEP 440 specifiers, any of which may hold; an empty one allows everything.
 
     Raises:
@@ -199,7 +199,7 @@ def _within_extra(marker: str, extra: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class Wish:
     """A dependency as written: which name, when, with what, and which versions will do (a Poetry constraint, or PEP 440)."""
 
     name: str
@@ -217,27 +217,27 @@ def _constraint(desk: toml.Desk, text: str, where: str) -> tuple[str, ...]:
     if _PLAIN.fullmatch(text):
         return (text.replace(" ", ""),)
     try:
-        return _alternatives(text)
+        return alternatives(text)
     except (ValueError, IndexError):
         desk.fault("lock-bad-specifier", where, f"{toml.shown(text)} is not a version constraint")
         return ("",)
 
 
-def _wishes(desk: toml.Desk, raw: str, value: object, where: str) -> list[_Wish]:
+def wishes_of(desk: toml.Desk, raw: str, value: object, where: str) -> list[Wish]:
     """The dependency *raw*, whose value is a constraint, a table, or an array of either."""
     name = desk.name(raw, where)
     if not name:
         return []
     if isinstance(value, list):
-        found: list[_Wish] = []
+        found: list[Wish] = []
         for index, item in enumerate(cast("list[object]", value)):
             if isinstance(item, list):
                 desk.fault("lock-bad-type", f"{where}[{index}]", "expected a string or a table, found an array")
             else:
-                found += _wishes(desk, raw, item, f"{where}[{index}]")
+                found += wishes_of(desk, raw, item, f"{where}[{index}]")
         return found
     if isinstance(value, str):
-        return [_Wish(name=name, constraint=value)]
+        return [Wish(name=name, constraint=value)]
     if not isinstance(value, dict):
         desk.fault("lock-bad-type", where, f"expected a string, a table or an array, found {toml.shown(value)}")
         return []
@@ -246,7 +246,7 @@ def _wishes(desk: toml.Desk, raw: str, value: object, where: str) -> list[_Wish]
     python = desk.get(table, "python", str, "", where)
     platform = desk.get(table, "platform", str, "", where)
     return [
-        _Wish(
+        Wish(
             name=name,
             marker=_all_of(
                 desk.marker(marker, f"{where}.markers") if marker else "",
@@ -260,7 +260,7 @@ def _wishes(desk: toml.Desk, raw: str, value: object, where: str) -> list[_Wish]
     ]
 
 
-def _requirement(desk: toml.Desk, text: str, where: str) -> list[_Wish]:
+def _requirement(desk: toml.Desk, text: str, where: str) -> list[Wish]:
     """A dependency that is written as PEP 508 has it."""
     try:
         requirement = Requirement(text)
@@ -268,7 +268,7 @@ def _requirement(desk: toml.Desk, text: str, where: str) -> list[_Wish]:
         desk.fault("lock-bad-requirement", where, f"{toml.shown(text)} is not a requirement")
         return []
     return [
-        _Wish(
+        Wish(
             name=desk.name(requirement.name, where),
             marker=str(requirement.marker or ""),
             extras=tuple(sorted(desk.name(extra, where) for extra in requirement.extras)),
@@ -281,13 +281,13 @@ def _requirement(desk: toml.Desk, text: str, where: str) -> list[_Wish]:
 class _Project:
     """What a ``pyproject.toml`` asks for: wishes of the project, of each extra and of each group, and the optional groups."""
 
-    main: list[_Wish]
-    extras: dict[str, list[_Wish]]
-    groups: dict[str, list[_Wish]]
+    main: list[Wish]
+    extras: dict[str, list[Wish]]
+    groups: dict[str, list[Wish]]
     optional: frozenset[str]
 
 
-def _included(desk: toml.Desk, groups: dict[str, list[_Wish]], includes: dict[str, list[str]]) -> None:
+def _included(desk: toml.Desk, groups: dict[str, list[Wish]], includes: dict[str, list[str]]) -> None:
     """Add to each group what it includes, and what that includes, each once."""
     own = {name: list(wishes) for name, wishes in groups.items()}
     for name, direct in includes.items():
@@ -318,10 +318,10 @@ def _project(desk: toml.Desk, text: str, path: str) -> _Project | None:
     if not poetry and "dependencies" not in project and not listed:
         return None
 
-    main: list[_Wish] = []
+    main: list[Wish] = []
     for index, one in enumerate(inner.strings(project, "dependencies", "project")):
         main += _requirement(inner, one, f"project.dependencies[{index}]")
-    extras: dict[str, list[_Wish]] = {}
+    extras: dict[str, list[Wish]] = {}
     optional_dependencies = _table(inner, project, "optional-dependencies", "project")
     for raw in optional_dependencies:
         place = f"project.optional-dependencies.{raw}"
@@ -333,7 +333,7 @@ def _project(desk: toml.Desk, text: str, path: str) -> _Project | None:
     for raw, value in _table(inner, poetry, "dependencies", "tool.poetry").items():
         # Where [project] names a dependency, [tool.poetry] only says where to get it.
         if raw.lower() != "python" and inner.name(raw, "tool.poetry.dependencies") not in named:
-            main += _wishes(inner, raw, value, f"tool.poetry.dependencies.{raw}")
+            main += wishes_of(inner, raw, value, f"tool.poetry.dependencies.{raw}")
     poetry_extras = _table(inner, poetry, "extras", "tool.poetry")
     for raw in poetry_extras:
         extra = inner.name(raw, f"tool.poetry.extras.{raw}")
@@ -342,7 +342,7 @@ def _project(desk: toml.Desk, text: str, path: str) -> _Project | None:
             name = inner.name(match[1].rstrip("._-") if match else one, f"tool.poetry.extras.{raw}")
             extras.setdefault(extra, []).extend(wish for wish in main if wish.name == name)
 
-    groups: dict[str, list[_Wish]] = {}
+    groups: dict[str, list[Wish]] = {}
     includes: dict[str, list[str]] = {}
     optional: set[str] = set()
     for raw in listed:
@@ -359,7 +359,7 @@ def _project(desk: toml.Desk, text: str, path: str) -> _Project | None:
         groups.setdefault(group, [])
     dev = _table(inner, poetry, "dev-dependencies", "tool.poetry")
     for raw, value in dev.items():
-        groups.setdefault("dev", []).extend(_wishes(inner, raw, value, f"tool.poetry.dev-dependencies.{raw}"))
+        groups.setdefault("dev", []).extend(wishes_of(inner, raw, value, f"tool.poetry.dev-dependencies.{raw}"))
     poetry_groups = _table(inner, poetry, "group", "tool.poetry")
     for raw in poetry_groups:
         place = f"tool.poetry.group.{raw}"
@@ -369,7 +369,7 @@ def _project(desk: toml.Desk, text: str, path: str) -> _Project | None:
         groups.setdefault(group, [])
         for dependency, value in _table(inner, table, "dependencies", place).items():
             if dependency.lower() != "python" and inner.name(dependency, place) not in known:
-                groups[group] += _wishes(inner, dependency, value, f"{place}.dependencies.{dependency}")
+                groups[group] += wishes_of(inner, dependency, value, f"{place}.dependencies.{dependency}")
         includes.setdefault(group, []).extend(inner.names(table, "include-groups", place))
         if inner.get(table, "optional", bool, False, place):
             optional.add(group)
@@ -531,7 +531,7 @@ class _Graph:
         for pin in pins:
             self.by_name.setdefault(pin.name, []).append(pin)
 
-    def edges(self, wish: _Wish) -> Iterator[Dependency]:
+    def edges(self, wish: Wish) -> Iterator[Dependency]:
         """The edges behind *wish*, to each pin that would do.
 
         Where several would do, Poetry takes the newest that the interpreter can have; so each gets its own Pythons as its
@@ -555,7 +555,7 @@ class _Graph:
 
     def edges_by_name(self, pins: Iterable[Pin]) -> tuple[Dependency, ...]:
         """The edges to the names of *pins*, in any version."""
-        return tuple(edge for name in dict.fromkeys(pin.name for pin in pins) for edge in self.edges(_Wish(name=name)))
+        return tuple(edge for name in dict.fromkeys(pin.name for pin in pins) for edge in self.edges(Wish(name=name)))
 
     def edge_to(self, pin: Pin, marker: str = "") -> Dependency:
         """The edge to *pin* and no other."""
@@ -568,12 +568,12 @@ class _Graph:
 def _allows(constraint: str, version: str) -> bool:
     """Whether *constraint* allows *version*; one that can not be read rules nothing out."""
     try:
-        return any(not one or SpecifierSet(one).contains(version, prereleases=True) for one in _alternatives(constraint))
+        return any(not one or SpecifierSet(one).contains(version, prereleases=True) for one in alternatives(constraint))
     except (ValueError, IndexError):
         return True
 
 
-def _parents_first(graph: _Graph, members: Sequence[Pin]) -> list[Pin]:
+def parents_first(by_name: Mapping[str, Sequence[Pin]], members: Sequence[Pin]) -> list[Pin]:
     """Those of *members* that reach all others: what no other one needs, then one of each circle still unreached."""
     needed = {edge.name for pin in members for edge in pin.dependencies if edge.name != pin.name}
     roots: list[Pin] = []
@@ -585,7 +585,7 @@ def _parents_first(graph: _Graph, members: Sequence[Pin]) -> list[Pin]:
             here = queue.pop()
             if here not in seen:
                 seen.add(here)
-                queue += [edge.name for pin in graph.by_name.get(here, []) for edge in pin.dependencies]
+                queue += [edge.name for pin in by_name.get(here, ()) for edge in pin.dependencies]
 
     for strict in (True, False):
         for pin in members:
@@ -595,7 +595,7 @@ def _parents_first(graph: _Graph, members: Sequence[Pin]) -> list[Pin]:
     return roots
 
 
-def _known(desk: toml.Desk, graph: _Graph, wishes: Iterable[_Wish], said: set[str]) -> tuple[Dependency, ...]:
+def _known(desk: toml.Desk, graph: _Graph, wishes: Iterable[Wish], said: set[str]) -> tuple[Dependency, ...]:
     """The edges behind *wishes*; a name that the lock does not have is said, once, and left out."""
     edges: list[Dependency] = []
     for wish in wishes:
@@ -674,7 +674,7 @@ def _asked_roots(desk: toml.Desk, graph: _Graph, extras: Mapping[str, tuple[str,
     for extra, names in extras.items():
         if extra not in wishes:
             wishes[extra] = [
-                wish for name in names for wish in ([own for own in project.main if own.name == name] or [_Wish(name=name)])
+                wish for name in names for wish in ([own for own in project.main if own.name == name] or [Wish(name=name)])
             ]
     main = _known(desk, graph, (wish for wish in project.main if not wish.optional), said)
     return (
@@ -699,10 +699,10 @@ def _guessed_roots(graph: _Graph, entries: Sequence[_Entry], extras: Mapping[str
     """The roots before 2.1 without ``pyproject.toml``: what nothing else needs, by category. None of them is complete."""
     members = [entry.pin for entry in entries if not entry.optional and entry.category != "dev"]
     dev = [entry.pin for entry in entries if not entry.optional and entry.category == "dev"]
-    main = graph.edges_by_name(_parents_first(graph, members))
+    main = graph.edges_by_name(parents_first(graph.by_name, members))
     roots = [Root(kind=RootKind.PROJECT, name=_MAIN, dependencies=main, default=True, complete=False)]
     if dev:
-        wanted = graph.edges_by_name(_parents_first(graph, dev))
+        wanted = graph.edges_by_name(parents_first(graph.by_name, dev))
         roots.append(Root(kind=RootKind.GROUP, name="dev", dependencies=wanted, default=True, complete=False))
     for extra, names in extras.items():
         edges = graph.edges_by_name(pin for name in names for pin in graph.by_name.get(name, []))
@@ -711,7 +711,7 @@ def _guessed_roots(graph: _Graph, entries: Sequence[_Entry], extras: Mapping[str
 
 
 def _optional_edges(
-    desk: toml.Desk, graph: _Graph, package: dict[str, object], wishes: Sequence[_Wish], where: str
+    desk: toml.Desk, graph: _Graph, package: dict[str, object], wishes: Sequence[Wish], where: str
 ) -> tuple[tuple[str, tuple[Dependency, ...]], ...]:
     """The edges that each extra of a package switches on, as far as the lock has their pins."""
     if not any(wish.optional or "extra" in wish.marker for wish in wishes):
@@ -729,7 +729,7 @@ def _optional_edges(
             for wish in wishes:
                 if wish.name == name and (wish.optional or "extra" in wish.marker):
                     marker = _within_extra(wish.marker, extra)
-                    narrowed = _Wish(name=name, marker=marker, extras=wish.extras, constraint=wish.constraint)
+                    narrowed = Wish(name=name, marker=marker, extras=wish.extras, constraint=wish.constraint)
                     edges.update(dict.fromkeys(graph.edges(narrowed)))
         if edges:
             found.append((extra, tuple(edges)))
@@ -841,9 +841,9 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     if not flat:
         for at, ((pin, package), entry) in enumerate(zip(rows, entries, strict=True)):
             where = pin.where
-            wishes: list[_Wish] = []
+            wishes: list[Wish] = []
             for raw, value in _table(desk, package, "dependencies", where).items():
-                wishes += _wishes(desk, raw, value, f"{where}.dependencies.{raw}")
+                wishes += wishes_of(desk, raw, value, f"{where}.dependencies.{raw}")
             artifacts = pin.artifacts
             if versions[pin.name] > 1 and "files" not in package:
                 # The files of all versions are under one name; those that no version claims stay with all of them.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.digest import Digest
 
-__all__ = ["FORMAT", "parse", "wants"]
+__all__ = ["ARCHIVE", "EXACT", "FORMAT", "Reading", "Row", "parse", "wants"]
 
 FORMAT: Final = LockFormat.REQUIREMENTS
 
@@ -61,7 +61,7 @@ _HASH: Final = re.compile(r"--hash[= ]\s*([a-z0-9_]+):([0-9a-fA-F]+)")
 _HEX: Final = re.compile(r"[0-9a-fA-F]*")
 _OPTIONS: Final = re.compile(r"(?:^|\s)(?=-)")
 #: Nearly every row of a compiled file: an exact pin, perhaps with extras and a marker.
-_EXACT: Final = re.compile(
+EXACT: Final = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[([^\]]*)\])?\s*+(?:===?)\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*(?:;\s*(.+))?"
 )
 _COMPARED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*+(?:\[[^\]]*\])?\s*+\(?\s*+(?:[=!~]=|[<>])")
@@ -70,7 +70,7 @@ _NAMED_URL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[([^\]]*)\]
 _EXTRAS: Final = re.compile(r"[A-Za-z0-9._,\s-]*")
 _SCHEME: Final = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z+]+|https?|ftp|file|git|ssh):", re.IGNORECASE)
 _VCS: Final = re.compile(r"(git|hg|svn|bzr)\+", re.IGNORECASE)
-_ARCHIVE: Final = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lz|lzma))$", re.IGNORECASE)
+ARCHIVE: Final = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lz|lzma))$", re.IGNORECASE)
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 #: What ought to be a port and is none: a password with a slash in it looks like that.
 _BAD_PORT: Final = re.compile(r"(?:[a-z]+\+)?https?://[^/?#@]*:(?!(?:[0-9]*|\$\{[A-Z0-9_]+\})(?:[/?#]|$)|[^/?#]*@)", re.IGNORECASE)
@@ -208,7 +208,7 @@ def _parse_options(text: str, known: dict[str, bool] | frozenset[str]) -> list[t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class Row:
     """One requirement as its line says it. *direct*: it names a place, and no version can be chosen."""
 
     name: str
@@ -223,14 +223,16 @@ class _Row:
 
     @property
     def direct(self) -> bool:
+        """Whether it names a place."""
         return self.source.kind is not SourceKind.REGISTRY
 
     @property
     def loose(self) -> bool:
+        """Whether a version is left to be chosen."""
         return not self.version and not self.direct
 
 
-class _Reading:
+class Reading:
     """The state of reading one tree of files: rows so far, what was included already and by which file, and the faults."""
 
     __slots__ = ("beside", "desk", "done", "entry", "included", "indexes", "options", "rows")
@@ -243,7 +245,7 @@ class _Reading:
         self.indexes: list[str] = []
         self.options: list[str] = []
         self.included: dict[str, list[tuple[str, str]]] = {}
-        self.rows: list[_Row] = []
+        self.rows: list[Row] = []
 
     def file(self, text: str, key: str, *, constraint: bool) -> None:
         """Read *text*, the file *key*; what it includes follows where it is included, each file once.
@@ -283,7 +285,7 @@ class _Reading:
         match = _OPTIONS.search(line)
         requirement, options = (line[: match.start()], line[match.end() :]) if match else (line, "")
         digests = self._hashes(options, where, number, key) if options else ()
-        row = self._requirement(requirement.strip(), where, digests)
+        row = self.requirement(requirement.strip(), where, digests)
         if row is not None:
             self.rows.append(replace(row, constraint=True) if constraint else row)
         return []
@@ -297,7 +299,7 @@ class _Reading:
         includes: list[tuple[str, bool]] = []
         for option, value in options:
             if option in {"-e", "--editable"}:
-                row = self._requirement(value, where, (), editable=True)
+                row = self.requirement(value, where, (), editable=True)
                 if row is not None and constraint:
                     self.desk.fault("lock-bad-option", where, "a constraint can not be editable")
                 elif row is not None:
@@ -378,8 +380,9 @@ class _Reading:
 
     # A requirement, in the order in which pip tells the kinds apart.
 
-    def _requirement(self, text: str, where: str, digests: tuple[Digest, ...], *, editable: bool = False) -> _Row | None:
-        if not editable and (match := _EXACT.fullmatch(text)):
+    def requirement(self, text: str, where: str, digests: tuple[Digest, ...], *, editable: bool = False) -> Row | None:
+        """One requirement with the *digests* of its options; None where it is none, which is a fault."""
+        if not editable and (match := EXACT.fullmatch(text)):
             return self._exact(match, text, where, digests)
         if editable and len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
             text = text[1:-1]
@@ -399,7 +402,7 @@ class _Reading:
             bare, extras = split
         if not editable and _COMPARED.match(text):
             return self._specified(text, where, digests)
-        if editable or bare.startswith(".") or "/" in bare or "\\" in bare or _ARCHIVE.search(bare):
+        if editable or bare.startswith(".") or "/" in bare or "\\" in bare or ARCHIVE.search(bare):
             return self._place(bare, marker, "", self._extras(extras, where), where, digests, editable=editable)
         return self._specified(text, where, digests)
 
@@ -407,7 +410,7 @@ class _Reading:
         names = (name.strip() for name in (text or "").split(","))
         return tuple(sorted({self.desk.name(name, where) for name in names if name}))
 
-    def _exact(self, match: re.Match[str], text: str, where: str, digests: tuple[Digest, ...]) -> _Row | None:
+    def _exact(self, match: re.Match[str], text: str, where: str, digests: tuple[Digest, ...]) -> Row | None:
         """``name==version``, by far the most frequent row."""
         version = match[3]
         try:
@@ -417,7 +420,7 @@ class _Reading:
                 self.desk.fault("lock-bad-version", where, f"{toml.shown(version)} is not a version")
                 return None
         name = self.desk.name(match[1], where)
-        return _Row(
+        return Row(
             name=name,
             version=version,
             extras=self._extras(match[2], where) if match[2] else (),
@@ -427,7 +430,7 @@ class _Reading:
             where=where,
         )
 
-    def _specified(self, text: str, where: str, digests: tuple[Digest, ...]) -> _Row | None:
+    def _specified(self, text: str, where: str, digests: tuple[Digest, ...]) -> Row | None:
         """A name with any specifier or none."""
         try:
             if len(text) > _LONGEST:
@@ -448,7 +451,7 @@ class _Reading:
         elif exact:
             self.desk.fault("lock-contradictory", where, f"{specifier} allows no version at all")
             return None
-        return _Row(
+        return Row(
             name=self.desk.name(requirement.name, where),
             version=version,
             specifier="" if version else specifier,
@@ -477,7 +480,7 @@ class _Reading:
         digests: tuple[Digest, ...],
         *,
         editable: bool,
-    ) -> _Row | None:
+    ) -> Row | None:
         """A URL, a repository or a path, perhaps under a *name*."""
         if not text or not text.isprintable():
             self.desk.fault("lock-unsafe-filename", where, "this is neither a URL nor a path")
@@ -513,14 +516,14 @@ class _Reading:
             location = location[4:] if vcs[1].lower() == "git" else location
             commit = revision if _COMMIT.fullmatch(revision) else ""
             source = Source(kind=SourceKind.GIT, location=location, revision=commit, subdirectory=subdirectory)
-            return _Row(name=self._named(name or egg, where), extras=extras, marker=marker, source=source, where=where)
+            return Row(name=self._named(name or egg, where), extras=extras, marker=marker, source=source, where=where)
 
         remote = "://" in bare and not bare.lower().startswith("file:")
         location = self._url(bare, where) if "://" in bare or bare.lower().startswith("file:") else bare
         plain = _PARAMETER.sub("", bare) if "://" in bare else bare
         filename = plain.replace("\\", "/").rpartition("/")[2]
         filename = unquote(filename) if "://" in bare else filename
-        archive = remote or _ARCHIVE.search(filename) is not None
+        archive = remote or ARCHIVE.search(filename) is not None
         version = ""
         if archive and not editable:
             filename = self.desk.filename(filename, where) if filename else ""
@@ -528,7 +531,7 @@ class _Reading:
             name = name or egg or guessed
             kind = SourceKind.URL if remote else SourceKind.FILE
             artifacts = tuple(Artifact(filename=filename, digests=(digest,), location=location) for digest in digests)
-            return _Row(
+            return Row(
                 name=self._named(name, where),
                 version=version,
                 extras=extras,
@@ -539,7 +542,7 @@ class _Reading:
             )
         kind = SourceKind.EDITABLE if editable else SourceKind.DIRECTORY
         source = Source(kind=kind, location=location, subdirectory=subdirectory)
-        return _Row(name=self._named(name or egg, where), extras=extras, marker=marker, source=source, where=where)
+        return Row(name=self._named(name or egg, where), extras=extras, marker=marker, source=source, where=where)
 
     def _named(self, name: str, where: str) -> str:
         return self.desk.name(name, where) if name else ""
@@ -590,14 +593,14 @@ def _same(one: str, other: str) -> bool:
 # --- Rows of one name --------------------------------------------------------------------------------------------------------
 
 
-def _settle(desk: toml.Desk, rows: list[_Row]) -> list[_Row]:
+def _settle(desk: toml.Desk, rows: list[Row]) -> list[Row]:
     """The requirements among *rows*, which are all of one name, each as far as the others and the constraints settle it.
 
     Two rows bear on each other where they hold together for certain: their markers are the same text, or one has none.
     """
     wanted = [row for row in rows if not row.constraint]
     limits = [row for row in rows if row.constraint]
-    settled: list[_Row] = []
+    settled: list[Row] = []
     for at, row in enumerate(wanted):
         result = row
         for place, other in enumerate((*wanted, *limits)):
@@ -614,7 +617,7 @@ def _plain(marker: str) -> str:
     return " ".join(marker.replace("'", '"').split())
 
 
-def _meet(desk: toml.Desk, row: _Row, other: _Row, *, same: bool, tell: bool) -> _Row:
+def _meet(desk: toml.Desk, row: Row, other: Row, *, same: bool, tell: bool) -> Row:
     """*row*, given that *other* holds wherever it does; a contradiction is noted if this is the row to *tell*."""
     if row.direct and other.direct:
         clash = row.source != other.source
@@ -645,25 +648,25 @@ def _meet(desk: toml.Desk, row: _Row, other: _Row, *, same: bool, tell: bool) ->
     return row
 
 
-def _agrees(row: _Row, version: str) -> bool:
+def _agrees(row: Row, version: str) -> bool:
     """Whether *row* would take *version*."""
     return _same(row.version, version) if row.version else _holds(row.specifier, version)
 
 
-def _said(row: _Row) -> str:
+def _said(row: Row) -> str:
     """What a row asks for, in words that hold no location."""
     if row.direct:
         return f"from another place ({row.source.kind.value})"
     return f"=={row.version}" if row.version else row.specifier or "any version"
 
 
-def _pins(desk: toml.Desk, rows: list[_Row], index: str) -> tuple[tuple[Pin, ...], tuple[Dependency, ...]]:
+def _pins(desk: toml.Desk, rows: list[Row], index: str) -> tuple[tuple[Pin, ...], tuple[Dependency, ...]]:
     """The pins and edges of all *rows*, in the order of the rows."""
     registry = Source(kind=SourceKind.REGISTRY, location=index)
     by_name: dict[str, list[int]] = {}
     for at, row in enumerate(rows):
         by_name.setdefault(row.name, []).append(at)
-    final: dict[int, _Row] = dict(enumerate(rows))
+    final: dict[int, Row] = dict(enumerate(rows))
     for name, places in by_name.items():
         if len(places) > 1 and name:
             wanted = [at for at in places if not rows[at].constraint]
@@ -739,7 +742,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         DocumentError: a row that is no requirement, a digest that is none, two rows
             that contradict each other, or a file name that leaves its folder; with the line of each.
     """
-    reading = _Reading(path, beside)
+    reading = Reading(path, beside)
     reading.beside[""] = text
     reading.file(text, "", constraint=False)
     desk = reading.desk

@@ -82,13 +82,12 @@ def tally(rows: Iterable[tuple[str, Hashable, Source, tuple[Artifact, ...]]]) ->
         versions.add((name, version))
         if source.kind is not SourceKind.REGISTRY:
             elsewhere.add(f"{name}:{_KINDS.get(source.kind, source.kind.value)}")
-        for artifact in artifacts:
-            if artifact.digests:
-                hashed += 1
-                safe.add(name)
-                algorithms.update([digest.algorithm for digest in artifact.digests])
-            else:
-                unhashed += 1
+        given = [artifact.digests for artifact in artifacts if artifact.digests]
+        hashed += len(given)
+        unhashed += len(artifacts) - len(given)
+        if given:
+            safe.add(name)
+            algorithms.update([digest.algorithm for digests in given for digest in digests])
     return {
         "packages": count,
         "unique_names": len(names),
