@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from factories import a_digest, a_distribution, a_group, a_lock, a_pin, a_project, a_root, an_environment, an_interpreter
+from factories import a_digest, a_distribution, a_group, a_lock, a_pin, a_project, a_root, an_environment, an_interpreter, an_origin
 from sanctity.compare.comparison import compare_with_lock
-from sanctity.compare.conda import choose_environment, narrow, platform_word
+from sanctity.compare.conda import choose_environment, narrow, platform_word, platforms_of
 from sanctity.errors import UsageError
 from sanctity.model.digest import Digest
 from sanctity.model.drift import Code, Comparison, Depth, Verdict
-from sanctity.model.environment import CondaPackage, Distribution, Environment
+from sanctity.model.environment import CondaPackage, Distribution, Environment, Origin
 from sanctity.model.lock import Artifact, Dependency, Ecosystem, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
+from sanctity.observe.locks import read_lock
 
 CHANNEL = "https://conda.example/forge"
 LINUX, MAC = ("linux-64",), ("osx-arm64",)
@@ -350,3 +352,75 @@ def test_what_is_built_from_a_folder_is_governed_by_git(kind: SourceKind) -> Non
     found = compared(a_conda_lock(pin), a_prefix(there))
     assert found.verdict is Verdict.CLEAN
     assert [each.code for each in found.unchecked] == ["built-here"]
+
+
+# -- real locks -------------------------------------------------------------------------------------------------------------------
+
+CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
+REAL = [path for folder in ("conda-lock", "pixi", "conda-explicit") for path in sorted((CORPUS / folder).glob("*"))]
+
+
+def met(lock: Lock, platform: str, chosen: str) -> Environment:
+    """An environment that is just what *lock* says of *platform*, in the environment *chosen* where it is for several."""
+    packages: list[CondaPackage | Distribution] = []
+    for pin in narrow(lock, platform, chosen).pins:
+        if chosen and not _is_asked(lock, pin, platform, chosen):
+            continue
+        if pin.ecosystem is Ecosystem.CONDA:
+            packages.append(installed(replace(pin, name=pin.name.removeprefix("conda:")), channel=pin.source.location))
+        else:
+            packages.append(a_distribution(pin.name, pin.version, origin=_origin_of(pin)))
+    machine = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}.get(platform, "")
+    version = next((item.version for item in packages if isinstance(item, CondaPackage) and item.name == "python"), "3.11.7")
+    interpreter = an_interpreter(version=version, machine=machine)
+    return a_prefix(*packages, prefix=f"/p/.pixi/envs/{chosen}" if chosen else "/opt/env", interpreter=interpreter)
+
+
+def _is_asked(lock: Lock, pin: Pin, platform: str, chosen: str) -> bool:
+    (root,) = [root for root in lock.roots if root.name == chosen]
+    return any(
+        (edge.ecosystem, edge.name, edge.version, edge.build)
+        == (pin.ecosystem, pin.name.removeprefix("conda:"), pin.version, pin.build)
+        and edge.source in {None, pin.source}
+        and (not edge.platforms or platform in edge.platforms)
+        for edge in root.dependencies
+    )
+
+
+def _origin_of(pin: Pin) -> Origin | None:
+    match pin.source.kind:
+        case SourceKind.REGISTRY:
+            return None
+        case SourceKind.GIT:
+            return an_origin("vcs", pin.source.location, commit=pin.source.revision)
+        case SourceKind.URL | SourceKind.FILE:
+            return an_origin("archive", pin.source.location, digests=pin.artifacts[0].digests)
+        case _:
+            return an_origin("directory", pin.source.location, editable=pin.source.kind is SourceKind.EDITABLE)
+
+
+def _cases() -> list[Any]:
+    return [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in REAL]
+
+
+@pytest.mark.skipif(not REAL, reason="the corpus of real locks is not beside this checkout")
+@pytest.mark.parametrize("path", _cases())
+def test_a_real_lock_is_met_by_what_it_says_and_by_nothing_less(path: Path) -> None:
+    lock = read_lock(str(path))
+    environments = [root.name for root in lock.roots if root.kind is RootKind.ENVIRONMENT] or [""]
+    for chosen in environments:
+        for platform in platforms_of(lock, chosen):
+            environment = met(lock, platform, chosen)
+            if platform_word(environment.interpreter, environment.conda) != platform:
+                continue  # it holds nothing but noarch packages
+            found = compared(lock, environment)
+            blind = [each for each in found.unchecked if each.in_scope]
+            assert (found.drifts, blind) == ((), []), (chosen, platform)
+            assert found.reference.selection.environment == chosen
+            if len(environment.conda) < 2:
+                continue
+            first, *rest = environment.conda
+            short = compared(lock, replace(environment, conda=tuple(rest))).drifts
+            assert [(drift.code, drift.distribution) for drift in short] == [(Code.DISTRIBUTION_MISSING, first.name)]
+            other = compared(lock, replace(environment, conda=(first._replace(build="other_0"), *rest))).drifts
+            assert [(drift.code, drift.distribution) for drift in other] == [(Code.BUILD_MISMATCH, first.name)]
