@@ -87,8 +87,8 @@ def wants(text: str, beside: Mapping[str, str]) -> tuple[str, ...]:
     if named is None:
         return ()
     found = [posixpath.normpath(path) for path in named[0] if _readable(path)]
-    for path in tuple(found):
-        if path in beside and not path.endswith((".toml", ".cfg", ".py")):
+    for path in filter(None, (_found(name, beside) for name in named[0])):
+        if not path.endswith((".toml", ".cfg", ".py")):
             found += [
                 posixpath.normpath(posixpath.join(posixpath.dirname(path), more)) for more in requirements.wants(beside[path])
             ]
@@ -126,9 +126,7 @@ def _compiled(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[st
     if "--allow-unsafe" not in options:
         left_out |= SEEDS | {"distribute"}
     pins = _by_name(lock)
-    for path in map(posixpath.normpath, inputs):
-        if path not in beside:
-            continue
+    for path in filter(None, (_found(name, beside) for name in inputs)):
         if path.endswith(".toml"):
             asked = _of_pyproject(beside[path], path, options, unknown)
         elif path.endswith((".cfg", ".py")):
@@ -140,6 +138,13 @@ def _compiled(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[st
             if name not in left_out:
                 stale += _unmet(name, specifier, marker, pins, path)
     return stale, unknown
+
+
+def _found(name: str, beside: Mapping[str, str]) -> str:
+    """The path in *beside* of the input that a command calls *name*; it may have been run in a folder further up."""
+    parts = posixpath.normpath(name).split("/")
+    tails = ("/".join(parts[index:]) for index in range(min(len(parts), 8)))
+    return next((tail for tail in tails if tail in beside), "")
 
 
 def _unmet(name: str, specifier: str, marker: str, pins: Mapping[str, list[str]], path: str) -> Iterator[str]:

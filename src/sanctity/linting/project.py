@@ -1,19 +1,334 @@
-"""What is wrong with a project, from its own files and from what git knows of them: facts in, findings out."""
+"""What is wrong with a project, from its own files and from what git knows of them: facts in, findings out.
+
+A finding's path is relative to the project's folder. Where something can not be told, a note says so: that is no pass.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import posixpath
+import re
+from dataclasses import replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final
+
+from sanctity.errors import DocumentError
+from sanctity.linting.conditions import can_hold_together, narrowed, parsed, versions_admitted
+from sanctity.linting.installs import judge_installs
+from sanctity.linting.stale import staleness
+from sanctity.lockfiles.toml import load
+from sanctity.model.drift import Severity
+from sanctity.model.finding import Finding, severity_of
+from sanctity.model.lock import Ecosystem, LockFormat, SourceKind
+from sanctity.model.names import SEEDS
+from sanctity.model.project import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from sanctity.model.finding import Finding, LintedLock
+    from sanctity.model.lock import Lock, Pin
     from sanctity.model.project import ProjectFacts
 
 __all__ = ["judge"]
 
+#: How a lock of each format is made anew.
+_AGAIN: Final = {
+    LockFormat.UV: "uv lock",
+    LockFormat.POETRY: "poetry lock",
+    LockFormat.PDM: "pdm lock",
+    LockFormat.PIPFILE: "pipenv lock",
+    LockFormat.PIXI: "pixi lock",
+    LockFormat.CONDA_LOCK: "conda-lock lock",
+    LockFormat.REQUIREMENTS: "the command in its first lines",
+}
+#: Locks of a whole project, each with all that it needs.
+_WHOLE: Final = frozenset({LockFormat.UV, LockFormat.POETRY, LockFormat.PDM, LockFormat.PIPFILE})
+_EXPORTS: Final = ("uv export", "PDM", "Poetry")
+#: Words in a file's name that say what it alone is for, so that another file may well differ.
+_FOR_ONE: Final = re.compile(
+    r"(?:^|[._-])(?:py\d+|cp\d+|python\d*|3\.\d+|linux|macos|mac|osx|darwin|win|win32|win64|windows|x86|64|aarch64|arm64|amd64|cpu|gpu|cuda"
+    r"|cu\d+|rocm\d*|mps|min|minimum|minimal|lowest|oldest|latest|nightly|dev\d+)(?=[._-]|$)",
+    re.IGNORECASE,
+)
+_MOST_TOLD: Final = 5
+_MOST_OF_ONE: Final = 10
+_LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY})
 
-def judge(facts: ProjectFacts, locks: Sequence[LintedLock]) -> Iterator[Finding]:
-    """The findings on the project that *facts* are of, whose *locks* were read."""
-    del facts, locks
-    yield from ()
+
+def judge(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]]) -> Iterator[Finding]:
+    """The findings on the project that *facts* are of; *locks* are those read, by their paths, None for one that can not be."""
+    read = [(path, lock) for path, lock in locks if lock is not None]
+    yield from _missing(facts, locks)
+    yield from _disagreeing(read)
+    for path, lock in read:
+        yield from _stale(path, lock, facts)
+    yield from _committed(facts)
+    yield from _interpreter(facts, read)
+    yield from _installing(facts)
+
+
+def _finding(code: str, message: str, *, path: str, hint: str = "", severity: Severity | None = None, count: int = 1) -> Finding:
+    return Finding(code=code, severity=severity or severity_of(code), message=message, hint=hint, path=path, count=count)
+
+
+# --- A lock at all
+
+
+def _missing(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]]) -> Iterator[Finding]:
+    if facts.locks or facts.seals or facts.above or any(lock is None or lock.format.is_lock for _, lock in locks):
+        return
+    for path, wished in _wishes(facts.texts):
+        if wished:
+            hint = "lock it: uv lock, poetry lock, pdm lock, or uv pip compile --generate-hashes"
+            what = (
+                "its build backend says what it depends on" if wished < 0 else f"{wished} requirement{'s' if wished != 1 else ''}"
+            )
+            yield _finding("lock-missing", f"the project asks for packages ({what}) and has no lock", path=path, hint=hint)
+            return
+
+
+def _wishes(texts: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Each manifest of the project's own folder, and how many packages it asks for; -1 where only its build backend knows."""
+    document = _toml(texts, "pyproject.toml")
+    project = _table(document, "project")
+    poetry = _table(document, "tool", "poetry", "dependencies")
+    asked = len(project.get("dependencies") or ()) + len([name for name in poetry if name != "python"])
+    asked += sum(len(group) for group in _table(document, "dependency-groups").values() if isinstance(group, list))
+    dynamic = project.get("dynamic")
+    yield "pyproject.toml", asked or -(isinstance(dynamic, list) and "dependencies" in dynamic)
+    pipfile = _toml(texts, "Pipfile")
+    yield "Pipfile", len(_table(pipfile, "packages")) + len(_table(pipfile, "dev-packages"))
+    yield "pixi.toml", len(_table(_toml(texts, "pixi.toml"), "dependencies"))
+    for name in ("environment.yml", "environment.yaml"):
+        yield name, len(re.findall(r"^\s+- [\w.-]", texts.get(name, ""), re.MULTILINE))
+    for name in sorted(name for name in texts if re.fullmatch(r"requirements[\w.-]*\.(?:txt|in)", name)):
+        yield name, len(re.findall(r"^[A-Za-z0-9]", texts[name], re.MULTILINE))
+    for name in ("setup.cfg", "setup.py"):
+        yield name, -bool(re.search(r"\binstall_requires\b", texts.get(name, "")))
+
+
+# --- Locks that disagree
+
+
+def _disagreeing(locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
+    """Each pair of locks of one folder that have no version of a name in common, where both can hold."""
+    usable = [(path, lock) for path, lock in locks if lock.format.is_lock and not _FOR_ONE.search(posixpath.basename(path))]
+    for (path, lock), (other_path, other) in combinations(usable[:30], 2):
+        if posixpath.dirname(path) != posixpath.dirname(other_path):
+            continue
+        mine, theirs = _pins(lock), _pins(other)
+        python = narrowed((lock.requires_python, other.requires_python))
+        differing = [
+            f"{name} ({_versions(mine[name])} and {_versions(theirs[name])})"
+            for name in sorted(mine.keys() & theirs.keys())
+            if _differ(mine[name], theirs[name], python)
+        ]
+        names = posixpath.basename(other_path)
+        if differing:
+            message = f"{names} pins {len(differing)} of the same packages at other versions: {_listed(differing)}"
+            yield _finding("locks-disagree", message, path=path, hint=_agree(lock, other), count=len(differing))
+        lacking = [*_lacking(lock, other, path), *_lacking(other, lock, other_path)]
+        for where, which, absent in lacking:
+            message = f"{posixpath.basename(which)} does not have {len(absent)} of its packages: {_listed(absent)}"
+            yield _finding("locks-disagree", message, path=where or path, hint=_agree(lock, other), count=len(absent))
+
+
+def _lacking(lock: Lock, other: Lock, path: str) -> Iterator[tuple[str, str, list[str]]]:
+    """The names of *lock* that *other* does not have, where *other* is of the whole project, and *lock* too or made from such."""
+    export = (lock.format is LockFormat.PYLOCK and posixpath.basename(path) == "pylock.toml") or (
+        lock.format is LockFormat.REQUIREMENTS and lock.generator.startswith(_EXPORTS)
+    )
+    if other.format in _WHOLE and (lock.format in _WHOLE or export):
+        absent = sorted(_pins(lock).keys() - other.names() - SEEDS)
+        if absent:
+            yield path, other.path, absent
+
+
+def _pins(lock: Lock) -> dict[str, list[Pin]]:
+    """The pins of *lock* that have a version and are not the project's own folders, by their names."""
+    found: dict[str, list[Pin]] = {}
+    for pin in lock.pins:
+        if pin.version and pin.ecosystem is Ecosystem.PYPI and pin.source.kind not in _LOCAL:
+            found.setdefault(pin.name, []).append(pin)
+    return found
+
+
+def _differ(mine: Sequence[Pin], theirs: Sequence[Pin], python: str) -> bool:
+    """Whether the two have no version in common that can hold in both, and some that can hold together.
+
+    A lock for one platform has fewer of a name's versions than one for all, so one in common is enough.
+    """
+    together = False
+    for one in mine[:20]:
+        for other in theirs[:20]:
+            holds = can_hold_together(one.marker, other.marker, python)
+            same = one.version == other.version or (parsed(one.version) or 0) == parsed(other.version)
+            if same and holds is not False:
+                return False
+            together = together or (holds is True and not same)
+    return together
+
+
+def _versions(pins: Sequence[Pin]) -> str:
+    return " or ".join(dict.fromkeys(pin.version for pin in pins[:3]))
+
+
+def _agree(lock: Lock, other: Lock) -> str:
+    source = next((one for one in (lock, other) if one.format in _WHOLE), None)
+    if source is not None:
+        return f"keep {posixpath.basename(source.path)} and export the other one from it again, or remove what is not used"
+    return "make both from the same inputs at once, or remove what is not used"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_TOLD])
+    return shown if len(names) <= _MOST_TOLD else f"{shown} and {len(names) - _MOST_TOLD} more"
+
+
+# --- Stale
+
+
+def _stale(path: str, lock: Lock, facts: ProjectFacts) -> Iterator[Finding]:
+    text = facts.texts.get(path)
+    if text is None:
+        return
+    folder, name = posixpath.split(path)
+    beside = {posixpath.relpath(other, folder) if folder else other: text for other, text in facts.texts.items() if other != path}
+    found = staleness(lock.format, name, text, beside, lock)
+    again = f"lock again: {_AGAIN[lock.format]}" if lock.format in _AGAIN else "lock again"
+    if found.stale:
+        more = len(found.stale) - 3
+        message = "; ".join(found.stale[:3]) + (f"; and {more} more" if more > 0 else "")
+        yield _finding("lock-stale", message, path=path, hint=again, count=len(found.stale))
+    for reason in found.unknown[:3]:
+        message = f"whether it is stale could not be told: {reason}"
+        yield _finding(
+            "lock-stale", message, path=path, hint="ask the tool itself, as uv lock --check does", severity=Severity.NOTE
+        )
+
+
+# --- git
+
+
+def _committed(facts: ProjectFacts) -> Iterator[Finding]:
+    repository = facts.repository
+    if repository is None or repository.empty:
+        return
+    if repository.trouble:
+        for path in facts.locks[:1]:
+            message = f"whether it is committed could not be told: {repository.trouble}"
+            yield _finding("lock-not-committed", message, path=path, severity=Severity.NOTE)
+        return
+    for code, paths, what in (("lock-not-committed", facts.locks, "the lock"), ("seal-not-committed", facts.seals, "the seal")):
+        for path in paths:
+            standing = repository.standing.get(path)
+            if standing is Standing.IGNORED:
+                hint = f"take it out of .gitignore, then git add {path}"
+                yield _finding(code, f"{what} is kept out of git by a .gitignore, so nobody else has it", path=path, hint=hint)
+            elif standing is Standing.UNTRACKED:
+                yield _finding(code, f"{what} is not in git, so nobody else has it", path=path, hint=f"git add {path}")
+    for path, count in repository.environments:
+        message = f"an environment is committed to git: {count:,} file{'s' if count != 1 else ''} below it"
+        hint = f"git rm -r --cached {path}, name it in .gitignore, and commit the lock in its place"
+        yield _finding("environment-committed", message, path=path, hint=hint, count=count)
+
+
+# --- The interpreter
+
+
+def _interpreter(facts: ProjectFacts, locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
+    if facts.seals or not (facts.locks or any(count for _, count in _wishes(facts.texts))):
+        return
+    pinned = any(lock.format.is_lock and any(_is_python(pin) for pin in lock.pins) for _, lock in locks)
+    if not pinned and not any(_pins_python(path, text) for path, text in facts.texts.items()):
+        path = "pyproject.toml" if "pyproject.toml" in facts.texts else next(iter(facts.locks), next(iter(facts.texts), "."))
+        message = "nothing says which Python the project runs on: each machine takes the one that it has"
+        yield _finding(
+            "interpreter-unpinned", message, path=path, hint="write it into .python-version (uv python pin 3.12), or seal it"
+        )
+
+
+def _is_python(pin: Pin) -> bool:
+    return pin.ecosystem is Ecosystem.CONDA and pin.name == "python" and bool(pin.version)
+
+
+def _pins_python(path: str, text: str) -> bool:
+    """Whether the file *path* of the project says which minor version of Python it runs on."""
+    name = posixpath.basename(path)
+    if name == "pyproject.toml":
+        document = _toml({name: text}, name)
+        poetry = _table(document, "tool", "poetry", "dependencies").get("python")
+        pixi = _table(document, "tool", "pixi", "dependencies").get("python")
+        asked = _table(document, "project").get("requires-python")
+        return any(isinstance(one, str) and _is_one(one) for one in (poetry, pixi, asked))
+    if name == "Pipfile":
+        return bool(_table(_toml({name: text}, name), "requires"))
+    if name == "pixi.toml":
+        asked = _table(_toml({name: text}, name), "dependencies").get("python")
+        return isinstance(asked, str) and _is_one(asked)
+    return any(re.fullmatch(names, name) and re.search(wanted, text, re.MULTILINE) for names, wanted in _PYTHON_IN)
+
+
+#: Where else a Python is named, and how.
+_PYTHON_IN: Final = (
+    (r"\.python-versions?", r"^\s*(?:cpython[@-]?|pypy[@-]?)?3\.\d+"),
+    (r"\.tool-versions", r"^\s*python\s+3\.\d+"),
+    (r"\.?mise\.toml", r"^\s*\"?python\"?\s*=\s*[^\n]*3\.\d+"),
+    (r"runtime\.txt", r"^\s*python-3\.\d+"),
+    (r"environment\.ya?ml", r"^\s*-\s*['\"]?(?:[\w-]+::)?python\s*={1,2}\s*3\.\d+"),
+    (r"\.readthedocs\.ya?ml", r"^\s*python:\s*['\"]?(?:3\.\d+|miniforge|mamba)"),
+    (
+        r"(?i:.*(?:dockerfile|containerfile).*)",
+        r"(?i:^\s*(?:FROM\s[^\n]*\bpython[:-]?v?3\.\d+|ARG\s+PYTHON_VERSION\s*=\s*['\"]?3\.\d+))",
+    ),
+    (
+        r".+\.ya?ml",
+        r"python[-_]version:\s*['\"]?3\.\d+|versionSpec:\s*['\"]?3\.\d+|image:\s*['\"]?\S*python:?3\.\d+|PYTHON_VERSION:\s*['\"]?3\.\d+",
+    ),
+)
+
+
+def _is_one(asked: str) -> bool:
+    """Whether *asked*, a specifier of any of the tools, admits one minor version of Python only."""
+    plain = re.fullmatch(r"(?:={1,2}\s*)?(3\.\d+)(?:\.\d+|\.\*)*", asked.strip())
+    tilde = re.fullmatch(r"~\s*(3\.\d+)(?:\.\d+)?", asked.strip())
+    if plain or tilde:
+        return True
+    minors = versions_admitted(asked)
+    return minors is not None and len(minors) == 1
+
+
+# --- What installs
+
+
+def _installing(facts: ProjectFacts) -> Iterator[Finding]:
+    for path in sorted(facts.scripts):
+        told: dict[str, list[Finding]] = {}
+        for finding in judge_installs(path, facts.texts[path], facts.texts):
+            told.setdefault(f"{finding.code} {finding.severity}", []).append(finding)
+        for alike in told.values():
+            shown, rest = alike[:_MOST_OF_ONE], alike[_MOST_OF_ONE:]
+            yield from shown
+            if rest:
+                message = f"{len(rest)} more lines like these, the first: {rest[0].message}"
+                yield replace(rest[0], message=message, count=len(rest))
+    for path, reason in facts.unread:
+        message = f"what it installs, or asks for, could not be told: {reason}"
+        yield _finding("install-unlocked", message, path=path, severity=Severity.NOTE)
+
+
+# --- Documents
+
+
+def _toml(texts: Mapping[str, str], name: str) -> dict[str, Any]:
+    """The document *name*, an empty one where it is not there or is none: who reads it as a lock's input says so."""
+    try:
+        return load(texts[name], path=name, hint="")
+    except (KeyError, DocumentError):
+        return {}
+
+
+def _table(document: object, *keys: str) -> dict[str, Any]:
+    """The table at *keys*, an empty one where there is none."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}

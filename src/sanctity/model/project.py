@@ -41,12 +41,14 @@ class Repository:
 class ProjectFacts:
     """What was seen of a project.
 
-    *texts* are the files read: manifests, scripts, CI and container files, and what those name. *locks* and *seals* are the paths
-    of those that are there, and *above* says that a folder further up, in the same repository, has a lock of a tool that locks
-    whole workspaces. *repository* is None where the project lies in none. *unread* are files that were passed over, each with why.
+    *texts* are the files read: manifests, scripts, CI and container files, and what those name; *scripts* are the paths of those
+    that run commands. *locks* and *seals* are the paths of those that are there, and *above* says that a folder further up, in the
+    same repository, has a lock of a tool that locks whole workspaces. *repository* is None where the project lies in none.
+    *unread* are files that were passed over, each with why.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    scripts: tuple[str, ...] = ()
     locks: tuple[str, ...] = ()
     seals: tuple[str, ...] = ()
     above: bool = False
