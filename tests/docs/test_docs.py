@@ -16,6 +16,7 @@ from sanctity.canon.contents import parse_contents
 from sanctity.cli import cli
 from sanctity.model.artifact import Proof
 from sanctity.model.drift import Code
+from sanctity.model.finding import RULES
 from sanctity.pages import page, pages
 from sanctity.report.difference import schema as difference_schema
 from sanctity.report.json import schema
@@ -53,13 +54,20 @@ MAKERS = {
     "RecordFault": 0,
     "remark": 1,
     "_Trouble": 0,
+    "finding": 0,
 }
 #: Codes that are put together when they are needed, by the text before and after what is filled in.
 COMPOSED = {
-    "{}-bad-type": ("lock-bad-type", "seal-bad-type", "policy-bad-type", "waiver-bad-type", "canary-bad-type"),
+    "{}-bad-type": ("lock-bad-type", "seal-bad-type", "policy-bad-type", "waiver-bad-type", "canary-bad-type", "baseline-bad-type"),
     "{}-bad-value": ("seal-bad-value", "policy-bad-value", "waiver-bad-value", "canary-bad-value"),
-    "{}-missing-key": ("lock-missing-key", "seal-missing-key", "waiver-missing-key", "canary-missing-key"),
-    "{}-unknown-key": ("seal-unknown-key", "policy-unknown-key", "waiver-unknown-key", "canary-unknown-key"),
+    "{}-missing-key": ("lock-missing-key", "seal-missing-key", "waiver-missing-key", "canary-missing-key", "baseline-missing-key"),
+    "{}-unknown-key": (
+        "seal-unknown-key",
+        "policy-unknown-key",
+        "waiver-unknown-key",
+        "canary-unknown-key",
+        "baseline-unknown-key",
+    ),
     "{}-unreadable": ("policy-unreadable", "waiver-unreadable"),
     "{}-syntax": ("policy-syntax", "waiver-syntax", "seal-syntax"),
     "{}-too-large": ("seal-too-large",),
@@ -125,6 +133,8 @@ def _used() -> dict[str, set[str]]:
     for file in sorted(SOURCE.rglob("*.py")):
         for code in _codes_of(file):
             used.setdefault(INNER.get(code, code), set()).add(str(file.relative_to(SOURCE)))
+    for code in RULES:
+        used.setdefault(code, set()).add("model/finding.py")
     # What the walk says of files that it could not look at.
     for code in ("vanished", "unreadable", "changed-while-looking"):
         used.setdefault(code, set()).add("observe/walk.py")

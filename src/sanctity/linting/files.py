@@ -45,7 +45,7 @@ def filename_mismatch(subject: Subject) -> Iterator[Finding]:
             name = artifact.filename
             if name and not _fits(name, pin):
                 message = f"its file is called {name}, which is not {pin.name} {pin.version}".rstrip()
-                yield finding("filename-mismatch", message, pin=pin, where=artifact.where, hint=subject.remedy)
+                yield finding("filename-mismatch", message, pin=pin, where=artifact.where, hint=_see(subject.remedy))
 
 
 def _fits(filename: str, pin: Pin) -> bool:
@@ -66,6 +66,10 @@ def _fits(filename: str, pin: Pin) -> bool:
         )
     sdist = _SDIST.fullmatch(filename)
     return sdist is None or any(_same(rest, pin.version) for rest in _after_name(sdist[1], pin))
+
+
+def _see(remedy: str) -> str:
+    return f"see who changed this entry; then {remedy}" if remedy else "see who changed this entry"
 
 
 def _after_name(stem: str, pin: Pin) -> Iterator[str]:

@@ -134,7 +134,7 @@ def _step(lock: Lock, text: str, *, hashes: bool) -> Step | None:
         case LockFormat.CONDA_LOCK:
             command = ("conda-lock", "lock", "--lockfile", name)
         case LockFormat.REQUIREMENTS | LockFormat.PYLOCK:
-            return _compiled(lock.path, text, hashes=hashes)
+            return _compiled(lock.path, text, hashes=hashes and lock.format is LockFormat.REQUIREMENTS)
         case _:
             return None
     return Step(command=command, folder=folder, path=lock.path)
