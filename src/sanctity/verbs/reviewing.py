@@ -91,10 +91,20 @@ def reviewed(found: Difference, before: Reviewed, after: Reviewed, world: World,
         means = Means(archive=asked.archive, offline=asked.offline)
         older, newer = look_into(before.lock, olds, world, means), look_into(after.lock, news, world, means)
         knowledge = replace(knowledge, opened_before=older.facts, opened_after=newer.facts)
-        unchecked += dict.fromkeys((*older.unchecked, *newer.unchecked))
+        unchecked += _merged((*older.unchecked, *newer.unchecked))
     today = asked.as_of or world.today()
     told = review(found, before.lock, after.lock, today=today, min_age=asked.min_age, knowledge=knowledge)
     return replace(told, unchecked=(*told.unchecked, *unchecked))
+
+
+def _merged(items: Iterable[Unchecked]) -> list[Unchecked]:
+    """*items* of both sides, those of one reason at once."""
+    found: dict[tuple[str, str], Unchecked] = {}
+    for item in items:
+        before = found.get((item.code, item.reason))
+        what = f"{before.what}, {item.what}" if before is not None else item.what
+        found[item.code, item.reason] = replace(item, what=what, count=item.count + (before.count if before is not None else 0))
+    return list(found.values())
 
 
 def _ask(pins: Iterable[Pin], folder: str, world: World) -> tuple[dict[tuple[str, str], tuple[Offer, ...]], list[Unchecked]]:
