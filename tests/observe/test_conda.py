@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanctity.compare.records import compare_with_records
+from sanctity.model.digest import Digest
 from sanctity.model.drift import Comparison, Depth, Verdict
+from sanctity.model.environment import CondaPackage
 from sanctity.observe.conda import keepers, read_conda_manifest, restored
 from sanctity.observe.environment import observe_environment
 from sanctity.observe.view import View
@@ -323,3 +325,37 @@ def test_what_an_installer_wrote_is_taken_out_again(pieces: list[bytes], *, bina
     data = b"".join(placeholder if piece == b"PREFIX" else piece for piece in pieces) + b"\0"
     installed = _as_conda_replaces(data, placeholder, prefix) if binary else data.replace(placeholder, prefix)
     assert restored(installed, prefix, placeholder, binary=binary) == data
+
+
+def test_what_a_document_says_of_its_package(tmp_path: Path) -> None:
+    archive = "linux-64/demo-1.0-0.conda"
+    said = {
+        "subdir": "linux-64",
+        "channel": "https://user:secret@conda.example/t/token-123/forge",
+        "url": f"https://user:secret@conda.example/t/token-123/forge/{archive}",
+        "sha256": "A" * 64,
+        "md5": "no digest",
+        "requested_specs": ["demo >=1", 3],
+    }
+    _document(tmp_path, "demo", [], **said)
+    _document(tmp_path, "other", [], noarch="python", requested_spec="other", sha256=None, url=7)
+    one, other = read_conda_manifest(View(), str(tmp_path)).packages
+    assert one == CondaPackage(
+        name="demo",
+        version="1.0",
+        build="0",
+        path="conda-meta/demo-1.0-0.json",
+        subdir="linux-64",
+        channel="https://conda.example/forge",
+        url=f"https://conda.example/forge/{archive}",
+        digests=(Digest("sha256", "a" * 64),),
+        requested="demo >=1",
+    )
+    assert (other.name, other.noarch, other.requested, other.url, other.digests) == ("other", True, "other", "", ())
+
+
+def test_a_broken_document_is_of_no_package(tmp_path: Path) -> None:
+    _document(tmp_path, "demo", []).write_text("{")
+    found = read_conda_manifest(View(), str(tmp_path))
+    assert found.packages == ()
+    assert [fault.code for fault in found.faults] == ["record-invalid"]

@@ -291,6 +291,18 @@ def test_differences_are_told_by_conda_package(made: Made) -> None:
             assert told == {"conda:demo-native": ["up"], "conda:demo-more": ["added"], "conda:demo-conda": ["removed"]}
 
 
+def test_another_build_is_no_rewritten_archive(made: Made) -> None:
+    """The same name with other bytes is an alarm, another build under its own name is none."""
+    for specs, first, change in (
+        (("python", "demo-conda", "demo-native ==2.0 h0_1"), None, "artifacts"),
+        (SPECS, made.other, "hashes"),
+    ):
+        with _instead(made, *specs, first=first):
+            done = sanctity("diff", "pixi.lock", ".pixi/envs/default", "--format", "json", cwd=made.project)
+            (found,) = json.loads(done.stdout)["differences"]
+            assert [(package["name"], package["changes"]) for package in found["packages"]] == [("conda:demo-native", [change])]
+
+
 def test_repair_prints_the_tools_own_command(made: Made) -> None:
     with _instead(made, "python", "demo-conda"):
         done = sanctity("repair", cwd=made.project)

@@ -366,6 +366,9 @@ class _Finding:
             return None, (), ()
         if not self.sides.with_lock and before.content is not None and before.content == after.content:
             return None, (), ()  # another archive of the same content
+        names = [{item.filename for item in side.artifacts} for side in (before, after)]
+        if "" not in names[0] | names[1] and names[0].isdisjoint(names[1]):  # another build of the version, as conda's are named
+            return Change.ARTIFACTS, tuple(sorted(before.artifacts)), tuple(sorted(after.artifacts))
         return Change.HASHES, tuple(sorted(before.artifacts)), tuple(sorted(after.artifacts))
 
     def _is_other_content(self, before: Package, after: Package) -> bool:

@@ -19,7 +19,6 @@ import re
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 from sanctity.canon.content import is_cached_bytecode
 from sanctity.canon.scripts import EntryPointError, parse_entry_points, split_interpreter, wrapper_target
@@ -162,6 +161,8 @@ def _package(stated: dict[str, Any], path: str) -> CondaPackage:
 
 def _without_secrets(url: str) -> str:
     """*url* without a user, a password, or the token that a private channel has in its path (``/t/TOKEN/``)."""
+    from urllib.parse import urlsplit, urlunsplit  # every look imports this module, and few look at conda's documents
+
     try:
         parts = urlsplit(url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=_TOKEN.sub("/", parts.path)))
