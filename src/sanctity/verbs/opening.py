@@ -80,8 +80,9 @@ def _open(pin: Pin, sources: Sources, folder: str) -> WheelFacts | _Failure:
         wanted = _chosen(artifacts_of(sources.named(pin), folder=folder))
         if wanted is None:
             unnamed = any(not artifact.filename and not artifact.location for artifact in pin.artifacts)
-            reason = "the lock gives no name of it" if unnamed or not pin.artifacts else "there is only a source distribution"
-            return _Failure(what, "not-opened", reason)
+            if unnamed or not pin.artifacts:
+                return _Failure(what, "artifact-unnamed", "the lock gives no name of it, and no index knows its hash")
+            return _Failure(what, "sdist-only", "there is only a source distribution")
         return sources.read(wanted, lambda path: wheel_facts(path, wanted.filename))
     except SanctityError as error:
         # What is the same for all of them reads once; a message that names its file does not.
