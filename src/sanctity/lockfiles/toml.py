@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.lock import Pin
 
-__all__ = ["Desk", "clean_url", "load", "plain_artifact", "plain_files", "shown"]
+__all__ = ["Desk", "clean_url", "load", "plain_artifact", "plain_files", "plain_hashes", "shown"]
 
 #: PEP 508's grammar of a name.
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -332,6 +332,29 @@ def plain_files(rows: Any) -> list[Artifact] | None:
         _set_value(digest, text[7:])
         artifact = _new(Artifact)
         _set_filename(artifact, name)
+        _set_digests(artifact, (digest,))
+        _set_location(artifact, "")
+        _set_size(artifact, None)
+        _set_upload_time(artifact, "")
+        _set_where(artifact, "")
+        found.append(artifact)
+    return found
+
+
+def plain_hashes(values: Any) -> list[Artifact] | None:
+    """``Artifact(digests=(Digest("sha256", value),))`` of each text ``sha256:HEX``, where all are so and each is there once."""
+    try:
+        if type(values) is not list or len(set(values)) != len(values) or not all(map(_SHA256, values)):
+            return None
+    except TypeError:
+        return None
+    found: list[Artifact] = []
+    for text in values:
+        digest = _new(Digest)
+        _set_algorithm(digest, "sha256")
+        _set_value(digest, text[7:])
+        artifact = _new(Artifact)
+        _set_filename(artifact, "")
         _set_digests(artifact, (digest,))
         _set_location(artifact, "")
         _set_size(artifact, None)
