@@ -91,7 +91,7 @@ class _Rows:
     def __init__(self, sheet: yaml.Sheet, depot: conda.Depot) -> None:
         self._sheet = sheet
         self._depot = depot
-        self._counts: list[tuple[str, str, str, bool]] = []
+        self._counts: list[tuple[str, str, str, tuple[str, ...]]] = []
         self._pins: dict[tuple[Ecosystem, str, str], Pin] = {}
         self._categories: dict[str, list[Pin]] = {}
 
@@ -109,7 +109,8 @@ class _Rows:
             if manager:
                 sheet.fault("lock-bad-source", f"{where}.manager", f"{shown(manager)} is not supported: conda and pip are")
             return
-        self._counts.append((category, manager, platform, any(artifact.digests for artifact in pin.artifacts)))
+        algorithms = tuple([digest.algorithm for artifact in pin.artifacts for digest in artifact.digests])
+        self._counts.append((category, manager, platform, algorithms))
         key = (pin.ecosystem, pin.name, platform)
         known = self._pins.setdefault(key, pin)
         of_category = self._categories.setdefault(category, [])
@@ -195,13 +196,13 @@ class _Rows:
 
     def _led(self, pin: Pin) -> Pin:
         platform = pin.platforms[0] if pin.platforms else ""
-        edges = [
-            edge if ecosystem is Ecosystem.PYPI else replace(edge, ecosystem=ecosystem)
-            for edge in pin.dependencies
-            for ecosystem in Ecosystem
-            if (ecosystem, edge.name, platform) in self._pins
-        ]
-        return replace(pin, dependencies=tuple({edge.name: edge for edge in reversed(edges)}.values())) if pin.dependencies else pin
+        edges: list[Dependency] = []
+        for edge in pin.dependencies:
+            if (Ecosystem.PYPI, edge.name, platform) in self._pins:
+                edges.append(edge)
+            elif (Ecosystem.CONDA, edge.name, platform) in self._pins:
+                edges.append(replace(edge, ecosystem=Ecosystem.CONDA))
+        return replace(pin, dependencies=tuple(edges)) if pin.dependencies else pin
 
     def roots(self) -> Iterator[Root]:
         """The project, and a group for each other category."""
@@ -221,7 +222,8 @@ class _Rows:
             "by_platform": dict(Counter([platform for _, _, platform, _ in self._counts])),
             "ill_formed_hashes": 0,
             "packages": len(self._counts),
-            "hashed_artifacts": sum(hashed for _, _, _, hashed in self._counts),
+            "hashed_artifacts": sum(bool(algorithms) for _, _, _, algorithms in self._counts),
+            "hash_algos": dict(sorted(Counter([word for _, _, _, algorithms in self._counts for word in algorithms]).items())),
             "unique_name_versions": len({(pin.ecosystem, pin.name, pin.version, pin.platforms) for pin in self._pins.values()}),
         }
 
