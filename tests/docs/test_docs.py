@@ -20,6 +20,7 @@ from sanctity.model.finding import RULES
 from sanctity.pages import page, pages
 from sanctity.report.difference import schema as difference_schema
 from sanctity.report.json import schema
+from sanctity.report.linting import schema as lint_schema
 from sanctity.seals.document import format_seal, parse_seal
 from sanctity.seals.files import parse_files
 
@@ -278,7 +279,7 @@ DOCUMENTS = [(place, document) for place, document in _json_blocks() if isinstan
 def test_a_json_example_is_a_document_of_ours(place: str, document: dict[str, object]) -> None:
     match document.get("schema"):
         case "sanctity.report/1":
-            jsonschema.validate(document, schema())
+            jsonschema.validate(document, lint_schema() if document["verb"] == "lint" else schema())
         case "sanctity.diff/1":
             jsonschema.validate(document, difference_schema())
         case "sanctity.seal/1":

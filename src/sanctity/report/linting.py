@@ -7,6 +7,7 @@ never drives a terminal, and never becomes a link, a mention or a command of a w
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -34,6 +35,8 @@ _MOST_GROUPS: Final = 40
 _MOST_ROWS: Final = 40
 _MOST_UNCHECKED: Final = 8
 _WIDEST: Final = 118
+#: How a hint begins that is a command and no sentence.
+_COMMAND: Final = re.compile(r"(?:uv|poetry|pdm|pipenv|pixi|conda|conda-lock|pip|pip-compile|git|sanctity) [a-z-]")
 
 
 def exit_code(linting: Linting) -> int:
@@ -336,8 +339,12 @@ def linting_markdown(linting: Linting) -> str:
     if heavy:
         lines += table(heavy)
         hints = list(dict.fromkeys(group.first.hint for group in heavy if group.first.hint))
-        if hints:
-            lines += ["To fix it:", "", *_fenced(hints[:_MOST_UNCHECKED])]
+        commands = [hint for hint in hints if _COMMAND.match(hint)]
+        words = [hint for hint in hints if not _COMMAND.match(hint)]
+        if commands:
+            lines += ["To fix it:", "", *_fenced(commands[:_MOST_UNCHECKED])]
+        if words:
+            lines += [*(f"- by hand: {_prose(hint)}" for hint in words[:_MOST_UNCHECKED]), ""]
     if light:
         lines += _folded(count(sum(len(group.findings) for group in light), "note"), table(light))
     known = sum(finding.known for finding in linting.findings)
