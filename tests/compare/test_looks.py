@@ -457,7 +457,13 @@ def test_start_up_hook() -> None:
     code = LookCode.START_UP_HOOK
     one, two = opened("1.0", hooks=(HOOK,)), opened("1.1", hooks=(HOOK,))
     other = opened("1.1", hooks=(HOOK._replace(effect="import evil"),))
-    assert looked(pkg("1.0"), pkg("1.1"), opened_before=opened("1.0"), opened_after=two)[code].startswith("brings pkg.pth,")
+    assert looked(pkg("1.0"), pkg("1.1"), opened_before=opened("1.0"), opened_after=two)[code] == (
+        "brings pkg.pth, code that every start of Python runs: import pkg"
+    )
+    folders = opened("1.1", hooks=(WheelHook("lib/pkg.pth", "pth-path", "/" + "x" * 80),))
+    assert looked(pkg("1.0"), pkg("1.1"), opened_before=opened("1.0"), opened_after=folders)[code] == (
+        "brings pkg.pth, which adds folders to where imports look"
+    )
     assert looked(pkg("1.0"), pkg("1.1"), opened_before=one, opened_after=other)[code].startswith("changes pkg.pth,")
     assert code not in looked(pkg("1.0"), pkg("1.1"), opened_before=one, opened_after=two)
     assert code not in looked(pkg("1.0"), pkg("1.1"), opened_before=one, opened_after=opened("1.1"))

@@ -141,7 +141,7 @@ def test_wheels_are_opened_where_that_is_wanted_and_what_can_not_be_had_is_told(
             "beta": {"new-transitive"},
         }
         (look,) = next(change["looks"] for change in opened["packages"] if change["name"] == "alpha")
-        assert look["message"] == "brings alpha.pth, which every start of Python reads: import alpha"
+        assert look["message"] == "brings alpha.pth, code that every start of Python runs: import alpha"
         done = sanctity("archive", "add", "uv.lock", "old.py.lock", "--archive", "kept", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     offline = review(tmp_path, "old.py.lock", "uv.lock", "--as-of", "2027-01-01", "--artifacts", "--offline")

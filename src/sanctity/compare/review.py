@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.compare.tags import wheel_tags
 from sanctity.model.difference import Change, Look, LookCode, Step, Why
+from sanctity.model.environment import HookKind
 from sanctity.model.lock import Ecosystem, RootKind, SourceKind
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ _FIRST_YEAR: Final = 1900
 #: What asks for packages, in the order in which a way to one is looked for: of what the project itself needs, that is said.
 _ORDER: Final = (RootKind.PROJECT, RootKind.ENVIRONMENT, RootKind.EXTRA, RootKind.GROUP)
 _MOST_NAMES: Final = 3
+#: Kinds of hooks that run nothing; and how long a hook's own words may be to be told with it.
+_FOLDERS_ONLY: Final = frozenset({HookKind.PTH_PATH, HookKind.PATH_FILE})
+_LONGEST_EFFECT: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -517,7 +521,10 @@ class _Case:
             paths = {hook.path for hook in was.hooks} if was is not None else set()
             verb = "changes" if all(hook.path in paths for hook in hooks) else "brings"
             names = _names(hook.path.partition("/")[2] for hook in hooks)
-            yield Look(LookCode.START_UP_HOOK, f"{verb} {names}, which every start of Python reads: {hooks[0].effect[:80]}{aside}")
+            runs = any(hook.kind not in _FOLDERS_ONLY for hook in hooks)
+            does = "code that every start of Python runs" if runs else "which adds folders to where imports look"
+            effect = hooks[0].effect if len(hooks) == 1 and len(hooks[0].effect) <= _LONGEST_EFFECT else ""
+            yield Look(LookCode.START_UP_HOOK, f"{verb} {names}, {does}" + (f": {effect}" if effect else "") + aside)
         places = {place for _, place in now.runpaths} - ({place for _, place in was.runpaths} if was is not None else set())
         if places:
             yield Look(LookCode.RUNPATH, f"looks for libraries in {_names(places)}, a folder of where it was built{aside}")
