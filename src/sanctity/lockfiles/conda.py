@@ -44,6 +44,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _VERSION: Final = re.compile(r"[A-Za-z0-9_.+!]+")
 _BUILD: Final = re.compile(r"[A-Za-z0-9_.+]+")
 _PLATFORM: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9_]+)?")
+_FOLDER: Final = re.compile(r"noarch|[a-z]+-[a-z0-9_]+")
 _FILE: Final = re.compile(
     r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)-([A-Za-z0-9_.+!]+)-([A-Za-z0-9_.+]+)\.(?:conda|tar\.bz2)"
 )
@@ -172,7 +173,7 @@ class Depot:
         """The folder of a package without its secrets, its channel, its platform, and whether there was a secret."""
         clean, secret = clean_location(self._desk, folder, where)
         channel, slash, platform = clean.rpartition("/")
-        if not slash or not _PLATFORM.fullmatch(platform):
+        if not slash or not _FOLDER.fullmatch(platform):
             channel, platform = clean, ""
         return clean, channel, platform, secret
 

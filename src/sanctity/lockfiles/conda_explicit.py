@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.lockfiles import conda
 from sanctity.lockfiles.toml import Desk
-from sanctity.model.lock import Artifact, Ecosystem, Lock, LockFormat, Pin, Root, RootKind
+from sanctity.model.lock import Artifact, Ecosystem, Lock, LockFormat, Pin, Root, RootKind, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         ),
         generator=next((tool for words, tool in _GENERATORS if words in text[:2000]), ""),
         notes=tuple(desk.notes),
-        indexes=tuple(dict.fromkeys([row.place.channel for row in reading.rows if row.place and row.place.platform])),
+        indexes=tuple(dict.fromkeys([pin.source.location for pin in pins if _has_channel(pin)])),
         platforms=platforms,
         facts={
             "has_explicit_marker": True,
@@ -93,6 +93,10 @@ def lines(text: str) -> Iterator[tuple[str, str, int]]:
                 yield pip[1], conda.pypi_version(pip[2]), number
         elif file := conda.file_of(line.partition("#")[0].rpartition("/")[2]):
             yield file.name, file.version, number
+
+
+def _has_channel(pin: Pin) -> bool:
+    return pin.ecosystem is Ecosystem.CONDA and pin.source.kind is SourceKind.REGISTRY
 
 
 class _Row(NamedTuple):
