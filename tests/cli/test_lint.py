@@ -327,3 +327,36 @@ def test_it_is_a_program(folder: Path) -> None:
     program = [str(Path(sys.executable).parent / "sanctity"), "lint", "uv.lock"]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "CLEAN  uv.lock: nothing found   2 packages\n", "")
+
+
+def test_check_tells_of_a_fault_of_the_lock_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The environment is what the lock says; what the lock says is wrong. Both are said, and a fault is no drift."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], check=True)
+    lock = UV.replace('{ name = "six" }', '{ name = "six", marker = "sys_platform == \'win32\'" }')
+    (folder / "uv.lock").write_text(lock)
+
+    def check(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["check", *words])
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+    assert check()[0] == 0
+    (folder / "uv.lock").write_text(lock.replace("six-1.16.0-py2", "seven-1.16.0-py2"))
+    code, out, err = check()
+    assert (code, out.startswith("CLEAN")) == (1, True)
+    assert "note: uv.lock has 1 error of its own (filename-mismatch): `sanctity lint uv.lock` says which\n" in err
+    code, out, _ = check("--format", "json")
+    assert (code, json.loads(out)["verdict"]) == (1, "clean")
+    with pytest.raises(SystemExit) as ended:
+        main(["verify"])
+    assert ended.value.code in {0, None}
+    capsys.readouterr()
+
+    assert _lint("uv.lock", "--write-baseline") == 0
+    capsys.readouterr()
+    assert check()[0] == 0
+    (folder / "lint.baseline.json").write_text("{")
+    code, out, err = check()
+    assert (code, out.startswith("CLEAN")) == (0, True)
+    assert "baseline-syntax" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,8 +103,12 @@ def _judge(
             means=means,
         )
 
+    def look(world: World) -> tuple[Outcome, bool]:
+        outcome = work(world)
+        return _linted(outcome, project, world) if verb == "check" else (outcome, False)
+
     kept = Metrics(file=metrics, env=env, python=python, root=root, project=project, reference=reference)
-    outcome = perform(verb, format_, work, kept.failed)
+    outcome, faulty = perform(verb, format_, look, kept.failed)
     try:
         report(
             outcome,
@@ -114,9 +119,24 @@ def _judge(
             require_reference=require_reference,
             also=also,
             metrics=kept.judged,
+            faulty=faulty,
         )
     except SanctityError as error:
         fail(error, verb, format_)
+
+
+def _linted(outcome: Outcome, project: str, world: World) -> tuple[Outcome, bool]:
+    """*outcome* with a word on the errors in the lock, and whether there are any: its own fault is no drift of the environment."""
+    from sanctity.report.words import count
+    from sanctity.verbs.linting import lint_errors
+
+    errors, why_not = lint_errors(outcome.comparison.reference, project, world)
+    notices = (*outcome.notices, why_not) if why_not else outcome.notices
+    if errors:
+        codes = ", ".join(dict.fromkeys(error.code for error in errors))
+        path = errors[0].path
+        notices = (*notices, f"{path} has {count(len(errors), 'error')} of its own ({codes}): `sanctity lint {path}` says which")
+    return replace(outcome, notices=notices), bool(errors)
 
 
 @click.command()

@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from sanctity.errors import DocumentError, UsageError
-from sanctity.model.drift import Severity
+from sanctity.errors import DocumentError, SanctityError, UsageError
+from sanctity.model.drift import ReferenceKind, Severity
 from sanctity.model.finding import LintedLock, Linting
 from sanctity.model.lock import LockFormat
 from sanctity.verbs.world import shown
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     from sanctity.linting.baseline import Key
     from sanctity.linting.remedies import Step
-    from sanctity.model.drift import Unchecked
+    from sanctity.model.drift import Reference, Unchecked
     from sanctity.model.environment import Interpreter
     from sanctity.model.finding import Finding
     from sanctity.model.lock import Lock
     from sanctity.verbs.proving import Means
     from sanctity.verbs.world import World
 
-__all__ = ["BASELINE", "Lint", "Linted", "lint"]
+__all__ = ["BASELINE", "Lint", "Linted", "lint", "lint_errors"]
 
 #: The name of a project's file of what is known.
 BASELINE: Final = "lint.baseline.json"
@@ -91,7 +91,7 @@ def lint(named: Iterable[str], world: World, *, asked: Lint = Lint()) -> Linted:
     from sanctity.linting.remedies import steps_for
 
     paths, projects = _named(tuple(named) or (".",), world)
-    known, baseline = _baseline(asked, projects[0] if projects else world.cwd, world)
+    known, baseline = _baseline(asked, projects[0] if projects else _beside_it(paths[0], world), world)
     documents = [_read(path, world) for path in paths]
     if projects:
         documents = _entries(documents)
@@ -124,6 +124,25 @@ def lint(named: Iterable[str], world: World, *, asked: Lint = Lint()) -> Linted:
     linting, written = _settled(linting, known, baseline, asked, world)
     steps = steps_for(linting.findings, [(each.lock, each.text) for each in documents if each.lock is not None])
     return Linted(linting=linting, steps=steps, baseline=written)
+
+
+def lint_errors(reference: Reference, project: str, world: World) -> tuple[tuple[Finding, ...], str]:
+    """The errors in the lock that *reference* is, else in the lock of *project*, and why they are not known, if they are not.
+
+    That is what `check` asks: it has the lock read already, and looks at nothing around it.
+    """
+    from sanctity.observe.places import find_lock
+
+    try:
+        path = reference.path if reference.kind is ReferenceKind.LOCK else ""
+        if not path and reference.kind is not ReferenceKind.NONE:
+            path = find_lock(os.path.join(world.cwd, project))[0]
+        if not path:
+            return (), ""
+        found = lint((shown(path, world),), world).linting
+    except SanctityError as error:
+        return (), f"{error.code}: {error.where}: {error.message}; the lock was not linted"
+    return tuple(each for each in found.findings if found.gates(each)), ""
 
 
 # --- What is judged ----------------------------------------------------------------------------------------------------------
@@ -311,6 +330,12 @@ def _allowed(lock: Lock, own: Interpreter | None) -> str:
 
 
 # --- What is known -----------------------------------------------------------------------------------------------------------
+
+
+def _beside_it(path: str, world: World) -> str:
+    """The folder whose baseline counts for the lock at *path*: the working folder, else the lock's own, where there is one."""
+    own = os.path.dirname(os.path.abspath(os.path.join(world.cwd, path)))
+    return own if os.path.lexists(f"{own}/{BASELINE}") and not os.path.lexists(f"{world.cwd}/{BASELINE}") else world.cwd
 
 
 def _baseline(asked: Lint, folder: str, world: World) -> tuple[Counter[Key] | None, str]:
