@@ -73,7 +73,10 @@ def closure_incomplete(subject: Subject) -> Iterator[Finding]:
     for what, owners in lacking.items():
         names = list(dict.fromkeys(name for name, _ in owners))
         message = f"{what} is needed by {some(names)}, and is not locked"
-        yield finding("closure-incomplete", message, package=what.partition(" ")[0], where=owners[0][1], hint=subject.remedy)
+        hint = subject.remedy
+        if lock.format is LockFormat.UV:
+            hint = "uv does not read it so: take it from git as it was before, then uv lock"
+        yield finding("closure-incomplete", message, package=what.partition(" ")[0], where=owners[0][1], hint=hint)
 
 
 def _edges(lock: Lock) -> Iterator[Dependency]:

@@ -57,6 +57,13 @@ _OWN_NAMES: Final = {
     LockFormat.PIPFILE: r"Pipfile\.lock",
     LockFormat.PIXI: r"pixi\.lock",
 }
+#: How each tool is asked to lock, whatever the file is called.
+_AGAIN: Final = {
+    LockFormat.UV: "uv lock",
+    LockFormat.POETRY: "poetry lock",
+    LockFormat.PIPFILE: "pipenv lock",
+    LockFormat.PIXI: "pixi lock",
+}
 _WORD: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./:+\[\],=<>!~-]*")
 
 
@@ -92,7 +99,7 @@ def remedy_of(lock: Lock, text: str) -> str:
         case LockFormat.CONDA_EXPLICIT:
             return "conda list --explicit --sha256"
         case _:
-            return "lock it with the project's own tool: uv lock, poetry lock, pdm lock"
+            return _AGAIN.get(lock.format, "lock it with the project's own tool: uv lock, poetry lock, pdm lock")
 
 
 def steps_for(findings: Iterable[Finding], locks: Iterable[tuple[Lock, str]]) -> tuple[Step, ...]:
@@ -104,6 +111,8 @@ def steps_for(findings: Iterable[Finding], locks: Iterable[tuple[Lock, str]]) ->
     steps: list[Step] = []
     for lock, text in locks:
         codes = by_path.get(lock.path, set()) - (_HASHLESS if lock.format in _HASHES_OF_INDEX else set())
+        if lock.format is LockFormat.UV:
+            codes = codes - {"closure-incomplete"}  # which uv refuses to read
         step = _step(lock, text, hashes=bool(codes & _HASHLESS)) if codes else None
         if step is not None:
             steps.append(Step(command=step.command, folder=step.folder, path=lock.path, codes=tuple(sorted(codes))))
