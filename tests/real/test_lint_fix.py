@@ -119,7 +119,7 @@ def test_an_entry_that_was_taken_out_by_hand(
     (project / "uv.lock").write_text("[[package]]\n".join(entry for entry in entries if 'name = "greet"\nversion' not in entry))
     assert _lint("uv.lock", "--strict") == 1
     assert "greet is needed by hello, and is not locked" in capfd.readouterr().out
-    with pytest.raises(ToolError, match="uv.lock"):  # so there is no command that mends it
+    with pytest.raises(ToolError, match=r"uv\.lock"):  # so there is no command that mends it
         workshop.run(("uv", "lock"), cwd=project, env=dict(os.environ))
     assert _lint("uv.lock", "--fix") == 0
     assert "nothing that a tool of this project can mend" in capfd.readouterr().err
