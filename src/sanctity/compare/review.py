@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sanctity.model.lock import Artifact, Dependency, Lock, Pin, Root
     from sanctity.model.wheel import WheelFacts
 
-__all__ = ["MIN_AGE", "Knowledge", "pin_of", "review", "ways"]
+__all__ = ["MIN_AGE", "Knowledge", "Pins", "review", "ways"]
 
 #: How many days old a release should be before it is taken, unless told otherwise.
 MIN_AGE: Final = 7
@@ -67,7 +67,7 @@ def review(
     """
     known = knowledge or Knowledge()
     why_before, why_after = ways(before, known.parents_before), ways(after, known.parents_after)
-    view = _View(before=before, after=after, today=today, min_age=min_age, known=known)
+    view = _View(before, after, today, min_age, known, Pins(before), Pins(after))
     return replace(
         found,
         packages=tuple(_reviewed(change, view, why_before, why_after) for change in found.packages),
@@ -83,6 +83,8 @@ class _View(NamedTuple):
     today: date
     min_age: int
     known: Knowledge
+    pins_before: Pins
+    pins_after: Pins
 
     @property
     def alike(self) -> bool:
@@ -91,8 +93,7 @@ class _View(NamedTuple):
 
 
 def _reviewed(change: PackageChange, view: _View, why_before: Mapping[int, Why], why_after: Mapping[int, Why]) -> PackageChange:
-    older = pin_of(view.before, change.before) if change.before is not None else None
-    newer = pin_of(view.after, change.after) if change.after is not None else None
+    older, newer = view.pins_before.of(change.before), view.pins_after.of(change.after)
     why = why_after.get(id(newer)) if newer is not None else why_before.get(id(older))
     case = _Case(change=change, older=older, newer=newer, why=why, view=view)
     looks = sorted(case.looks(), key=lambda look: _RANK[look.code])
@@ -102,14 +103,30 @@ def _reviewed(change: PackageChange, view: _View, why_before: Mapping[int, Why],
 _RANK: Final = {code: rank for rank, code in enumerate(LookCode)}
 
 
-def pin_of(lock: Lock, package: Package) -> Pin | None:
-    """The pin of *lock* that *package* of its inventory is."""
-    prefix, _, name = package.name.rpartition(":")
-    ecosystem = Ecosystem.CONDA if prefix else Ecosystem.PYPI
-    alike = [pin for pin in lock.pins if (pin.name, pin.version, pin.ecosystem) == (name, package.version, ecosystem)]
-    place = package.place.partition("#")[0]
-    same = (pin for pin in alike if (pin.marker or ", ".join(pin.platforms), pin.source.location) == (package.marker, place))
-    return next(same, alike[0] if alike else None)
+class Pins:
+    """The pins of a lock, found by the packages of its inventory."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._found: dict[tuple[Ecosystem, str, str], list[Pin]] = {}
+        self._indexes: dict[Ecosystem, set[str]] = {}
+        for pin in lock.pins:
+            self._found.setdefault((pin.ecosystem, pin.name, pin.version), []).append(pin)
+            if pin.source.kind is SourceKind.REGISTRY and pin.source.location:
+                self._indexes.setdefault(pin.ecosystem, set()).add(pin.source.location.rstrip("/"))
+
+    def indexes(self, ecosystem: Ecosystem) -> set[str]:
+        """The URLs of the indexes that anything of *ecosystem* is locked from."""
+        return self._indexes.get(ecosystem, set())
+
+    def of(self, package: Package | None) -> Pin | None:
+        """The pin that *package* is; None where it is none, or not there."""
+        if package is None:
+            return None
+        prefix, _, name = package.name.rpartition(":")
+        alike = self._found.get((Ecosystem.CONDA if prefix else Ecosystem.PYPI, name, package.version), [])
+        place = package.place.partition("#")[0]
+        same = (pin for pin in alike if (pin.marker or ", ".join(pin.platforms), pin.source.location) == (package.marker, place))
+        return next(same, alike[0] if alike else None)
 
 
 # -- why --------------------------------------------------------------------------------------------------------------------------
@@ -406,11 +423,7 @@ class _Case:
             words = {SourceKind.GIT: "a repository", SourceKind.DIRECTORY: "a folder"}.get(newer.source.kind, "a single file")
             yield Look(LookCode.NOT_FROM_INDEX, f"taken from {words}, and from no index")
         elif Change.ADDED in self.change.changes and newer.source.kind is SourceKind.REGISTRY and newer.source.location:
-            places = {
-                pin.source.location.rstrip("/")
-                for pin in self.view.before.pins
-                if pin.source.kind is SourceKind.REGISTRY and pin.ecosystem is newer.ecosystem
-            } - {""}
+            places = self.view.pins_before.indexes(newer.ecosystem)
             if places and newer.source.location.rstrip("/") not in places:
                 yield Look(LookCode.NEW_INDEX, "from an index that nothing was locked from before")
 

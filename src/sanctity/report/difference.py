@@ -233,8 +233,6 @@ def _summary(differences: Sequence[Difference]) -> str:
     )
     words = [f"{number:,} {word}" for number, word in numbers if number]
     told = [f"{count(len(changes), 'package')}: {', '.join(words)}"] if words else []
-    looks = looks_at(differences)
-    told += [f"{looks:,} {'deserves' if looks == 1 else 'deserve'} a look"] if looks else []
     rows = [row for difference in differences for row in difference.parts]
     files = sum(row.part in FILE_PARTS for row in rows)
     parts = {row.part for row in rows if row.part not in FILE_PARTS}
@@ -242,6 +240,8 @@ def _summary(differences: Sequence[Difference]) -> str:
     told += [f"and {', '.join(sorted(parts))}"] if parts else []
     alone = sum(difference.before is None or difference.after is None for difference in differences)
     told += [f"{count(alone, 'environment')} of one side alone"] if alone else []
+    looks = looks_at(differences)
+    told += [f"{looks:,} {'deserves' if looks == 1 else 'deserve'} a look"] if looks else []
     if told:
         return "; ".join(told).replace("; and ", " and ").removeprefix("and ")
     sizes = [len(difference.after.packages) for difference in differences if difference.after is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from sanctity.compare.review import MIN_AGE, Knowledge, pin_of, review
+from sanctity.compare.review import MIN_AGE, Knowledge, Pins, review
 from sanctity.errors import SanctityError, UsageError
 from sanctity.model.drift import Unchecked
 from sanctity.model.lock import Ecosystem, SourceKind
@@ -81,8 +81,9 @@ def reviewed(found: Difference, before: Reviewed, after: Reviewed, world: World,
     """
     knowledge = Knowledge(parents_before=before.parents, parents_after=after.parents)
     unchecked: list[Unchecked] = []
-    olds = [pin for change in found.packages if change.before is not None and (pin := pin_of(before.lock, change.before))]
-    news = [pin for change in found.packages if change.after is not None and (pin := pin_of(after.lock, change.after))]
+    older_pins, newer_pins = Pins(before.lock), Pins(after.lock)
+    olds = [pin for change in found.packages if (pin := older_pins.of(change.before)) is not None]
+    news = [pin for change in found.packages if (pin := newer_pins.of(change.after)) is not None]
     if asked.online:
         offers, blind = _ask(news, folder_of(after.lock, world), world)
         knowledge = replace(knowledge, offers=offers)
