@@ -37,7 +37,7 @@ def complete_places(commands: Iterable[click.Command]) -> None:
     """Let shells complete paths wherever a placeholder of *commands* stands for one."""
     for command in commands:
         for parameter in command.params:
-            kind = _PLACES.get((parameter.metavar or "").strip("[]"))
+            kind = _PLACES.get((parameter.metavar or "").strip("[]."))
             if kind and isinstance(parameter.type, click.types.StringParamType):
                 parameter.type = _Place(kind)
 
