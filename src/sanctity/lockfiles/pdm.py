@@ -49,6 +49,7 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LONGEST: Final = 65536
 _INDEX: Final = Source(kind=SourceKind.REGISTRY)
 _OTHER_SYSTEMS: Final = ("hg", "svn", "bzr")
+_PLACES: Final = frozenset({"git", "url", "path", *_OTHER_SYSTEMS})
 #: Nearly every dependency: a name, perhaps extras, specifiers, and perhaps a marker.
 _DEPENDENCY: Final = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[([A-Za-z0-9._, -]*)\])?"
@@ -168,7 +169,7 @@ class _Reading:
     def __init__(self, desk: toml.Desk, older: dict[tuple[str, str], tuple[Artifact, ...]]) -> None:
         self.desk = desk
         self.older = older
-        self.entries: dict[tuple[str, str, Source], _Entry] = {}
+        self.entries: dict[tuple[str, str, Source | None], _Entry] = {}
         self.edges: dict[str, Dependency | None] = {}
         self.markers: list[str] = []
         self.counted: list[tuple[str, str, Source, tuple[Artifact, ...]]] = []
@@ -186,10 +187,12 @@ class _Reading:
         extras = tuple(sorted(set(desk.names(row, "extras", where)))) if "extras" in row else ()
         marker = desk.marker(row["marker"], f"{where}.marker") if "marker" in row else ""
         groups = desk.names(row, "groups", where) if "groups" in row else ()
-        key = (name, version, source)
+        key = (name, version, None if source is _INDEX else source)
         entry = self.entries.get(key)
         if entry is None:
-            requires_python = desk.specifiers(desk.get(row, "requires_python", str, "", where), f"{where}.requires_python")
+            requires_python = desk.get(row, "requires_python", str, "", where) if "requires_python" in row else ""
+            if requires_python:
+                desk.specifiers(requires_python, f"{where}.requires_python")
             entry = self.entries[key] = _Entry(name, version, source, where, marker, requires_python)
         elif any(other == extras for _, other, _ in entry.rows):
             desk.fault("lock-duplicate-package", where, f"{name} {version} is here twice".replace("  ", " "))
@@ -214,10 +217,12 @@ class _Reading:
         if files == entry.files:
             return entry.artifacts
         artifacts = _artifacts(self.desk, files, f"{where}.files")
-        if entry.files is not None:
-            self.desk.agree((*entry.artifacts, *artifacts), where)
+        if entry.files is None:
+            entry.artifacts = artifacts
+        else:
+            entry.artifacts = tuple(dict.fromkeys((*entry.artifacts, *artifacts)))
+            self.desk.agree(entry.artifacts, where)
         entry.files = files
-        entry.artifacts = tuple(dict.fromkeys((*entry.artifacts, *artifacts)))
         return artifacts
 
     def _edges(self, row: dict[str, object], name: str, where: str) -> list[Dependency]:
@@ -255,6 +260,8 @@ class _Reading:
 
 def _source(desk: toml.Desk, row: dict[str, object], where: str) -> Source:
     """Where a row comes from: an index where it does not say."""
+    if _PLACES.isdisjoint(row):
+        return _INDEX
     if "git" in row:
         revision = desk.get(row, "revision", str, "", where)
         if not _COMMIT.fullmatch(revision):
@@ -343,15 +350,18 @@ def _pins(entries: list[_Entry], *, flat: bool) -> tuple[Pin, ...]:
     for entry in entries:
         by_name.setdefault(entry.name, []).append(entry)
 
-    def edges(wanted: Iterable[Dependency]) -> Iterator[Dependency]:
+    def edges(wanted: Iterable[Dependency]) -> tuple[Dependency, ...]:
+        found: list[Dependency] = []
         for edge in wanted:
             candidates = by_name.get(edge.name, ())
             if len(candidates) > 1:
-                for candidate in candidates:
-                    marker = _both(edge.marker, candidate.marker)
-                    yield Dependency(name=edge.name, marker=marker, extras=edge.extras, version=candidate.version)
+                found += [
+                    Dependency(name=edge.name, marker=_both(edge.marker, each.marker), extras=edge.extras, version=each.version)
+                    for each in candidates
+                ]
             elif candidates or not flat:
-                yield edge
+                found.append(edge)
+        return tuple(found)
 
     return tuple(
         [
@@ -360,8 +370,8 @@ def _pins(entries: list[_Entry], *, flat: bool) -> tuple[Pin, ...]:
                 version=entry.version,
                 source=entry.source,
                 artifacts=entry.artifacts,
-                dependencies=tuple(dict.fromkeys(edges(entry.dependencies))),
-                optional=tuple((extra, tuple(dict.fromkeys(edges(wanted)))) for extra, wanted in _by_extra(entry)),
+                dependencies=edges(entry.dependencies) if entry.dependencies else (),
+                optional=tuple((extra, edges(wanted)) for extra, wanted in _by_extra(entry)) if entry.optional else (),
                 marker=entry.marker,
                 requires_python=entry.requires_python,
                 where=entry.where,

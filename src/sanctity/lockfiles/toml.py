@@ -11,6 +11,7 @@ a secret that a lock holds.
 from __future__ import annotations
 
 import re
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
     from sanctity.model.lock import Pin
 
-__all__ = ["Desk", "clean_url", "load", "plain_artifact", "plain_files", "plain_hashes", "shown"]
+__all__ = ["Desk", "clean_url", "load", "plain_artifact", "plain_files", "plain_hashes", "plain_rows", "shown"]
 
 #: PEP 508's grammar of a name.
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+_NORMAL: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*").fullmatch
 
 #: The versions and markers that nearly every lock is made of. Whatever these accept, packaging accepts too; what they do not
 #: accept is packaging's to judge, at twenty times the price.
@@ -46,11 +49,14 @@ _ATOM: Final = (
 _ATOMS: Final = rf"{_ATOM}(?: (?:and|or) {_ATOM})*"
 _TERM: Final = rf"(?:{_ATOM}|\({_ATOMS}\))"
 _PLAIN_MARKER: Final = re.compile(rf"{_TERM}(?: (?:and|or) {_TERM})*")
-_PLAIN_SPECIFIER: Final = re.compile(r"(?:==|!=|<=|>=|<|>|~=)[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_RELEASE: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,4}"
+_CLAUSE: Final = rf"(?:(?:>=|<=|>|<){_RELEASE}|(?:==|!=){_RELEASE}(?:\.\*)?|~=[0-9]{{1,9}}\.{_RELEASE})"
+_PLAIN_SPECIFIER: Final = re.compile(rf"{_CLAUSE}(?:, ?{_CLAUSE})*")
 
 #: The alphabet of wheels' and sdists' names.
 _PLAIN_FILENAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*").fullmatch
 
+_HTTP: Final = re.compile(r"https?://").match
 _HEX_OF_SHA256: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 _SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}").fullmatch
 
@@ -110,13 +116,14 @@ def clean_url(url: str) -> tuple[str, str]:
 class Desk(Reader):
     """A `Reader` that also knows the words of Python packaging, and remembers those it has judged."""
 
-    __slots__ = ("_markers", "_names", "_urls", "notes")
+    __slots__ = ("_markers", "_names", "_specifiers", "_urls", "notes")
 
     def __init__(self, path: str, *, hint: str = "") -> None:
         super().__init__(path, hint=hint)
         self.notes: list[Note] = []
         self._names: dict[str, str] = {}
         self._markers: set[str] = set()
+        self._specifiers: set[str] = set()
         self._urls: dict[str, str] = {}
 
     def note(self, code: str, where: str, message: str) -> None:
@@ -132,7 +139,7 @@ class Desk(Reader):
         if not isinstance(text, str) or len(text) > _LONGEST or not _NAME.fullmatch(text):
             self.fault("lock-bad-name", where, f"{shown(text)} is not a name")
             return ""
-        self._names[text] = normal = str(canonicalize_name(text))
+        self._names[text] = normal = text if _NORMAL(text) else str(canonicalize_name(text))
         return normal
 
     def names(self, table: dict[str, object], key: str, where: str) -> tuple[str, ...]:
@@ -171,9 +178,10 @@ class Desk(Reader):
 
     def specifiers(self, text: str, where: str) -> str:
         """*text*, with a note where it is not a version specifier: tools write what a project's author wrote."""
-        if text and not _PLAIN_SPECIFIER.fullmatch(text):
+        if text and text not in self._specifiers and not _PLAIN_SPECIFIER.fullmatch(text):
             try:
                 SpecifierSet(text)
+                self._specifiers.add(text)
             except (InvalidSpecifier, ValueError):
                 self.note("lock-bad-specifier", where, f"{shown(text)} is not a version specifier")
         return text
@@ -256,12 +264,16 @@ class Desk(Reader):
 
 
 # Here values are filled in field by field, past the frozen classes' own constructors, for half their price: a lock has thousands
-# of rows, and they are most of what reading it costs.
+# of rows, and they are most of what reading it costs. A setter gives None, so `any` only walks.
 _new: Final = object.__new__
 _set_algorithm, _set_value = (Digest.__dict__[name].__set__ for name in ("algorithm", "value"))
 _set_filename, _set_digests, _set_location, _set_size, _set_upload_time, _set_where = (
     Artifact.__dict__[name].__set__ for name in ("filename", "digests", "location", "size", "upload_time", "where")
 )
+
+
+_BLANKS: Final = repeat("")
+_NONES: Final = repeat(None)
 
 
 def plain_artifact(row: Any, sha256: Any, place: str, uploaded: Any = None, filename: Any = None) -> Artifact | None:
@@ -310,6 +322,39 @@ def plain_artifact(row: Any, sha256: Any, place: str, uploaded: Any = None, file
     return artifact
 
 
+def plain_rows(rows: Any, prefix: str) -> list[Artifact] | None:
+    """What `plain_artifact` makes of each of *rows*, whose ``hash`` is ``sha256:HEX``: all at once, for a third less.
+
+    None where any row asks for a second look. *prefix* is the place of the array, up to the number.
+    """
+    try:
+        urls = [row["url"] for row in rows]
+        hashes = [row["hash"] for row in rows]
+        sizes = [row["size"] for row in rows]
+        times = [row.get("upload-time", "") for row in rows]
+        text = "\n".join(urls)
+        if (
+            "@" in text
+            or "?" in text
+            or "#" in text
+            or "%" in text
+            or "\\" in text
+            or set(map(type, sizes)) != {int}
+            or set(map(type, times)) != {str}
+            or not 0 <= min(sizes) <= max(sizes) <= MAX_SAFE_INTEGER
+            or not all(map(_HTTP, urls))
+            or not all(map(_SHA256, hashes))
+        ):
+            return None
+        names = [url.rpartition("/")[2] for url in urls]
+        if not all(map(_PLAIN_FILENAME, names)):
+            return None
+    except (AttributeError, KeyError, TypeError):
+        return None
+    places = [f"{prefix}{index}]" for index in range(len(urls))]
+    return _made(names, hashes, urls, sizes, times, places)
+
+
 def plain_files(rows: Any) -> list[Artifact] | None:
     """``Artifact(filename=file, digests=(Digest("sha256", value),))`` of each row, where all are as plain as nearly all are.
 
@@ -325,20 +370,7 @@ def plain_files(rows: Any) -> list[Artifact] | None:
         return None
     if len(set(names)) != len(names) or sum(map(len, rows)) != 2 * len(names):
         return None
-    found: list[Artifact] = []
-    for name, text in zip(names, hashes, strict=True):
-        digest = _new(Digest)
-        _set_algorithm(digest, "sha256")
-        _set_value(digest, text[7:])
-        artifact = _new(Artifact)
-        _set_filename(artifact, name)
-        _set_digests(artifact, (digest,))
-        _set_location(artifact, "")
-        _set_size(artifact, None)
-        _set_upload_time(artifact, "")
-        _set_where(artifact, "")
-        found.append(artifact)
-    return found
+    return _made(names, hashes, _BLANKS, _NONES, _BLANKS, _BLANKS)
 
 
 def plain_hashes(values: Any) -> list[Artifact] | None:
@@ -348,17 +380,26 @@ def plain_hashes(values: Any) -> list[Artifact] | None:
             return None
     except TypeError:
         return None
-    found: list[Artifact] = []
-    for text in values:
-        digest = _new(Digest)
-        _set_algorithm(digest, "sha256")
-        _set_value(digest, text[7:])
-        artifact = _new(Artifact)
-        _set_filename(artifact, "")
-        _set_digests(artifact, (digest,))
-        _set_location(artifact, "")
-        _set_size(artifact, None)
-        _set_upload_time(artifact, "")
-        _set_where(artifact, "")
-        found.append(artifact)
+    return _made(_BLANKS, values, _BLANKS, _NONES, _BLANKS, _BLANKS)
+
+
+def _made(
+    names: Iterable[str],
+    hashes: list[str],
+    locations: Iterable[str],
+    sizes: Iterable[int | None],
+    times: Iterable[str],
+    places: Iterable[str],
+) -> list[Artifact]:
+    """An artifact for each of *hashes*, which are ``sha256:HEX``, field by field for all of them at once."""
+    digests = list(map(_new, repeat(Digest, len(hashes))))
+    any(map(_set_algorithm, digests, repeat("sha256")))
+    any(map(_set_value, digests, [text[7:] for text in hashes]))
+    found = list(map(_new, repeat(Artifact, len(hashes))))
+    any(map(_set_filename, found, names))
+    any(map(_set_digests, found, zip(digests)))
+    any(map(_set_location, found, locations))
+    any(map(_set_size, found, sizes))
+    any(map(_set_upload_time, found, times))
+    any(map(_set_where, found, places))
     return found

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from sanctity.errors import DocumentError
 from sanctity.lockfiles.summary import count_markers
-from sanctity.lockfiles.toml import Desk, load, plain_artifact, shown
+from sanctity.lockfiles.toml import Desk, load, plain_artifact, plain_rows, shown
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
 if TYPE_CHECKING:
@@ -215,8 +215,10 @@ def _artifacts(desk: Desk, row: dict[str, object], source: Source, where: str) -
         wheels = row["wheels"]
         if isinstance(wheels, list):
             prefix = f"{where}.wheels["
-            for index, wheel in enumerate(wheels):
-                found.append(_artifact(desk, wheel, source, f"{prefix}{index}]"))
+            plain = plain_rows(wheels, prefix)
+            if plain is None:
+                plain = [_artifact(desk, wheel, source, f"{prefix}{index}]") for index, wheel in enumerate(wheels)]
+            found += plain
         else:
             desk.get(row, "wheels", list, [], where)
     if len({artifact.filename for artifact in found}) < len(found):
