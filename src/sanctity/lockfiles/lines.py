@@ -6,9 +6,10 @@ say gets no line, for a wrong line misleads and a missing one does not. Lines co
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sanctity.model.lock import LockFormat
 
@@ -31,11 +32,19 @@ _TABLE: Final = re.compile(r"\[\[[ \t]*(?:(packages?)|\"(packages?)\"|'(packages
 _KEY: Final = re.compile(
     r"(?:(name|version)|\"(name|version)\"|'(name|version)')[ \t]*=[ \t]*(\"\"\".*|'''.*|\"(?:[^\"\\]|\\.)*\"|'[^']*')", re.DOTALL
 )
+_PART: Final = r"[A-Za-z0-9_-]+|\"[^\"\\\n]*\"|'[^'\n]*'"
+_PARTS: Final = re.compile(_PART)
+_ASSIGNED: Final = re.compile(rf"\s*((?:{_PART})(?:[ \t]*\.[ \t]*(?:{_PART}))*)[ \t]*=[ \t]*")
+_JSON: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]:\n]', re.DOTALL)
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 _NAME: Final = r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[[^\]]*\])?\s*+"
 _ROW: Final = re.compile(rf"{_NAME}(?:\(?\s*(===?)\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)(\s*[*,])?|(?=[@(<>!~;,\s-])|\Z)")
 _EGG: Final = re.compile(r"[#&]egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
-_FILE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.]*?)-(\d[A-Za-z0-9.!+_]*)(?:-[^/]*\.whl|\.(?:tar\.\w+|tgz|zip))(?=[\s#?;]|\Z)")
+#: A file's name is looked for where a word begins and within the length that it may have, so that no row takes long.
+_FILE: Final = re.compile(
+    r"(?<![A-Za-z0-9_.])[_.]*+([A-Za-z0-9][A-Za-z0-9_.]*+)-(\d[A-Za-z0-9.!+_]*)"
+    r"(?:-[^/]{1,255}\.whl|\.(?:tar\.\w+|tgz|zip))(?=[\s#?;]|\Z)"
+)
 
 
 def lines(text: str, format: LockFormat) -> dict[tuple[str, str], int]:  # noqa: A002
@@ -50,8 +59,13 @@ def lines(text: str, format: LockFormat) -> dict[tuple[str, str], int]:  # noqa:
             entries = _toml(text, "packages")
         case LockFormat.REQUIREMENTS:
             entries = _requirements(text)
-        case _:  # JSON, YAML and lists of URLs: TODO below
-            entries = iter(())
+        case LockFormat.PYPROJECT:
+            entries = _pyproject(text)
+        case LockFormat.PIPFILE:
+            entries = _pipfile(text)
+        case _:  # YAML and lists of URLs, whose readers know
+            module = importlib.import_module(f"sanctity.lockfiles.{format.value.replace('-', '_')}")
+            entries = cast("Iterator[tuple[str, str, int]]", module.lines(text))
     found: dict[tuple[str, str], int] = {}
     for name, version, line in entries:
         found.setdefault((_normal(name), version), line)
@@ -156,6 +170,85 @@ def _string(value: str) -> str:
         return str(tomllib.loads(f"value = {value}")["value"])
     except ValueError:
         return ""
+
+
+def _path(key: str) -> str:
+    """A dotted key as a place: its parts without their quotes."""
+    return ".".join(part.strip("\"'") for part in _PARTS.findall(key))
+
+
+def _places(text: str) -> dict[str, int]:
+    """The line of each key of a TOML document, and of each string and table of an array, by its place (``project.x[2]``)."""
+    found: dict[str, int] = {}
+    table = ""
+    for first, statement in _statements(text):
+        if statement.lstrip().startswith("["):
+            table = _path(statement.partition("#")[0]) + "."
+        elif match := _ASSIGNED.match(statement):
+            place = table + _path(match[1])
+            found.setdefault(place, first)
+            if statement.startswith("[", match.end()):
+                found.update((f"{place}[{index}]", first + after) for index, after in enumerate(_elements(statement, match.end())))
+    return found
+
+
+def _elements(statement: str, start: int) -> Iterator[int]:
+    """How many lines after its statement's own each string and table of the array begins that *statement* has at *start*."""
+    depth = line = 0
+    for token in _TOKEN.finditer(statement, start):
+        kind = statement[token.start()]
+        if depth == 1 and kind in "\"'{[":
+            yield line
+        if kind in "[{":
+            depth += 1
+        elif kind in "]}":
+            depth -= 1
+        line += token[0].count("\n")
+
+
+def _pyproject(text: str) -> Iterator[tuple[str, str, int]]:
+    """The name, version and line of each requirement."""
+    from sanctity.lockfiles.pyproject import read_project
+
+    places = _places(text)
+    for row in read_project(text, path="")[0].rows():
+        if row.where in places:
+            yield row.name, row.version, places[row.where]
+
+
+def _pipfile(text: str) -> Iterator[tuple[str, str, int]]:
+    """The name, version and line of each row of each section of a Pipfile.lock: of its key."""
+    depth = 0
+    line = 1
+    keys = ["", "", "", ""]
+    lines = [0, 0, 0, 0]
+    last = ""
+    version = ""
+    for token in _JSON.finditer(text):
+        match token[0]:
+            case "\n":
+                line += 1
+            case "{" | "[":
+                depth += 1
+                if depth == 3:
+                    version = ""
+            case "}" | "]":
+                if depth == 3 and keys[1] != "_meta":
+                    yield keys[2], version, lines[2]
+                depth -= 1
+            case ":":
+                if depth < 4:
+                    keys[depth], lines[depth] = last, line
+            case string:
+                last = _json_string(string)
+                if depth == 3 and keys[3] == "version":
+                    version = last.removeprefix("==").removeprefix("=").strip() if last.startswith("==") and "*" not in last else ""
+                    keys[3] = ""
+
+
+def _json_string(text: str) -> str:
+    """What a JSON string says."""
+    return str(json.loads(text)) if "\\" in text else text[1:-1]
 
 
 def _rows(text: str) -> Iterator[tuple[int, str]]:
