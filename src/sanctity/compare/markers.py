@@ -472,7 +472,8 @@ def satisfies(requires_python: str, version: str) -> bool | None:
     packages. Pre-releases count as their release, as they do for pip and uv. A *version* of two components, such as
     ``3.9``, is any 3.9.N.
     """
-    if not requires_python.strip():
+    requires_python = " ".join(requires_python.split())  # a run of blanks would be looked through from each of its places
+    if not requires_python:
         return True
     parsed = _version(version)
     if parsed is None:

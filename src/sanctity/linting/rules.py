@@ -38,11 +38,26 @@ JUDGES: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
     names.name_lookalike,
 )
 
+#: What to do about what a reader noted and read past.
+_HINTS: Final = {
+    "lock-url-credentials": "replace the secret, which whoever has the lock has too, and keep it in a keyring or a variable",
+    "lock-url-query": "nothing, unless it was a token: then replace it",
+    "lock-variable": "write out what is meant, where it decides what is installed",
+    "lock-version-newer": "use a newer sanctity: what that version added is not judged",
+    "lock-bad-specifier": "mend requires-python in the project, and lock again",
+    "lock-contradictory": "keep the row that is meant, or lock again",
+    "lock-overlapping": "give the rows markers that exclude each other, or compile the file again",
+    "lock-stale": "lock again with the tool that wrote it",
+    "lock-include-missing": "put the file where this line says, or take the line out",
+    "lock-include-cycle": "take the line out: what it includes is read already",
+    "lock-neighbour-unreadable": "mend pyproject.toml, and look again",
+}
+
 
 def judge(subject: Subject) -> tuple[Finding, ...]:
     """All findings on the lock of *subject*: what its reader noted, then what each rule finds."""
     lock = subject.lock
-    noted = [finding(note.code, note.message, where=note.where) for note in lock.notes]
+    noted = [finding(note.code, note.message, where=note.where, hint=_HINTS.get(note.code, "")) for note in lock.notes]
     found = [*noted, *(each for rule in JUDGES for each in rule(subject))]
     return tuple(replace(each, path=lock.path) for each in found)
 

@@ -31,6 +31,8 @@ __all__ = ["FORMAT", "Project", "parse", "read_project", "wants"]
 FORMAT: Final = LockFormat.PYPROJECT
 _HINT: Final = "mend pyproject.toml"
 _LONGEST: Final = 65536
+#: How often groups may include others: what each comes to is written out, so that a long chain would be its square.
+_MOST_INCLUDES: Final = 1000
 _INDEX: Final = Source(kind=SourceKind.REGISTRY)
 
 
@@ -69,9 +71,12 @@ class Project:
 
     def group(self, name: str) -> tuple[Row, ...]:
         """The rows of the group *name* and of all that it includes, each group once."""
-        seen = [name]
-        for each in seen:  # which grows meanwhile
-            seen += [other for other in dict.fromkeys(self.includes.get(each, ())) if other not in seen]
+        seen = {name: None}
+        waiting = [name]
+        for each in waiting:  # which grows meanwhile
+            more = [other for other in dict.fromkeys(self.includes.get(each, ())) if other not in seen]
+            seen.update(dict.fromkeys(more))
+            waiting += more
         return tuple(row for each in seen for row in self.groups.get(each, ()))
 
 
@@ -201,12 +206,36 @@ def read_project(text: str, *, path: str) -> tuple[Project, toml.Desk]:
         for other in others:
             if other and other not in found.groups:
                 desk.note("lock-stale", f"dependency-groups.{name}", f"it includes {other}, which is no group")
+    if sum(map(len, found.includes.values())) > _MOST_INCLUDES:
+        desk.fault("lock-too-large", "dependency-groups", f"groups include others more than {_MOST_INCLUDES:,} times")
+    for name in _circular(found.includes):
+        desk.note(
+            "lock-include-cycle", f"dependency-groups.{name}", f"the group {name} includes itself, by way of what it includes"
+        )
     sources = [(f"tool.uv.index[{at}]", each) for at, (_, each) in enumerate(desk.tables(uv, "index", "tool.uv"))]
     sources += [*desk.tables(poetry, "source", "tool.poetry"), *desk.tables(pdm, "source", "tool.pdm")]
     urls = [desk.place(url, f"{where}.url") for where, each in sources if (url := desk.get(each, "url", str, "", where))]
     found.indexes = tuple(dict.fromkeys(filter(None, urls)))
     desk.finish()
     return found, desk
+
+
+def _circular(includes: Mapping[str, list[str]]) -> Iterator[str]:
+    """A group of each circle that *includes* go in."""
+    done: set[str] = set()
+    for start in includes:
+        path: dict[str, Iterator[str]] = {} if start in done else {start: iter(includes[start])}
+        while path:
+            here = next(reversed(path))
+            for other in path[here]:
+                if other in path:
+                    yield other
+                elif other not in done and other in includes:
+                    path[other] = iter(includes[other])
+                    break
+            else:
+                done.add(here)
+                del path[here]
 
 
 def _table(desk: toml.Desk, table: dict[str, object], key: str, where: str) -> dict[str, object]:

@@ -259,6 +259,9 @@ class Reading:
             for number, line in lines:
                 where = f"line {number}" if key == "" else f"{key}: line {number}"
                 include = self._line(line, key, where, number, constraint=constraint)
+                if include and (again := {target for target, _ in include} & {open_ for open_, _, _ in stack}):
+                    name = toml.shown(min(again) or self.entry)
+                    self.desk.note("lock-include-cycle", where, f"{name} includes itself by way of this line, which pip refuses")
                 pushed = False
                 for target, as_constraint in reversed(include):
                     if (target, as_constraint) not in self.done:

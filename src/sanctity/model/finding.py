@@ -54,6 +54,7 @@ NOTES: Final[Mapping[str, Severity]] = {
     "lock-url-credentials": Severity.ERROR,
     "lock-contradictory": Severity.ERROR,
     "lock-include-missing": Severity.ERROR,
+    "lock-include-cycle": Severity.ERROR,
     "lock-url-query": Severity.NOTE,
     "lock-variable": Severity.NOTE,
     "lock-version-newer": Severity.NOTE,

@@ -372,7 +372,7 @@ _PIPFILE: Final = (
         "_meta.sources[0]",
         1,
     ),
-    _case("pipfile half a surrogate", "Pipfile.lock", _pipfile().replace("1.16.0", "\\ud800"), "lock-bad-version", "default.six"),
+    _case("pipfile half a surrogate", "Pipfile.lock", _pipfile().replace("1.16.0", "\\ud800"), "lock-syntax"),
 )
 
 # --- pylock ------------------------------------------------------------------------------------------------------------------
@@ -650,9 +650,17 @@ _REQUIREMENTS: Final = (
     _case("requirements short hash", "requirements.txt", "six==1.16.0 --hash=sha256:abcd\n", "malformed-hash", "line 1"),
     _case("requirements md5 only", "requirements.txt", f"six==1.16.0 --hash=md5:{MD5}\n", "weak-hash", "line 1", 0),
     _case(
-        "requirements cyclic", "requirements.txt", "-r other.txt\n", "lock-include-cycle", "line 1", other=b"-r requirements.txt\n"
+        "requirements cyclic",
+        "requirements.txt",
+        "-r other.txt\n",
+        "lock-include-cycle",
+        "line 1",
+        1,
+        other=b"-r requirements.txt\n",
     ),
-    _case("requirements includes itself", "requirements.txt", "six==1.16.0\n-r requirements.txt\n", "lock-include-cycle", "line 2"),
+    _case(
+        "requirements includes itself", "requirements.txt", "six==1.16.0\n-r requirements.txt\n", "lock-include-cycle", "line 2", 1
+    ),
     _case("requirements missing include", "requirements.txt", "-r nowhere.txt\n", "lock-include-missing", "line 1", 1),
     _case(
         "requirements contradictory rows",
@@ -691,7 +699,7 @@ _REQUIREMENTS: Final = (
         "requirements secret in what can not be read",
         "requirements.txt",
         f"six=1 https://me:{SECRET}@x.example/\n",
-        "lock-bad-requirement",
+        "lock-bad-url",
         "line 1",
     ),
     _case(
@@ -704,8 +712,22 @@ _REQUIREMENTS: Final = (
     ),
     _case("requirements lookalike name", "requirements.txt", f"reqeusts==2.0 --hash=sha256:{SHA}\n", "name-lookalike", "line 1", 0),
     _case("requirements gigantic version", "requirements.txt", f"six=={'9' * 10_000}\n", "lock-bad-version"),
+    _case("requirements a line of fifty megabytes", "requirements.txt", b"six==1.0 " + LONG + b"\n", "lock-syntax", "line 1"),
     _case(
-        "requirements a line of fifty megabytes", "requirements.txt", b"six==1.0 " + LONG + b"\n", "lock-bad-requirement", "line 1"
+        "requirements a path of many letters",
+        "requirements.txt",
+        "https://x.example/" + "a" * 60_000 + "\n",
+        "source-mutable",
+        "line 1",
+        0,
+    ),
+    _case(
+        "requirements a path of many versions",
+        "requirements.txt",
+        "https://x.example/" + "a-1" * 20_000 + "\n",
+        "source-mutable",
+        "line 1",
+        0,
     ),
     _case(
         "requirements a million continued lines",
@@ -742,6 +764,14 @@ _WISHES: Final = (
         1,
     ),
     _case("environment bad spec", "environment.yml", "dependencies:\n- 'zlib === = 1'\n", "lock-bad-requirement", ""),
+    _case(
+        "pyproject requires a million blanks of python",
+        "pyproject.toml",
+        f'[project]\nname = "x"\nrequires-python = ">={" " * 1_000_000}3.9{" " * 1_000_000}"\ndependencies = ["six"]\n',
+        "unpinned",
+        "project.dependencies[0]",
+        0,
+    ),
     _case("pyproject truncated", "pyproject.toml", '[project]\nname = "x"\ndependencies = ["six', "lock-syntax", "line 3"),
     _case(
         "pyproject wrong types",
@@ -778,7 +808,18 @@ _WISHES: Final = (
         "pyproject.toml",
         '[dependency-groups]\na = [{include-group = "b"}]\nb = [{include-group = "a"}]\n',
         "lock-include-cycle",
-        "dependency-groups",
+        "dependency-groups.a",
+        1,
+    ),
+    _case(
+        "pyproject a chain of three thousand groups",
+        "pyproject.toml",
+        "[dependency-groups]\n"
+        + "".join(f'g{n} = ["six", {{include-group = "g{n + 1}"}}]\n' for n in range(3000))
+        + "g3000 = []\n",
+        "unpinned",
+        "",
+        0,
     ),
     _case("no format at all", "notes.lock", "hello\n", "lock-unknown-format"),
     _case("json of nobody", "things.json", '{"a": 1}\n', "lock-unknown-format"),
