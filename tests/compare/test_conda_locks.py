@@ -328,6 +328,8 @@ def test_an_environment_that_is_asked_for_is_the_one() -> None:
     with pytest.raises(UsageError, match="no environment 'docs'") as caught:
         compared(ENVIRONMENTS, a_prefix(PYTHON), groups=("docs",))
     assert "default, lean, test" in caught.value.hint
+    with pytest.raises(UsageError, match="several were asked for"):
+        compared(ENVIRONMENTS, a_prefix(PYTHON), groups=("lean", "test"))
 
 
 def test_what_a_pin_needs_elsewhere_is_not_needed_here() -> None:

@@ -113,7 +113,7 @@ def choose_environment(
     *installed*; the one called ``default``; the one that the fewest packages differ from.
 
     Raises:
-        UsageError: ``unknown-group``, one was asked for that the lock does not have.
+        UsageError: ``unknown-group``, one was asked for that the lock does not have; several were asked for.
     """
     roots = {root.name: root for root in _environments(lock)}
     if not roots:
@@ -123,7 +123,11 @@ def choose_environment(
             raise UsageError(
                 "unknown-group", f"the lock has no environment {name!r}", where=lock.path, hint=f"it has {', '.join(sorted(roots))}"
             )
-        return name
+    if asked:
+        if len(set(asked)) > 1:
+            hint = "look at one after the other, each with its own --env"
+            raise UsageError("usage", "one environment was made from one of the lock's, and several were asked for", hint=hint)
+        return asked[0]
     folder, _, name = place.rstrip("/").rpartition("/")
     if name in roots and folder.endswith("/envs"):
         return name
