@@ -1,7 +1,7 @@
 """Lists of conda packages that begin with ``@EXPLICIT``, as ``conda list --explicit``, conda-lock and pixi write them.
 
 A line is the URL of a package, perhaps with its md5 or its sha256 behind a ``#``. A comment may say for which platform the list is;
-conda-lock also writes what pip is to install into comments (``# pip NAME @ URL --hash=sha256:…``), and installs that itself.
+conda-lock also writes what pip is to install into comments (``# pip NAME @ URL#sha256=…``), and installs that itself.
 """
 
 from __future__ import annotations
@@ -193,11 +193,12 @@ class _Reading:
         """A package that pip is to install: a comment, as conda has it."""
         match = _PIP_ROW.fullmatch(row.text)
         if match is None:
-            self._desk.fault("lock-bad-requirement", row.where, "this is not NAME @ URL --hash=sha256:…")
+            self._desk.fault("lock-bad-requirement", row.where, "this is not NAME @ URL#sha256=…")
             return None
         source, found = conda.pypi_place(self._desk, match[2], row.where)
-        digests = [self._desk.digest(algorithm, value, row.where) for algorithm, value in _HASH.findall(match[3])]
-        artifact = replace(found, digests=tuple([each for each in digests if each]), where=row.where) if found else None
+        given = [self._desk.digest(algorithm, value, row.where) for algorithm, value in _HASH.findall(match[3])]
+        digests = tuple([digest for digest in given if digest])
+        artifact = replace(found, digests=digests or found.digests, where=row.where) if found else None
         return Pin(
             name=self._desk.name(match[1], row.where),
             version=conda.pypi_version(match[2]),
