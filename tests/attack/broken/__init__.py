@@ -817,9 +817,8 @@ _WISHES: Final = (
         "[dependency-groups]\n"
         + "".join(f'g{n} = ["six", {{include-group = "g{n + 1}"}}]\n' for n in range(3000))
         + "g3000 = []\n",
-        "unpinned",
-        "",
-        0,
+        "lock-too-large",
+        "dependency-groups",
     ),
     _case("no format at all", "notes.lock", "hello\n", "lock-unknown-format"),
     _case("json of nobody", "things.json", '{"a": 1}\n', "lock-unknown-format"),
