@@ -18,7 +18,7 @@ from sanctity.lockfiles.lines import line_of, lines, nearest, seal_lines
 from sanctity.model.lock import LockFormat
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
-TABLES = {"uv": LockFormat.UV, "poetry": LockFormat.POETRY, "pylock": LockFormat.PYLOCK}
+TABLES = {"uv": LockFormat.UV, "poetry": LockFormat.POETRY, "pdm": LockFormat.PDM, "pylock": LockFormat.PYLOCK}
 REAL = sorted(path for folder in (*TABLES, "requirements") for path in (CORPUS / folder).glob("*") if path.is_file())
 real = pytest.mark.parametrize("path", REAL or [None], ids=lambda path: f"{path.parent.name}-{path.name}" if path else "absent")
 
@@ -196,6 +196,109 @@ def test_rows_of_requirements() -> None:
     text = ROWS.replace("\ufeff", "")
     assert lines(text, LockFormat.REQUIREMENTS) == expected
     assert lines("\ufeff" + text.replace("\n", "\r\n"), LockFormat.REQUIREMENTS) == expected
+
+
+PIPFILE = """\
+{
+    "_meta": {"hash": {"sha256": "}"}, "version": "1", "sources": [{"name": "{", "url": "x"}],
+        "requires": {"a": {"version": "==9"}}},
+    "default": {
+        "six": {
+            "hashes": ["sha256:aa", "version", "==3"],
+            "version": "==1.16.0"
+        },
+        "Zope.Interface": {"markers": "a \\" ] : { b", "version":
+            "===5.0"}, "loose": {"version": "*"},
+        "v\\u0065rsion": {"version": "==1.*", "extras": ["version"]}
+    },
+    "develop": {
+        "six": {"version": "==1.16.0"},
+        "here": {"path": "."},
+        "empty": {}
+    }
+}
+"""
+
+
+def test_rows_of_a_pipfile_lock() -> None:
+    assert lines(PIPFILE, LockFormat.PIPFILE) == {
+        ("six", "1.16.0"): 5,
+        ("zope-interface", "5.0"): 9,
+        ("loose", ""): 10,
+        ("version", ""): 11,
+        ("here", ""): 15,
+        ("empty", ""): 16,
+    }
+    assert set(json.loads(PIPFILE)["default"]) == {"six", "Zope.Interface", "loose", "version"}
+
+
+@pytest.mark.parametrize("name", ["1", "2", "3"])
+def test_the_lines_of_a_real_pipfile_lock(name: str) -> None:
+    path = CORPUS / "pipfile" / f"pypa__pipenv__{name}.lock"
+    if not path.exists():
+        pytest.skip("the corpus of real locks is not beside this checkout")
+    text = path.read_text()
+    found = lines(text, LockFormat.PIPFILE)
+    document = json.loads(text)
+    rows = [
+        (n, row.get("version", "").removeprefix("==")) for key in document if key != "_meta" for n, row in document[key].items()
+    ]
+    assert set(found) == {(str(canonicalize_name(n)), version) for n, version in rows}
+    physical = text.split("\n")
+    for (n, _), line in found.items():
+        assert canonicalize_name(json.loads("{" + physical[line - 1].strip() + "}}").popitem()[0]) == n
+
+
+PROJECT = """\
+# dependencies = ["no"]
+[project]
+name = "x"
+version = "1"
+dependencies = [
+    "six==1.16.0",  # "zope"
+    'idna>=3 ; python_version < "4"', "loose",
+]
+optional-dependencies.a = ["extra-a==1"]
+[project.urls]
+dependencies = "https://index.example"
+[dependency-groups]
+"test" = [
+    {include-group = "docs"},
+    \"\"\"
+multi\"\"\",
+]
+docs = ["sphinx"]
+[tool.pdm.dev-dependencies]
+dev = ["-e file:///${PROJECT_ROOT}/lib#egg=Lib"]
+[tool.poetry.dependencies]
+python = "^3.9"
+rich = "13.0"
+split = [
+  {version = "1.0", python = "<3.10"},
+  {version = ">=2", python = ">=3.10"},
+]
+[tool.poetry.group.qa.dependencies]
+ruff = {version = "^0.4", optional = true}
+"""
+
+
+def test_requirements_of_a_project() -> None:
+    text = PROJECT.replace('\n    """\nmulti""",', "")
+    assert lines(text, LockFormat.PYPROJECT) == {
+        ("six", "1.16.0"): 6,
+        ("idna", ""): 7,
+        ("loose", ""): 7,
+        ("extra-a", "1"): 9,
+        ("sphinx", ""): 16,
+        ("lib", ""): 18,
+        ("rich", "13.0"): 21,
+        ("split", "1.0"): 23,
+        ("split", ""): 24,
+        ("ruff", ""): 27,
+    }
+    with_multi = lines(PROJECT, LockFormat.PYPROJECT)
+    assert with_multi["multi", ""] == 15
+    assert with_multi["ruff", ""] == 29
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)

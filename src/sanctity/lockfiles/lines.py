@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final, cast
 
+from sanctity.errors import DocumentError
 from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
@@ -210,8 +211,12 @@ def _pyproject(text: str) -> Iterator[tuple[str, str, int]]:
     """The name, version and line of each requirement."""
     from sanctity.lockfiles.pyproject import read_project
 
+    try:
+        project, _ = read_project(text.removeprefix("\ufeff"), path="")
+    except DocumentError:
+        return
     places = _places(text)
-    for row in read_project(text, path="")[0].rows():
+    for row in project.rows():
         if row.where in places:
             yield row.name, row.version, places[row.where]
 
@@ -237,7 +242,7 @@ def _pipfile(text: str) -> Iterator[tuple[str, str, int]]:
                     yield keys[2], version, lines[2]
                 depth -= 1
             case ":":
-                if depth < 4:
+                if 0 <= depth < 4:
                     keys[depth], lines[depth] = last, line
             case string:
                 last = _json_string(string)
@@ -248,7 +253,12 @@ def _pipfile(text: str) -> Iterator[tuple[str, str, int]]:
 
 def _json_string(text: str) -> str:
     """What a JSON string says."""
-    return str(json.loads(text)) if "\\" in text else text[1:-1]
+    if "\\" not in text:
+        return text[1:-1]
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return ""
 
 
 def _rows(text: str) -> Iterator[tuple[int, str]]:
