@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from sanctity.compare.markers import environment_of
 from sanctity.compare.selection import select
 from sanctity.compare.tags import rank_of, tags_of
-from sanctity.errors import UsageError
+from sanctity.errors import SanctityError
 from sanctity.linting.subject import finding, some
 from sanctity.model.drift import Severity
 from sanctity.model.lock import Ecosystem, LockFormat, SourceKind
@@ -103,7 +103,8 @@ def sdist_only(subject: Subject) -> Iterator[Finding]:
     for pin in subject.lock.pins:
         names = _file_names(pin)
         if names and not any(name.endswith((".whl", ".egg", ".exe")) for name in names):
-            yield finding("sdist-only", "there is no wheel of it, so installing it runs its own build", pin=pin)
+            hint = "build it once and keep the wheel (`sanctity archive add LOCK --archive DIR`), or ask the project for wheels"
+            yield finding("sdist-only", "there is no wheel of it, so installing it runs its own build", pin=pin, hint=hint)
 
 
 def _file_names(pin: Pin) -> list[str]:
@@ -126,7 +127,7 @@ def no_wheel_for_platform(subject: Subject) -> Iterator[Finding]:
         return
     try:
         selected = select(lock, environment_of(interpreter), {})
-    except UsageError:
+    except SanctityError:  # a marker that is none: its reader has told
         return
     for pin in dict.fromkeys((*selected.expected, *selected.allowed)):
         names = wheels.get(pin)

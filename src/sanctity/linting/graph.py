@@ -21,6 +21,8 @@ __all__ = ["closure_incomplete", "pins_overlap", "requires_python_missing"]
 
 #: Formats whose pins carry their own markers, so that two of one name must exclude each other.
 _MARKED: Final = frozenset({LockFormat.PYLOCK, LockFormat.REQUIREMENTS})
+#: So many names that are missing say that this is no lock; the rest is not looked for.
+_ENOUGH: Final = 1000
 #: Formats that have a place for the Python that they are for.
 _FOR_PYTHON: Final = frozenset({LockFormat.UV, LockFormat.POETRY, LockFormat.PDM, LockFormat.PYLOCK, LockFormat.PIPFILE})
 
@@ -37,6 +39,8 @@ def closure_incomplete(subject: Subject) -> Iterator[Finding]:
     lacking: dict[str, list[tuple[str, str]]] = {}
 
     def see(edge: Dependency, owner: Pin | None, *, extra: str = "") -> None:
+        if len(lacking) > _ENOUGH:
+            return
         if mixed and (edge.ecosystem is Ecosystem.PYPI or edge.name.startswith("__")):
             return  # conda's own package may be what a name of the index is
         found = [pin for pin in pinned.get((edge.name, edge.ecosystem), ()) if edge.version in {"", pin.version}]

@@ -24,6 +24,8 @@ __all__ = ["is_beside", "name_lookalike"]
 #: The shortest name that is told to look like another one: with any one edit, and with one that hardly shows.
 _LONG: Final = 8
 _SHORT: Final = 5
+#: A longer one is nobody's slip of a finger.
+_LONGEST: Final = 64
 #: What looks alike in many fonts.
 _TWINS: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s"})
 _LETTER: Final = re.compile("[a-z]")
@@ -31,7 +33,7 @@ _LETTER: Final = re.compile("[a-z]")
 
 def name_lookalike(subject: Subject) -> Iterator[Finding]:
     """Names right beside a popular one, or beside another one of the same lock."""
-    pins = {pin.name: pin for pin in subject.lock.pins if pin.ecosystem is Ecosystem.PYPI and pin.name}
+    pins = {pin.name: pin for pin in subject.lock.pins if pin.ecosystem is Ecosystem.PYPI and 0 < len(pin.name) <= _LONGEST}
     strange = [name for name in pins if len(name) >= _SHORT and name not in POPULAR and name not in REAL]
     index = _Index((*POPULAR, *(name for name in pins if name not in POPULAR)))
     for name in strange:

@@ -80,7 +80,7 @@ def source_insecure(subject: Subject) -> Iterator[Finding]:
         match = _OPEN.match(url)
         if match is None:
             return
-        host = urlsplit(url[match.start(1) :]).hostname or ""
+        host = _host(url[match.start(1) :])
         if _HERE.fullmatch(host):
             return
         place = places.setdefault(f"{match[1].lower()}://{host}", _Place([], [], pin.where if pin is not None else ""))
@@ -134,7 +134,15 @@ def indexes_several(subject: Subject) -> Iterator[Finding]:
 
 
 def _hosts(urls: tuple[str, ...]) -> str:
-    return some([f"{urlsplit(url).hostname or ''}{urlsplit(url).path}".rstrip("/") or url for url in urls], 3)
+    return some([url.rpartition("://")[2].rstrip("/") or url for url in urls], 3)
+
+
+def _host(url: str) -> str:
+    """The host of *url*, empty where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def artifact_elsewhere(subject: Subject) -> Iterator[Finding]:
@@ -151,7 +159,7 @@ def artifact_elsewhere(subject: Subject) -> Iterator[Finding]:
         return
     for pin, host, where in _served(subject):
         expected = usual.get(pin.source.location)
-        if expected is not None and host not in {expected, urlsplit(pin.source.location).hostname}:
+        if expected is not None and host not in {expected, _host(pin.source.location)}:
             message = f"its file comes from {host}, and those of the same index from {expected}"
             hint = "see who changed this entry; then " + subject.remedy if subject.remedy else "see who changed this entry"
             yield finding("artifact-elsewhere", message, pin=pin, where=where, hint=hint)
@@ -162,6 +170,6 @@ def _served(subject: Subject) -> Iterator[tuple[Pin, str, str]]:
     for pin in subject.lock.pins:
         if pin.source.kind is SourceKind.REGISTRY and pin.ecosystem is Ecosystem.PYPI and "://" in pin.source.location:
             for artifact in pin.artifacts:
-                host = urlsplit(artifact.location).hostname if "://" in artifact.location else ""
+                host = _host(artifact.location)
                 if host:
                     yield pin, host, artifact.where or pin.where
