@@ -103,7 +103,7 @@ def test_the_default_root_is_main_and_each_other_category_is_a_group() -> None:
     project, dev, docs = lock.roots
     assert (project.kind, project.name, project.default, project.complete) == (RootKind.PROJECT, "", True, True)
     assert [(root.kind, root.name, root.default) for root in (dev, docs)] == [
-        (RootKind.GROUP, "dev", False),
+        (RootKind.GROUP, "dev", True),
         (RootKind.GROUP, "docs", False),
     ]
     assert project.dependencies[1] == Dependency(
@@ -182,6 +182,7 @@ def test_a_channels_token_is_cut_and_told() -> None:
         (HEAD + row("x", url=f"{CHANNEL}/linux-64/x.conda"), "lock-bad-name", "package[0].url"),
         (HEAD + row("x", url=f"{CHANNEL}/linux-64/..%2fx-1-0.conda"), "lock-unsafe-filename", "package[0].url"),
         (HEAD + row("x", url="'https://conda.example/a b/x-1-0.conda'"), "lock-bad-url", "package[0].url"),
+        (HEAD + row("x", url=f"{CHANNEL}/win-64/x-1.0-0.conda"), "lock-contradictory", "package[0].url"),
         (HEAD + row("x", hash="{sha256: abcd}"), "malformed-hash", "package[0].hash.sha256"),
         (HEAD + row("x", hash="{md5: [a]}"), "malformed-hash", "package[0].hash.md5"),
         (HEAD + row("x", hash="{crc: abcd}"), "malformed-hash", "package[0].hash"),

@@ -22,6 +22,7 @@ DOCUMENT = """name: demo
 channels:
 - conda-forge
 - https://conda.example/main
+pip-repositories: [https://index.example/simple]
 dependencies:
 - python=3.12
 - nvidia::cudatoolkit==11.1.74
@@ -62,7 +63,7 @@ def test_what_people_wish_for() -> None:
         ("flask", "", ">=3", "", "dependencies[5].pip[1]"),
     ]
     assert [pin.ecosystem for pin in lock.pins].count(Ecosystem.PYPI) == 2
-    assert lock.indexes == ("conda-forge", "https://conda.example/main")
+    assert lock.indexes == ("conda-forge", "https://conda.example/main", "https://index.example/simple")
     (root,) = lock.roots
     assert (root.kind, root.default) == (RootKind.PROJECT, True)
     assert root.dependencies[1] == Dependency(name="cudatoolkit", version="11.1.74", ecosystem=Ecosystem.CONDA)
@@ -247,13 +248,13 @@ def test_two_versions_for_two_platforms_do_not_contradict_each_other() -> None:
 
 def test_the_line_of_each_row() -> None:
     assert list(environment_yml.lines(DOCUMENT)) == [
-        ("python", "", 6),
-        ("cudatoolkit", "11.1.74", 7),
-        ("zlib", "", 8),
-        ("pip", "", 9),
-        ("gcc", "", 10),
-        ("six", "1.17.0", 12),
-        ("Flask", "", 13),
+        ("python", "", 7),
+        ("cudatoolkit", "11.1.74", 8),
+        ("zlib", "", 9),
+        ("pip", "", 10),
+        ("gcc", "", 11),
+        ("six", "1.17.0", 13),
+        ("Flask", "", 14),
     ]
     assert list(environment_yml.lines("dependencies: 7")) == list(environment_yml.lines(":")) == []
 

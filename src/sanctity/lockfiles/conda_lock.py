@@ -1,8 +1,8 @@
 """``conda-lock.yml`` (version 1), as conda-lock writes it.
 
 The document is a list of rows: one package for one platform, of conda or of pip (``manager``), in one ``category``. ``main`` is
-what is installed, and every other category is a group. A package of two categories has a row in each; that is one pin, which both
-roots point at. What a row depends on has no versions worth keeping: the lock is solved.
+what is always installed, and every other category is a group. A package of two categories has a row in each; that is one pin, which
+both roots point at. What a row depends on has no versions worth keeping: the lock is solved.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = ["FORMAT", "lines", "parse", "wants"]
 FORMAT: Final = LockFormat.CONDA_LOCK
 _HINT: Final = "lock again with conda-lock"
 _MAIN: Final = "main"
+_DEV: Final = "dev"
 
 
 def wants(text: str) -> tuple[str, ...]:
@@ -132,6 +133,9 @@ class _Rows:
         url = sheet.need(row, "url", str, "", where)
         place = depot.place(url, f"{where}.url")
         file = depot.file(place.filename, f"{where}.url") if url else None
+        if place.platform not in {"", "noarch", platform} and platform:
+            sheet.fault("lock-contradictory", f"{where}.url", f"a row for {platform} names a package for {place.platform}")
+        build = sheet.get(row, "build", str, "", where)
         found = Artifact(
             filename=file.filename if file else "",
             digests=self._digests(row, where),
@@ -149,7 +153,7 @@ class _Rows:
             dependencies=tuple([edge for edge in edges if edge is not None]),
             where=where,
             ecosystem=Ecosystem.CONDA,
-            build=file.build if file else "",
+            build=depot.build(build, f"{where}.build") if build else file.build if file else "",
             platforms=(platform,) if platform else (),
         )
 
@@ -212,7 +216,8 @@ class _Rows:
             if name == _MAIN:
                 yield Root(kind=RootKind.PROJECT, dependencies=edges, default=True)
             else:
-                yield Root(kind=RootKind.GROUP, name=name, dependencies=edges, groups=(name,))
+                # conda-lock installs what is for development unless it is told not to, and other categories when it is told to.
+                yield Root(kind=RootKind.GROUP, name=name, dependencies=edges, default=name == _DEV, groups=(name,))
 
     def facts(self) -> dict[str, object]:
         """What the rows come to, counted as they are written."""

@@ -1,8 +1,8 @@
 """``environment.yml``, in which people write what they wish for: match specs of conda's, and under ``pip:`` rows of pip's.
 
 A row becomes a pin: with a version where conda would take no other one, else with what it says of versions, in conda's own words.
-The rows under ``pip:`` are read as the requirements file that conda makes of them. ``sel(linux): spec`` and a comment ``# [linux]``
-(both conda-lock's) say for which platforms a row is.
+The rows under ``pip:`` are read as the requirements file that conda makes of them. ``sel(linux): spec``, as mamba has it, and a
+comment ``# [linux]``, as conda-lock does, say for which platforms a row is.
 
 People write such a file by hand, so a few aliases are allowed. And tools fill it in: in the text of a template ``{{ … }}`` is kept
 as it is, and lines of statements (``{% … %}``) are passed over.
@@ -109,7 +109,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         ),
         notes=tuple(sheet.notes),
         files=pip.files,
-        indexes=tuple(dict.fromkeys([*filter(None, reading.channels), *pip.indexes])),
+        indexes=tuple(dict.fromkeys([*filter(None, reading.channels), *reading.pip_indexes, *pip.indexes])),
         platforms=reading.platforms,
         facts={
             "channels": len(reading.channels),
@@ -201,7 +201,7 @@ class _PipRow(NamedTuple):
 class _Reading:
     """What a document says, row by row."""
 
-    __slots__ = ("_depot", "_document", "_sheet", "_text", "channels", "lines", "pinned", "pins", "pip", "platforms")
+    __slots__ = ("_depot", "_document", "_sheet", "_text", "channels", "lines", "pinned", "pins", "pip", "pip_indexes", "platforms")
 
     def __init__(self, sheet: yaml.Sheet, text: str, document: dict[str, object]) -> None:
         self._sheet = sheet
@@ -213,6 +213,7 @@ class _Reading:
         self.pins: list[Pin] = []
         self.pinned = 0
         self.pip: list[_PipRow] = []
+        self.pip_indexes: list[str] = []
         self.platforms: tuple[str, ...] = ()
 
     def read(self) -> None:
@@ -226,6 +227,10 @@ class _Reading:
             for number, word in enumerate(sheet.strings(document, "platforms", ""))
         ]
         self.platforms = tuple(dict.fromkeys(filter(None, words)))
+        self.pip_indexes = [
+            conda.clean_location(sheet, text, f"pip-repositories[{number}]")[0]
+            for number, text in enumerate(sheet.strings(document, "pip-repositories", ""))
+        ]
         for key in ("name", "prefix"):
             sheet.get(document, key, str, "", "")
         if "dependencies" not in document:
