@@ -252,7 +252,9 @@ def test_a_lock_of_2017_was_made_on_one_machine() -> None:
 def test_wheels_whose_url_is_their_name() -> None:
     lock = read("pylock/Comfy-Org__comfy-cli__1.toml")
     files = [artifact for pin in lock.pins for artifact in pin.artifacts]
-    assert [file.filename for file in files] == [unquote(file.location).rpartition("/")[2] for file in files]
+    named = {file.filename for file in files if file.filename != unquote(file.location).rpartition("/")[2]}
+    assert {name.partition("-")[0] for name in named} == {"markupsafe", "pyyaml"}  # which have a name key of their own
+    assert len(named) < len(files) / 2
 
 
 def test_one_platform_and_one_sdist() -> None:
