@@ -204,15 +204,15 @@ def test_text_drives_no_terminal_and_is_short(linting: Linting) -> None:
     assert all(line.isprintable() for line in text.splitlines())
     assert text.count("\n") <= 40
     head = text.splitlines()[0]
-    assert head.startswith(
-        {Verdict.CLEAN: "CLEAN  ", Verdict.DRIFTED: "FAULTY  ", Verdict.UNDECIDED: "UNREADABLE  "}[linting.verdict]
-    )
+    warned = any(each.severity is Severity.WARNING and not each.known for each in linting.findings)
+    clean = "PASSED  " if warned else "CLEAN  "
+    assert head.startswith({Verdict.CLEAN: clean, Verdict.DRIFTED: "FAULTY  ", Verdict.UNDECIDED: "UNREADABLE  "}[linting.verdict])
 
 
 def test_what_is_alike_is_one_line() -> None:
     lines = linting_text(CASES["many"]).splitlines()
     assert lines == [
-        "CLEAN  uv.lock: 400 warnings   1 package",
+        "PASSED  uv.lock: 400 warnings   1 package",
         "    warning  unhashed   400 packages: p0, p1, p2, p3 and 396 more   (no hash)",
         "    fix: uv lock",
     ]

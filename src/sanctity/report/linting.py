@@ -28,6 +28,8 @@ __all__ = ["FORMATS", "exit_code", "fix_text", "linting_document", "linting_json
 _WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "doubt", Severity.NOTE: "dim"}
 _HEADS: Final = {Verdict.CLEAN: ("CLEAN", "good"), Verdict.DRIFTED: ("FAULTY", "bad"), Verdict.UNDECIDED: ("UNREADABLE", "bad")}
+#: What people read where nothing gates and there are warnings: "clean" would say too much.
+_PASSED: Final = ("PASSED", "doubt")
 #: How many packages a line names, how many lines one code gets in a file, and how many a file gets.
 _MOST_NAMES: Final = 4
 _MOST_LINES: Final = 4
@@ -118,6 +120,13 @@ def _size(linting: Linting) -> str:
     return f"{locks}{count(packages, 'package')}"
 
 
+def _head(linting: Linting) -> tuple[str, str]:
+    """The word that a report begins with, and its style."""
+    if linting.verdict is Verdict.CLEAN and any(each.severity is Severity.WARNING for each in _new(linting)):
+        return _PASSED
+    return _HEADS[linting.verdict]
+
+
 def _claim(linting: Linting) -> str:
     found = _new(linting)
     return f"{_numbers(found) or 'nothing found'}"
@@ -129,7 +138,7 @@ def _claim(linting: Linting) -> str:
 def linting_text(linting: Linting, paint: Paint | None = None) -> str:
     """The report for people."""
     paint = paint or Paint()
-    word, style = _HEADS[linting.verdict]
+    word, style = _head(linting)
     lines = [f"{paint(style, word)}  {plain(_subject(linting))}: {_claim(linting)}   {paint('dim', _size(linting))}"]
     found = _groups(_new(linting))
     width = max((len(group.first.code) for group in found), default=0)
@@ -315,7 +324,7 @@ def linting_markdown(linting: Linting) -> str:
     """Markdown for a pull request: what gates and what warns in a table, notes folded."""
     from sanctity.report.markdown import _code, _fenced, _folded, _prose
 
-    word, _ = _HEADS[linting.verdict]
+    word, _ = _head(linting)
     lines = [f"### sanctity lint: {word}", "", f"{_code(_subject(linting))}: {_claim(linting)} ({_size(linting)}).", ""]
     groups = _groups(_new(linting))
 
@@ -362,7 +371,7 @@ def linting_github(linting: Linting) -> str:
     """The annotations: what it comes to, then what was found, at the lines of the files, and how many more."""
     from sanctity.report.github import _MOST, _TYPES, _clip, _command
 
-    word, _ = _HEADS[linting.verdict]
+    word, _ = _head(linting)
     kind = _TYPES[Severity.NOTE if linting.verdict is Verdict.CLEAN else Severity.ERROR]
     head = f"{_clip(_subject(linting))}: {_claim(linting)} ({_size(linting)})"
     written = [_command(kind, head, title=f"sanctity lint: {word}")]
