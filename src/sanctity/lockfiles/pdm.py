@@ -91,8 +91,8 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     desk = toml.Desk(path, hint=_HINT)
     if "metadata" not in document:
         desk.fault("lock-missing-key", "", "'metadata' is missing: this is not a whole pdm.lock")
-        desk.finish()
     metadata = desk.get(document, "metadata", dict, {}, "")
+    desk.finish()
     version = _lock_version(desk, metadata)
     older = _older_files(desk, metadata) if "files" in metadata else {}
     rows = desk.tables(document, "package", "")
