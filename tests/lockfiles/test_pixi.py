@@ -23,6 +23,7 @@ CHANNEL = "https://conda.example/conda-forge"
 INDEX = "https://index.example/simple"
 ZLIB = f"{CHANNEL}/linux-64/libzlib-1.3-h0_0.conda"
 MAC = f"{CHANNEL}/osx-arm64/libzlib-1.3-h1_0.conda"
+NEWER = f"{CHANNEL}/linux-64/libzlib-1.4-h0_0.conda"
 NUMPY = f"{CHANNEL}/linux-64/numpy-2.1-py312_0.conda"
 SIX = "https://files.example/six-1.17.0-py2.py3-none-any.whl"
 HASHES = f"sha256: {SHA.value}\n  md5: {MD5.value}"
@@ -394,10 +395,11 @@ def test_version_3_has_a_row_for_each_platform_and_one_environment() -> None:
         (document(ROWS, linux=(f"pypi: {ZLIB}",)), "lock-missing-key", "environments.default.packages.linux-64[0]"),
         (document(ROWS, linux=(f"conda: {ZLIB}",) * 2), "lock-duplicate-package", "environments.default.packages.linux-64[1]"),
         (
-            document(ROWS, linux=(f"conda: {ZLIB}", f"conda: {MAC}")),
+            document(f"- conda: {ZLIB}\n- conda: {NEWER}\n", linux=(f"conda: {ZLIB}", f"conda: {NEWER}")),
             "lock-contradictory",
             "environments.default.packages.linux-64[1]",
         ),
+        (document(ROWS, mac=(f"conda: {ZLIB}",)), "lock-contradictory", "packages[0].conda"),
         (document("- 7\n"), "lock-bad-type", "packages[0]"),
         (document("- npm: x\n"), "lock-bad-source", "packages[0]"),
         (document("- kind: npm\n  name: x\n"), "lock-bad-source", "packages[0].kind"),

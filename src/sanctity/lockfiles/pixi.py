@@ -274,7 +274,9 @@ class _New(_Reading):
         for key in ("environments", "packages"):
             if document.get(key) is None:
                 sheet.fault("lock-missing-key", "", f"{key!r} is missing")
-        words = self._words(document)
+        named = self._named(document)
+        words = self._words(named)
+        kinds = {words[name]: kind for name, kind in named.items()}
         rows = [row for where, table in sheet.tables(document, "packages", "") if (row := self._row(table, where)) is not None]
         users = _Users(sheet, rows)
         for name, value in sheet.table(document, "environments", "").items():
@@ -299,6 +301,7 @@ class _New(_Reading):
             platforms = tuple(places) or self._unused(row)
             if row.ecosystem is Ecosystem.CONDA:
                 self.pins.append(self._conda(row, self._digests(row.table, row.where), "depends", platforms))
+                self._fit(row, [kinds.get(word, word) for word in places])
             else:
                 index = next(iter(used)) if len(used) == 1 else ""
                 self.pins.append(self._pypi(row, self._digests(row.table, row.where), platforms, index))
@@ -310,8 +313,8 @@ class _New(_Reading):
         self.roots.extend(users.roots(self.pins))
         self.facts = users.facts()
 
-    def _words(self, document: dict[str, object]) -> dict[str, str]:
-        """Conda's word for each platform of version 7, which may bear a name of its own; where two are of one kind, their names."""
+    def _named(self, document: dict[str, object]) -> dict[str, str]:
+        """Conda's word for each platform of version 7, which may bear a name of its own."""
         named: dict[str, str] = {}
         for where, table in self._sheet.tables(document, "platforms", ""):
             name = self._sheet.need(table, "name", str, "", where)
@@ -319,10 +322,21 @@ class _New(_Reading):
             if name in named:
                 self._sheet.fault("lock-contradictory", f"{where}.name", f"the platform {shown(name)} is here twice")
             named[self._depot.platform(name, f"{where}.name")] = self._depot.platform(subdir, f"{where}.subdir")
+        return named
+
+    def _words(self, named: dict[str, str]) -> dict[str, str]:
+        """What pins call each of the *named* platforms: conda's word, or its name where two of them are of one kind."""
         count = Counter(named.values())
         words = {name: subdir if count[subdir] == 1 else name for name, subdir in named.items()}
         self.platforms.update(dict.fromkeys(words.values()))
         return words
+
+    def _fit(self, row: _Row, platforms: list[str]) -> None:
+        """Tell of a file for one platform that an environment has on another one."""
+        there = self._depot.place(row.location, row.place).platform
+        if there not in {"", "noarch"} and any(platform != there for platform in platforms):
+            others = ", ".join(platform for platform in platforms if platform != there)
+            self._sheet.fault("lock-contradictory", row.place, f"a package for {there} is named for {others}")
 
     def _row(self, table: dict[str, object], where: str) -> _Row | None:
         """Whose package a row is, and where; None where that can not be told."""
