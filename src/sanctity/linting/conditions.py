@@ -171,7 +171,7 @@ def _pythons(named: Mapping[str, set[str]], requires_python: str) -> list[str]:
         major, minor, micro = (*written, 0, 0)[:3]
         releases.update((major, minor, micro + step) for step in (-1, 0, 1) if micro + step >= 0)
         releases.update((major, minor + step, 0) for step in (-1, 0, 1) if minor + step >= 0)
-        releases.add((major, minor, 999))
+        releases.update({(major, minor, 999), (max(0, major - 1), 999, 0)})
     specifiers = _specifiers(requires_python) if requires_python else None
     found = [".".join(map(str, release)) for release in sorted(releases)]
     return [text for text in found if specifiers is None or specifiers.contains(text, prereleases=True)]

@@ -160,12 +160,13 @@ def _pdm(text: str, pyproject: str) -> tuple[str, list[str], str]:
         "requires-python": project.get("requires-python", ""),
     }
     resolution = settings.get("resolution", {})
-    overrides = {"overrides": resolution.get("overrides", {})} if isinstance(resolution, dict) else {}
-    # Before 2.17 the groups were PDM's own, as written; and before 2.8 only the overrides of a resolution counted.
+    within = resolution.get("overrides", {}) if isinstance(resolution, dict) else {}
+    # Before 2.17 the groups were PDM's own, as written; before 2.8 of a resolution the overrides counted, which had a place of
+    # their own at first.
     forms = [
         base | {"dev-dependencies": dev} | how
         for dev in (groups, _table(settings, "dev-dependencies"))
-        for how in ({"resolution": resolution}, overrides)
+        for how in ({"resolution": resolution}, {"overrides": within}, {"overrides": settings.get("overrides", {})})
     ]
     computed = [f"{algorithm}:{_sha256(form, algorithm)}" for form in forms]
     return recorded, computed, _ODD if any(one.endswith(":") for one in computed) else ""
@@ -188,8 +189,15 @@ def _pipfile(text: str, pipfile: str) -> tuple[str, list[str], str]:
         "develop": wished.get("dev-packages", {}),
     }
     data |= {key: value for key, value in wished.items() if key not in _PIPFILE_KEYS}
-    computed = _sha256(data, separators=(",", ":"))
-    return recorded, [computed], "" if computed else _ODD
+    # Since 2026 the names of packages are hashed normalised.
+    normal = {
+        key: {_normal(name): wish for name, wish in value.items()} if isinstance(value, dict) and key != "_meta" else value
+        for key, value in data.items()
+    }
+    computed = [_sha256(form, separators=(",", ":")) for form in (normal, data)]
+    if "source" not in wished and recorded not in computed:
+        return "", [], "the Pipfile names no source, so whose settings pip had counts"
+    return recorded, computed, "" if all(computed) else _ODD
 
 
 #: Sections of a Pipfile that are no category of packages of their own.
