@@ -203,6 +203,22 @@ def _odd(rng: random.Random, depth: int = 0) -> Any:
     return rng.choice(plain)
 
 
+#: Texts that are right somewhere.
+_PLAUSIBLE: Final = (
+    *("six", "click", "1.0", "2.0.1", "==1.0", ">=1,<2", "*", "main", "dev", "default", "linux-64", "noarch", ".", "..", "a/b"),
+    *("os_name == 'nt'", "python_version < '3.9' or extra == 'dev'", "'dev' in dependency_groups", "extra != 'x' and extra == 'y'"),
+    *(
+        "sha256:" + "0" * 64,
+        "md5:" + "0" * 32,
+        "https://index.example/simple",
+        "https://files.example/six-1.0.tar.gz",
+        "git",
+        "url",
+    ),
+    *("../x-1.0-py3-none-any.whl", "git+https://git.example/x@" + "a" * 40, "https://conda.example/c/linux-64/x-1-0.conda"),
+)
+
+
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place in a document: what holds it, and its key or number there."""
     waiting = [value]
@@ -221,6 +237,16 @@ def reshape(document: Any, rng: random.Random) -> Any:
         if not places:
             return _odd(rng)
         holder, key = rng.choice(places)
+        if rng.random() < 0.5:  # a value of its own kind: what comes of it is often read, and lint and export see it
+            alike = [(other, there) for other, there in places if there == key and type(other[there]) is type(holder[key])]
+            other, there = rng.choice(alike)
+            if rng.random() < 0.3 and isinstance(holder[key], list):
+                holder[key] = [*holder[key], *other[there]][: rng.choice((1, 3, 100))]
+            elif rng.random() < 0.3 and isinstance(holder[key], str):
+                holder[key] = rng.choice(_PLAUSIBLE)
+            else:
+                holder[key], other[there] = other[there], holder[key]
+            continue
         other, there = rng.choice(places)
         match rng.randrange(8):
             case 0 | 1 | 2:
