@@ -14,6 +14,7 @@ from sanctity.lockfiles import environment_yml, reader_for
 from sanctity.lockfiles.conda import MatchSpec, match_spec
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Dependency, Ecosystem, Lock, Pin, RootKind, Source, SourceKind
+from sanctity.observe.locks import read_lock
 
 CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus" / "environment-yml"
 DIGEST = Digest("sha256", "0" * 64)
@@ -289,3 +290,9 @@ def test_a_real_one_that_is_a_template() -> None:
     assert lock.facts["jinja_template"] is True
     assert (lock.pins[0].name, lock.pins[0].specifier, lock.pins[0].source.location) == ("cudatoolkit", "=11.1.74", "nvidia")
     assert [pin.version for pin in lock.pins if pin.ecosystem is Ecosystem.PYPI] == ["2020.1", "1.6.0", "2.0.2"]
+
+
+def test_a_byte_order_mark_is_read_past(tmp_path: Path) -> None:
+    path = tmp_path / "environment.yml"
+    path.write_bytes(b"\xef\xbb\xbfname: x\ndependencies:\n- python ==3.11.4\n")
+    assert [(pin.name, pin.version) for pin in read_lock(path).pins] == [("python", "3.11.4")]

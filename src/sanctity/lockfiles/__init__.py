@@ -105,14 +105,14 @@ def _line(data: bytes, offset: int) -> str:
 def decode(data: bytes, *, path: str, bom: bool = False) -> str:
     """The text of the file *path*, whose bytes are *data*.
 
-    A UTF-8 byte order mark is dropped where *bom* allows one (requirements files: pip drops it too); TOML forbids it.
+    A UTF-8 byte order mark is dropped where *bom* allows one; TOML forbids it.
 
     Raises:
         DocumentError: ``lock-bad-encoding``, ``lock-empty`` or ``lock-merge-conflict``, with the line.
     """
     if data.startswith(_UTF8_BOM):
         if not bom:
-            message = "starts with a byte order mark, which its format does not have"
+            message = "starts with a byte order mark, which files of this format do not have"
             raise DocumentError("lock-bad-encoding", message, where=path, hint="save it as UTF-8 without a byte order mark")
         data = data[len(_UTF8_BOM) :]
     if data.startswith(_OTHER_BOMS):

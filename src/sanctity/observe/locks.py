@@ -30,6 +30,8 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 #: The most files that a lock may consist of.
 MAX_FILES: Final = 256
 _CHUNK: Final = 1024 * 1024
+#: What people write in an editor, which may put a byte order mark before it; pip and conda read past that too.
+_BY_HAND: Final = frozenset({LockFormat.REQUIREMENTS, LockFormat.ENVIRONMENT_YML})
 _NO_LOCK: Final = "name the right file: no real lock is that large"
 _LET: Final = "let its reader read it, and try again"
 _INCLUDE: Final = "put the file where this line says, or take the line out"
@@ -67,12 +69,11 @@ def read_lock(
     data = read(plain, MAX_BYTES)
     if data is None:
         raise DocumentError("lock-not-found", "there is no such file", where=shown, hint="lock the project, or name its lock")
-    bom = reader is not None and reader.FORMAT is LockFormat.REQUIREMENTS
-    text = decode(data, path=shown, bom=bom)
+    text = decode(data, path=shown, bom=reader is not None and reader.FORMAT in _BY_HAND)
     reader = given or reader_for(name, text)
     if reader is None:
         raise _unknown(name, shown)
-    bom = reader.FORMAT is LockFormat.REQUIREMENTS
+    tree = reader.FORMAT is LockFormat.REQUIREMENTS
     own = _printable(name)
     digests = {own: _sha256(data)}
     left = MAX_BYTES - len(data)
@@ -93,11 +94,11 @@ def read_lock(
             continue
         left -= len(data)
         digests[key] = _sha256(data)
-        beside[key] = decode(data, path=revision + place, bom=bom) if data.strip() else ""
-        if bom:
+        beside[key] = decode(data, path=revision + place, bom=reader.FORMAT in _BY_HAND) if data.strip() else ""
+        if tree:
             waiting.extend((posixpath.dirname(key), more) for more in reader.wants(beside[key]))
     digest = digests[own]
-    if bom and len(digests) > 1:
+    if tree and len(digests) > 1:
         digest = _sha256(canonical(sorted([key, str(value)] for key, value in digests.items())))
     try:
         lock = replace(reader.parse(text, path=shown, digest=digest, beside=beside), files=tuple(sorted(seen - {own})))
