@@ -316,7 +316,7 @@ def _judge_pip(verb: str, rest: list[str], path: str, beside: Mapping[str, str],
     local = [name for name in named if _is_local(name)]
     if "--no-deps" in pip.flags and len(local) == len(named):
         return
-    wanted = [name for name in named if name not in local]
+    wanted = [name for name in named if name not in local and _plain(name) not in _TOOLS]
     if named and {_plain(name) for name in named} <= _TOOLS:
         yield from _judge_tools("pip install", named)
     elif (wanted or local or manifests) and True in constrained:
@@ -333,7 +333,7 @@ def _judge_pip(verb: str, rest: list[str], path: str, beside: Mapping[str, str],
 
 def _judge_file(name: str, path: str, beside: Mapping[str, str], *, constrained: bool) -> Iterator[_Verdict]:
     answer = True if constrained else _hashes(name, path, beside)
-    shown = _shown(name)
+    shown = next((place for place in _places(name, path) if place in beside), "") or _shown(name)
     if answer is False:
         yield _Verdict("install-unhashed", f"{shown} has no hashes, so whatever bears its names is installed", _HASHED)
     elif answer is None:

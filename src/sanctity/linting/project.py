@@ -303,7 +303,7 @@ def _is_one(asked: str) -> bool:
 def _installing(facts: ProjectFacts) -> Iterator[Finding]:
     for path in sorted(facts.scripts):
         told: dict[str, list[Finding]] = {}
-        for finding in judge_installs(path, facts.texts[path], facts.texts):
+        for finding in sorted(judge_installs(path, facts.texts[path], facts.texts), key=lambda finding: finding.line):
             told.setdefault(f"{finding.code} {finding.severity}", []).append(finding)
         for alike in told.values():
             shown, rest = alike[:_MOST_OF_ONE], alike[_MOST_OF_ONE:]
