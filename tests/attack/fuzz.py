@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import datetime as dt
 import json
 import os
@@ -241,11 +242,11 @@ def reshape(document: Any, rng: random.Random) -> Any:
             alike = [(other, there) for other, there in places if there == key and type(other[there]) is type(holder[key])]
             other, there = rng.choice(alike)
             if rng.random() < 0.3 and isinstance(holder[key], list):
-                holder[key] = [*holder[key], *other[there]][: rng.choice((1, 3, 100))]
+                holder[key] = copy.deepcopy([*holder[key], *other[there]])[: rng.choice((1, 3, 100))]
             elif rng.random() < 0.3 and isinstance(holder[key], str):
                 holder[key] = rng.choice(_PLAUSIBLE)
             else:
-                holder[key], other[there] = other[there], holder[key]
+                holder[key], other[there] = copy.deepcopy(other[there]), copy.deepcopy(holder[key])  # one may lie in the other
             continue
         other, there = rng.choice(places)
         match rng.randrange(8):
