@@ -19,7 +19,7 @@ from factories import a_digest, a_group, a_lock, a_pin, a_project, an_edge, an_e
 from sanctity.compare.markers import MarkerEnvironment, evaluate
 from sanctity.compare.selection import select
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import pylock, reader_for
+from sanctity.lockfiles import pylock, reader_for, uv
 from sanctity.model.lock import Artifact, Ecosystem, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 from sanctity.plan.flatten import Flat, flatten
 from sanctity.plan.pylock import is_pylock_name, pylock_text, toml_string
@@ -174,6 +174,7 @@ def test_a_pylock_stays_what_it_was(path: Path | None) -> None:
 
     assert bare(again) == bare(lock)
     assert again.requires_python == lock.requires_python
+    assert again.environments == lock.environments
     assert [(root.kind, root.name, root.groups) for root in again.roots] == [
         (root.kind, root.name, root.groups) for root in lock.roots
     ]
@@ -301,6 +302,15 @@ def test_forks_become_several_packages_and_what_they_share_needs_no_marker() -> 
         a_project("n"),
     )
     assert _markers(lock) == {"n 1.0": "python_version < '3.11'", "n 2.0": "python_version >= '3.11'", "shared 1.0": ""}
+
+
+def test_the_environments_that_uv_locked_for_are_stated() -> None:
+    lock = _lock(FIXTURES / "workspace.uv.lock", "uv.lock")
+    assert lock.environments == ("sys_platform == 'linux'", "sys_platform == 'win32'")
+    assert _read_again(flatten(lock)).environments == lock.environments
+    with pytest.raises(DocumentError) as caught:
+        uv.parse('version = 1\nsupported-markers = ["windows"]\n', path="uv.lock", digest=a_digest(), beside={})
+    assert (caught.value.code, caught.value.where) == ("lock-bad-marker", "uv.lock: supported-markers[0]")
 
 
 def test_conflicting_extras_are_told() -> None:

@@ -74,6 +74,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         indexes=tuple(
             {pin.source.location: None for pin in pins if pin.source.kind is SourceKind.REGISTRY and pin.source.location}
         ),
+        environments=environments,
         facts={
             "created_by": created_by,
             "environments": len(environments),

@@ -68,6 +68,9 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     forks = desk.strings(document, "resolution-markers", "")
     for index, marker in enumerate(forks):
         desk.marker(marker, f"resolution-markers[{index}]")
+    environments = desk.strings(document, "supported-markers", "")
+    for index, marker in enumerate(environments):
+        desk.marker(marker, f"supported-markers[{index}]")
     requires_python = desk.requires_python(document, "")
     rows = desk.tables(document, "package", "")
     pins = tuple([_pin(desk, row, place) for place, row in rows])
@@ -76,7 +79,12 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     if pins and not roots and not desk.issues:
         desk.fault("lock-no-root", "", "no project, script or workspace in it says what these packages are for")
     indexes = tuple({source.location: None for source in desk.sources.values() if source.kind is SourceKind.REGISTRY})
-    facts = {**_facts(desk, document, pins, roots), "registries": len(indexes), "resolution_markers": len(forks)}
+    facts = {
+        **_facts(desk, document, pins, roots),
+        "registries": len(indexes),
+        "resolution_markers": len(forks),
+        "supported_markers": len(environments),
+    }
     desk.finish()
     return Lock(
         format=FORMAT,
@@ -89,6 +97,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         generator="uv",
         notes=tuple(desk.notes),
         indexes=indexes,
+        environments=environments,
         facts=facts,
     )
 
@@ -103,7 +112,6 @@ def _facts(desk: _UvDesk, document: dict[str, object], pins: tuple[Pin, ...], ro
         **count_markers(edges + desk.forks),
         "conflicts": len(desk.get(document, "conflicts", list, [], "")),
         "overrides": len(desk.get(manifest, "overrides", list, [], "manifest")),
-        "supported_markers": len(desk.get(document, "supported-markers", list, [], "")),
         "workspace_members": len(desk.get(manifest, "members", list, [], "manifest")),
     }
 

@@ -197,7 +197,8 @@ class Lock:
     paths, relative to its folder, of all that was read with it or looked for beside it.
 
     *indexes* are the index or channel URLs that it names, without credentials, in its own order, each once. *platforms* are those
-    that it was made for, in conda's words, empty where it is for all. *facts* are what its rows come to where the pins do not tell:
+    that it was made for, in conda's words, empty where it is for all, and *environments* the markers of those, any of which may
+    hold, where it says it in markers. *facts* are what its rows come to where the pins do not tell:
     what only this format has (the corpus' ``more_facts``), and any column of `lockfiles.summary` that the reader counted itself.
     """
 
@@ -213,6 +214,7 @@ class Lock:
     files: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def names(self) -> frozenset[str]:

@@ -51,11 +51,13 @@ _Node: TypeAlias = "int | tuple[int, str]"
 class Flat:
     """A flat lock. *pins* have no edges, one ``marker`` that says it all, and only such artifacts as the format can name.
 
-    They are sorted, and so are the *extras* and *groups* that can be chosen; *defaults* are the groups chosen by default. *notes*
-    say what the lock states and this does not.
+    They are sorted, and so are the *extras* and *groups* that can be chosen; *defaults* are the groups chosen by default.
+    *environments* are the markers of those that it is for, any of which may hold. *notes* say what the lock states and this does
+    not.
     """
 
     requires_python: str = ""
+    environments: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ def flatten(lock: Lock, *, project: bool = True) -> Flat:
     desk.finish()
     return Flat(
         requires_python=_specifier(desk, lock.requires_python, "the lock's requires-python"),
+        environments=lock.environments,
         extras=extras,
         groups=groups,
         defaults=tuple(sorted(defaults)),

@@ -42,6 +42,8 @@ def pylock_text(flat: Flat, *, folder: str = "") -> str:
         DocumentError: ``export-impossible``, a text in it is not Unicode.
     """
     head: dict[str, Toml] = {"lock-version": "1.0"}
+    if flat.environments:
+        head["environments"] = [*flat.environments]
     if flat.requires_python:
         head["requires-python"] = flat.requires_python
     for key, names in (("extras", flat.extras), ("dependency-groups", flat.groups), ("default-groups", flat.defaults)):
