@@ -126,3 +126,31 @@ def test_a_lock_of_poetrys_is_refused_for_its_missing_addresses(workshop: Worksh
     assert not (built.project / "pylock.toml").exists()
     shutil.copyfile(built.lock, built.project / "other.lock")
     assert sanctity("export", "nowhere.lock", cwd=built.project, environ=workshop.environ()).returncode == 2
+
+
+def test_a_lock_of_pdms_is_exported_where_it_has_addresses(workshop: Workshop, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    lines = (
+        '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.10"',
+        'dependencies = ["click", "tomli; python_version < \'3.11\'"]',
+        '[project.optional-dependencies]\ncli = ["tabulate"]',
+        '[dependency-groups]\ndev = ["iniconfig"]',
+        "[tool.pdm]\ndistribution = false",
+    )
+    (folder / "pyproject.toml").write_text("\n".join(lines) + "\n")
+    pdm, environ = workshop.tool("pdm"), workshop.environ(PDM_CHECK_UPDATE="0")
+    words: tuple[str | Path, ...] = ("lock", "-q", "-p", folder, "-G:all", "--strategy")
+    workshop.run([pdm, *words, "inherit_metadata"], cwd=folder, env=environ)
+    refused = sanctity("export", "pdm.lock", cwd=folder, environ=workshop.environ())
+    assert refused.returncode == 2
+    assert "static_urls" in refused.stderr
+    workshop.run([pdm, *words, "static_urls,inherit_metadata"], cwd=folder, env=environ)
+    done = sanctity("export", "pdm.lock", "-o", "pylock.toml", cwd=folder, environ=workshop.environ())
+    assert done.returncode == 0, done.stderr
+    python = empty(workshop, tmp_path / "env")
+    workshop.run([workshop.tool("pip"), "--python", python, "install", "-q", "-r", "pylock.toml"], cwd=folder)
+    assert installed(workshop, tmp_path / "env").keys() == {"click", "iniconfig"}
+    other = empty(workshop, tmp_path / "other")
+    workshop.run([workshop.tool("uv"), "pip", "sync", "-q", "--python", other, "--extra", "cli", "pylock.toml"], cwd=folder)
+    assert installed(workshop, tmp_path / "other").keys() == {"click", "iniconfig", "tabulate"}
