@@ -124,11 +124,11 @@ def _disagreeing(locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
         ]
         names = posixpath.basename(other_path)
         if differing:
-            message = f"{names} pins {len(differing)} of the same packages at other versions: {_listed(differing)}"
+            message = f"{names} has other versions of {_counted(len(differing))}: {_listed(differing)}"
             yield _finding("locks-disagree", message, path=path, hint=_agree(lock, other), count=len(differing))
         lacking = [*_lacking(lock, other, path), *_lacking(other, lock, other_path)]
         for where, which, absent in lacking:
-            message = f"{posixpath.basename(which)} does not have {len(absent)} of its packages: {_listed(absent)}"
+            message = f"{posixpath.basename(which)} lacks {_counted(len(absent))} of it: {_listed(absent)}"
             yield _finding("locks-disagree", message, path=where or path, hint=_agree(lock, other), count=len(absent))
 
 
@@ -170,6 +170,10 @@ def _differ(mine: Sequence[Pin], theirs: Sequence[Pin], python: str) -> bool:
 
 def _versions(pins: Sequence[Pin]) -> str:
     return " or ".join(dict.fromkeys(pin.version for pin in pins[:3]))
+
+
+def _counted(number: int) -> str:
+    return f"{number} package{'s' if number != 1 else ''}"
 
 
 def _agree(lock: Lock, other: Lock) -> str:
