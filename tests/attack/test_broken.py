@@ -72,6 +72,20 @@ def test_the_place_and_the_remedy_are_told(case: Case, ward: Callable[[Path, lis
     assert len(texts["text"]) < 200_000
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if len(case.data) < 1_000_000], ids=lambda case: case.name)
+def test_an_export_of_it_is_refused_or_holds_no_secret(
+    case: Case, ward: Callable[[Path, list[str]], dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / case.file).write_bytes(case.data)
+    for stem, data in case.beside.items():
+        (tmp_path / f"{stem}.txt").write_bytes(data)
+    done = ward(tmp_path, ["export", case.file])
+    assert SECRET not in done["out"] + done["err"]
+    assert "Traceback" not in done["err"], done["err"]
+    assert done["exit"] == (0 if done["out"] else 2), done["err"]
+    assert done["out"] or "hint: " in done["err"]
+
+
 @pytest.mark.parametrize("name", SOUND)
 def test_before_they_were_broken_they_were_sound(
     name: str, ward: Callable[[Path, list[str]], dict[str, Any]], tmp_path: Path
