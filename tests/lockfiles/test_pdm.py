@@ -77,7 +77,7 @@ def test_every_layout_says_the_same(version: str) -> None:
     assert [digest.value[:8] for digest in six_sdist.digests] == ["1e61c374"]
     found = roots(lock)
     assert (found["default"].kind, found["default"].default) == (RootKind.PROJECT, True)
-    assert (found["web"].kind, found["web"].default, found["web"].extras) == (RootKind.EXTRA, False, ("web",))
+    assert (found["web"].kind, found["web"].default, found["web"].extras) == (RootKind.EXTRA, True, ("web",))
     assert (found["test"].kind, found["test"].default) == (RootKind.GROUP, True)
     assert "itsdangerous" in {edge.name for edge in found["web"].dependencies}
     assert all(root.complete for root in lock.roots)
@@ -115,9 +115,9 @@ def test_a_flat_lock_is_what_its_rows_say() -> None:
     assert {edge.name for edge in found["dev"].dependencies} == {"idna", "lib"}
     assert Dependency(name="colorama", marker='sys_platform == "win32"') in found["default"].dependencies
     assert Dependency(name="coverage", extras=("toml",), marker='python_version < "3.11"') in found["test"].dependencies
-    # Without pyproject.toml nobody knows which of them is an extra, or what is installed unless told otherwise.
+    # Without pyproject.toml nobody knows which of them is an extra.
     assert {root.kind for root in lock.roots} == {RootKind.PROJECT, RootKind.GROUP}
-    assert [root.name for root in lock.roots if root.default] == ["default"]
+    assert all(root.default for root in lock.roots)
 
 
 def test_a_graph_without_its_project_does_not_say_what_it_is_for() -> None:

@@ -22,6 +22,8 @@ UV, PIP = a_distribution(installer="uv"), a_distribution(installer="pip")
     [
         (UV, LockFormat.UV, "", Tool.UV_PROJECT),
         (PIP, LockFormat.POETRY, "Poetry 2.1", Tool.POETRY),
+        (UV, LockFormat.PDM, "PDM", Tool.PDM),
+        (PIP, LockFormat.PIPFILE, "pipenv", Tool.PIPENV),
         (UV, LockFormat.REQUIREMENTS, "pip-compile", Tool.UV_PIP),
         (PIP, LockFormat.REQUIREMENTS, "pip-compile", Tool.PIP_TOOLS),
         (PIP, LockFormat.REQUIREMENTS, "", Tool.PIP),
@@ -107,6 +109,31 @@ def test_a_sync_asks_for_the_groups_that_were_found(groups: tuple[str, ...], def
         default_groups=frozenset(defaults),
     )
     assert [str(step) for step in plan.steps] == [words]
+
+
+@pytest.mark.parametrize(
+    ("kind", "selection", "words"),
+    [
+        (LockFormat.PDM, Selection(), "pdm sync --clean --prod"),
+        (LockFormat.PDM, Selection(extras=("web",)), "pdm sync --clean --prod -G web"),
+        (LockFormat.PDM, Selection(groups=("dev", "test"), extras=("web",)), "pdm sync --clean -G dev,test,web"),
+        (LockFormat.PIPFILE, Selection(), "pipenv sync --clean"),
+        (LockFormat.PIPFILE, Selection(groups=("develop",)), "pipenv sync --clean --dev"),
+        (LockFormat.PIPFILE, Selection(groups=("develop", "docs")), "pipenv sync --clean --categories packages,dev-packages,docs"),
+    ],
+)
+def test_what_is_taken_out_comes_back_from_the_lock(kind: LockFormat, selection: Selection, words: str) -> None:
+    comparison = a_comparison(a_drift(), reference=_reference(kind, selection=selection))
+    plans = [
+        plan_repair(comparison, an_environment(PIP), format=kind, generator="", folder=".", env=env, lock="lock")
+        for env in (".venv", "/elsewhere/env")
+    ]
+    uninstall, sync = plans[0].steps
+    assert str(uninstall).endswith("uninstall -y six")
+    assert str(sync) == words
+    assert str(plans[1].steps[-1]).removeprefix("env PDM_IGNORE_SAVED_PYTHON=1 ").removeprefix("env ") == (
+        f"VIRTUAL_ENV=/elsewhere/env {words}"
+    )
 
 
 def test_shared_files_need_the_cache_cleaned_first() -> None:

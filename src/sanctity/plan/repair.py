@@ -32,6 +32,8 @@ class Tool(StrEnum):
     PIP_TOOLS = "pip-tools"
     PIP = "pip"
     POETRY = "poetry"
+    PDM = "pdm"
+    PIPENV = "pipenv"
     PIXI = "pixi"
     CONDA_LOCK = "conda-lock"
     CONDA = "conda"
@@ -113,6 +115,10 @@ def choose_tool(environment: Environment, *, format: LockFormat | None, generato
             return Tool.UV_PROJECT
         case LockFormat.POETRY:
             return Tool.POETRY
+        case LockFormat.PDM:
+            return Tool.PDM
+        case LockFormat.PIPFILE:
+            return Tool.PIPENV
         case LockFormat.PIXI:
             return Tool.PIXI
         case LockFormat.CONDA_LOCK:
@@ -142,7 +148,8 @@ class _Context:
         """What comes before a project tool's command where the environment is not the one it would choose by itself."""
         if self.env == ".venv":
             return ()
-        return ("env", f"{'UV_PROJECT_ENVIRONMENT' if self.tool is Tool.UV_PROJECT else 'VIRTUAL_ENV'}={self.env}")
+        saved = ("PDM_IGNORE_SAVED_PYTHON=1",) if self.tool is Tool.PDM else ()
+        return ("env", *saved, f"{'UV_PROJECT_ENVIRONMENT' if self.tool is Tool.UV_PROJECT else 'VIRTUAL_ENV'}={self.env}")
 
     @property
     def python(self) -> str:
@@ -150,7 +157,7 @@ class _Context:
 
     def pip(self, *arguments: str) -> tuple[str, ...]:
         """A pip command for the environment, by its own pip or by one that works on it from outside."""
-        if self.has_pip and self.tool is not Tool.POETRY:
+        if self.has_pip and self.tool not in {Tool.POETRY, Tool.PDM}:
             return (self.python, "-m", "pip", *arguments)
         return (self.outside, "-m", "pip", "--python", self.env, *arguments)
 
@@ -170,6 +177,10 @@ class _Context:
                 return self.pip("install", "--no-deps", *(("--require-hashes",) if self.hashed else ()), "-r", self.lock)
             case Tool.POETRY:
                 return (*self.meant, "poetry", "sync", *self.selection)
+            case Tool.PDM:
+                return (*self.meant, "pdm", "sync", "--clean", *self.selection)
+            case Tool.PIPENV:
+                return (*self.meant, "pipenv", "sync", "--clean", *self.selection)
             case Tool.PIXI:
                 return ("pixi", "install", "--frozen", "-e", self.environment)
             case Tool.CONDA_LOCK:
@@ -186,9 +197,15 @@ def _selection_words(selection: Selection, tool: Tool, defaults: frozenset[str])
     for extra in selection.extras:
         words += ["--extra" if tool is Tool.UV_PROJECT else "--extras", extra]
     groups = [group for group in selection.groups if group != "main"]
+    if tool is Tool.PIPENV:
+        categories = ["packages", *("dev-packages" if group == "develop" else group for group in groups)]
+        return ("--dev",) if groups == ["develop"] else ("--categories", ",".join(categories)) if groups else ()
     if tool is Tool.CONDA_LOCK:  # it takes every other category for an extra, and this one unless it is told otherwise
         words = [word for group in groups if group != "dev" for word in ("--extras", group)]
         return (*words, *(() if "dev" in groups else ("--no-dev",)))
+    if tool is Tool.PDM:  # it installs all that was locked, extras too, unless something is named
+        named = ",".join((*groups, *selection.extras))
+        return (*(() if groups else ("--prod",)), *(("-G", named) if named else ()))
     if set(groups) == defaults:
         return tuple(words)
     if tool is Tool.UV_PROJECT:
@@ -204,13 +221,13 @@ def _selection_words(selection: Selection, tool: Tool, defaults: frozenset[str])
 
 def _project_words(selection: Selection, environment: Environment, tool: Tool) -> tuple[str, ...]:
     """The options that leave the project itself as it is: copied and not pointed at, or not installed at all."""
-    if tool not in {Tool.UV_PROJECT, Tool.POETRY} or not selection.members:
+    if tool not in {Tool.UV_PROJECT, Tool.POETRY, Tool.PDM} or not selection.members:
         return ()
     installed = [item for item in environment.distributions if item.key in selection.members]
     if not installed:
-        return ("--no-install-project",) if tool is Tool.UV_PROJECT else ("--no-root",)
+        return ({Tool.UV_PROJECT: "--no-install-project", Tool.PDM: "--no-self"}.get(tool, "--no-root"),)
     pointed_at = any(item.origin is not None and item.origin.editable for item in installed)
-    return () if pointed_at or tool is not Tool.UV_PROJECT else ("--no-editable",)
+    return () if pointed_at or tool is Tool.POETRY else ("--no-editable",)
 
 
 def plan_repair(
@@ -421,7 +438,7 @@ def _remake(context: _Context, environment: Environment, comparison: Comparison,
             first = Step(command=("uv", "venv", "--clear", "--python", wanted, context.env), reason=reason)
         case Tool.POETRY:
             first = Step(command=("poetry", "env", "remove", "--all"), reason=reason)
-        case Tool.PIP | Tool.PIP_TOOLS:
+        case Tool.PIP | Tool.PIP_TOOLS | Tool.PDM | Tool.PIPENV:
             first = Step(command=(f"python{minor}", "-m", "venv", "--clear", context.env), reason=reason)
         case Tool.PIXI | Tool.CONDA_LOCK | Tool.CONDA:
             return [Step(command=context.sync(), reason=reason)]
