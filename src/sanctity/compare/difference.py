@@ -25,8 +25,12 @@ __all__ = ["difference"]
 _MOST_NAMES: Final = 5
 #: Whose code runs whatever a policy says: where one of these is not known, "the same" can not be said.
 _IN_SCOPE: Final = FILE_PARTS | {"python"}
+#: What is told in the words of one format.
+_OF_FORMAT: Final = frozenset({"indexes", "options"})
 #: What belongs to whoever seals, or to the process that looked, and not to an environment.
-_OWN_PARTS: Final = frozenset({"settings", "requires", "lock", "selection", "accepted", "policy", "waivers", "canary"})
+_OWN_PARTS: Final = frozenset(
+    {"settings", "requires", "indexes", "options", "lock", "selection", "accepted", "policy", "waivers", "canary"}
+)
 
 
 class _Remark(NamedTuple):
@@ -62,6 +66,8 @@ def difference(before: Inventory, after: Inventory) -> Difference:
     for name in names:
         found.compare(older.get(name, []), newer.get(name, []))
     parts = tuple(found.parts())
+    if not parts:
+        found.rest()
     found.blind()
     return Difference(
         before=before,
@@ -164,6 +170,12 @@ class _Finding:
         """Note that something of *name* was not compared."""
         self._remarks.setdefault(_Remark(code, reason, in_scope), set()).add(name)
 
+    def rest(self) -> None:
+        """Two files of one format that are not the same, and of which nothing that is read differs."""
+        one, other = self.before, self.after
+        if self.sides.locks and one.format == other.format and one.digest != other.digest and not self.changes:
+            self.remark("the rest of the two files", "not-stated", "their text differs in what is not read, or is a secret")
+
     def unchecked(self) -> Iterator[Unchecked]:
         """All that was not compared, what is in scope first."""
         for remark in sorted(self._remarks, key=lambda each: (not each.in_scope, each.code, each.reason)):
@@ -262,7 +274,8 @@ class _Finding:
         if self.sides.locks and self.before.format != self.after.format and package.origin in {"virtual", "editable"}:
             self.remark(package.name, "not-stated", "it is a project, and the other format does not name its own")
             return
-        if other.project and package.name == other.project:
+        foreign = self.sides.locks and package.origin not in {"virtual", "editable", "directory"}
+        if other.project and package.name == other.project and not foreign:
             self.remark(package.name, "not-stated", "it is the project itself, which the lock does not name")
             return
         before, after = (package, None) if change is Change.REMOVED else (None, package)
@@ -280,9 +293,13 @@ class _Finding:
             changes.append(Change.SOURCE)
         if self.sides.locks and self.before.format == self.after.format and before.marker != after.marker:
             changes.append(Change.MARKER)
+        if self.sides.locks and self.before.format == self.after.format and before.reach != after.reach:
+            changes.append(Change.REACH)
         if same is not False:
             change, gone, new = self._artifacts(before, after)
             changes += [change] if change is not None else []
+            if self.sides.locks and Change.SOURCE not in changes and _moved(before, after):
+                changes.append(Change.PLACE)
             if self._is_other_content(before, after):
                 changes.append(Change.CONTENT)
         if (same is False or Change.CONTENT in changes) and before.rows is not None and after.rows is not None:
@@ -399,6 +416,8 @@ class _Finding:
                 # A lock states no such part, so with one beside it nothing is lost.
                 in_scope = name in _IN_SCOPE and InventoryKind.LOCK not in self.sides
                 self.remark(name, "platform-unknown", reason, in_scope=in_scope)
+            elif name in _OF_FORMAT and self.before.format != self.after.format:
+                continue
             elif name in older and name in newer:
                 yield from self._part(name, older[name], newer[name])
             elif (name in older or name in newer) and name not in _OWN_PARTS and InventoryKind.LOCK not in self.sides:
@@ -427,6 +446,12 @@ class _Finding:
                 yield PartChange(name, *change)
 
 
+def _moved(before: Package, after: Package) -> bool:
+    """Whether a file that both name is fetched from elsewhere, as far as both say from where."""
+    old = dict(before.locations)
+    return any(old.get(filename, location) != location for filename, location in after.locations)
+
+
 def _version(package: Package) -> Hashable:
     return version_key(package.version) or package.version or package.specifier
 
@@ -447,9 +472,14 @@ def _algorithms(digests: Iterable[str]) -> set[str]:
 
 
 def _is_same_file(before: set[str], after: set[str]) -> bool | None:
-    """Whether the digests of one file name agree; None where they have no algorithm in common."""
+    """Whether the digests of one file name agree by each algorithm that both have; None where they have none in common."""
     common = _algorithms(before) & _algorithms(after) - {""}
-    return not before.isdisjoint(after) if common else None
+    if not common:
+        return None
+    of = [
+        {algorithm: {each for each in side if each.startswith(f"{algorithm}:")} for algorithm in common} for side in (before, after)
+    ]
+    return all(not of[0][algorithm].isdisjoint(of[1][algorithm]) for algorithm in common)
 
 
 def _row_changes(before: Iterable[Row], after: Iterable[Row]) -> Iterator[FileChange]:

@@ -14,11 +14,12 @@ from sanctity.canon.fingerprint import plain_text, sealed_hook, startup_hooks, s
 from sanctity.compare.files import compare_problems, unclaimed_code
 from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.ownership import own
+from sanctity.compare.reach import reaches
 from sanctity.compare.seal import origin_in_short, platform_of, stdlib_digests
 from sanctity.model.drift import Unchecked
 from sanctity.model.environment import CondaPackage, Interpreter
 from sanctity.model.inventory import PART_NAMES, Inventory, InventoryKind, LockedFile, Package, Part
-from sanctity.model.lock import Ecosystem, SourceKind
+from sanctity.model.lock import Ecosystem, LockFormat, SourceKind
 from sanctity.model.names import CONDA, SEEDS
 from sanctity.policies.document import waiver_document
 
@@ -158,7 +159,7 @@ def _origin_of(pin: Pin) -> str:
     return str(source.kind)
 
 
-def _package_of(pin: Pin, direct: AbstractSet[str] | None) -> Package:
+def _package_of(pin: Pin, direct: AbstractSet[str] | None, reach: frozenset[str] = frozenset()) -> Package:
     source = pin.source
     place = source.location + (f"#{source.subdirectory}" if source.subdirectory else "")
     artifacts = {
@@ -175,6 +176,8 @@ def _package_of(pin: Pin, direct: AbstractSet[str] | None) -> Package:
         artifacts=tuple(sorted(artifacts)),
         marker=pin.marker or ", ".join(pin.platforms),
         direct=pin.name in direct if direct is not None else None,
+        reach=reach,
+        locations=tuple(sorted({(each.filename, each.location) for each in pin.artifacts if each.filename and each.location})),
     )
 
 
@@ -183,15 +186,19 @@ def _name_of(pin: Pin) -> str:
     return f"{CONDA}{pin.name.removeprefix(CONDA)}" if pin.ecosystem is Ecosystem.CONDA else pin.name
 
 
-def inventory_of_lock(lock: Lock, *, project: str = "") -> Inventory:
-    """Everything that *lock* pins, for whatever environment. *project* is the normalised name of the project it is for."""
+def inventory_of_lock(lock: Lock, *, project: str = "", beside: Lock | None = None) -> Inventory:
+    """Everything that *lock* pins, for whatever environment. *project* is the normalised name of the project it is for.
+
+    Where another lock is *beside* it, it is also said for whom each pin is there, in environments that both locks are for.
+    """
     listed = all(edge.name for root in lock.roots for edge in root.dependencies) and not any(pin.dependencies for pin in lock.pins)
     flat = listed or lock.format.is_of_conda
     own_names = {pin.name for pin in lock.pins if pin.source.kind in {SourceKind.EDITABLE, SourceKind.VIRTUAL}}
     asked = {edge.name for root in lock.roots for edge in root.dependencies}
     asked |= {edge.name for pin in lock.pins if pin.name in own_names for edge in pin.dependencies}
     # A flat list says of no row whether somebody asked for it or something needs it.
-    packages = [_package_of(pin, None if flat else asked) for pin in lock.pins]
+    reach = reaches(lock, (lock.requires_python, beside.requires_python)) if beside is not None else {}
+    packages = [_package_of(pin, None if flat else asked, reach.get(id(pin), frozenset())) for pin in lock.pins]
     return Inventory(
         kind=InventoryKind.LOCK,
         path=lock.path,
@@ -199,8 +206,17 @@ def inventory_of_lock(lock: Lock, *, project: str = "") -> Inventory:
         digest=str(lock.digest),
         project="" if project in lock.names() else project,
         packages=_sorted(packages),
-        parts=(Part("requires", (("requires-python", lock.requires_python),) if lock.requires_python else ()),),
+        parts=(
+            Part("requires", (("requires-python", lock.requires_python),) if lock.requires_python else ()),
+            Part("indexes", tuple((str(number), url) for number, url in enumerate(lock.indexes, start=1)) if _asks(lock) else ()),
+            Part("options", tuple(sorted(lock.settings))),
+        ),
     )
+
+
+def _asks(lock: Lock) -> bool:
+    """Whether the indexes of *lock* are a list of its own, whose order counts, and not just where its pins are from."""
+    return lock.format in {LockFormat.REQUIREMENTS, LockFormat.PIPFILE, LockFormat.ENVIRONMENT_YML} or lock.format.is_of_conda
 
 
 def narrowed(inventory: Inventory, lock: Lock, other: Inventory) -> Inventory:

@@ -36,6 +36,8 @@ _FIRST_YEAR: Final = 1900
 #: What asks for packages, in the order in which a way to one is looked for: of what the project itself needs, that is said.
 _ORDER: Final = (RootKind.PROJECT, RootKind.ENVIRONMENT, RootKind.EXTRA, RootKind.GROUP)
 _MOST_NAMES: Final = 3
+#: Sources that are files, so that a hash can hold them.
+_OF_FILES: Final = frozenset({SourceKind.REGISTRY, SourceKind.URL, SourceKind.FILE})
 #: Kinds of hooks that run nothing; and how long a hook's own words may be to be told with it.
 _FOLDERS_ONLY: Final = frozenset({HookKind.PTH_PATH, HookKind.PATH_FILE})
 _LONGEST_EFFECT: Final = 60
@@ -103,10 +105,18 @@ def _reviewed(change: PackageChange, view: _View, why_before: Mapping[int, Why],
 _RANK: Final = {code: rank for rank, code in enumerate(LookCode)}
 
 
+def _host(location: str) -> str:
+    """The host that a URL asks, with its port; empty for what is no URL."""
+    _, mark, rest = location.partition("://")
+    return rest.partition("/")[0].lower() if mark else ""
+
+
 class Pins:
-    """The pins of a lock, found by the packages of its inventory."""
+    """The pins of a lock, found by the packages of its inventory; *hosts* are all that serve anything of it."""
 
     def __init__(self, lock: Lock) -> None:
+        places = (place for pin in lock.pins for place in (pin.source.location, *(each.location for each in pin.artifacts)))
+        self.hosts = frozenset(host for place in places if (host := _host(place)))
         self._found: dict[tuple[Ecosystem, str, str], list[Pin]] = {}
         self._indexes: dict[Ecosystem, set[str]] = {}
         for pin in lock.pins:
@@ -406,14 +416,27 @@ class _Case:
             yield Look(LookCode.HASH_CHANGED, "the same version, and other bytes for a file that both locks name")
         if self.newer is None:
             return
+        yield from self._by_reach()
         yield from self._by_source(self.newer)
         yield from self._by_version(self.newer)
-        yield from self._by_time(self.newer)
+        late = list(self._by_time(self.newer))
+        yield from late
         yield from self._by_artifacts(self.newer)
+        if self.is_new or not late:  # else the file that came late is told already
+            yield from self._by_files()
         yield from self._by_index(self.newer)
         yield from self._by_wheel(self.newer)
         if Change.ADDED in self.change.changes and self.why is not None and len(self.why.steps) > 1:
             yield Look(LookCode.NEW_TRANSITIVE, "new, and only another package asks for it")
+
+    def _by_reach(self) -> Iterator[Look]:
+        before, after = self.change.before, self.change.after
+        if before is not None and after is not None and Change.REACH in self.change.changes:
+            more = after.reach - before.reach
+            if any(each.startswith("by default") for each in more):
+                yield Look(LookCode.WIDER, "installed by default where it was not before")
+            elif any(each.startswith("with its extra") for each in more):
+                yield Look(LookCode.WIDER, "taken with an extra that it was not taken with before")
 
     def _by_source(self, newer: Pin) -> Iterator[Look]:
         local = {SourceKind.EDITABLE, SourceKind.VIRTUAL}
@@ -426,6 +449,19 @@ class _Case:
             places = self.view.pins_before.indexes(newer.ecosystem)
             if places and newer.source.location.rstrip("/") not in places:
                 yield Look(LookCode.NEW_INDEX, "from an index that nothing was locked from before")
+                return
+        known = self.view.pins_before.hosts
+        strange = sorted({host for artifact in newer.artifacts if (host := _host(artifact.location)) and host not in known})
+        if strange and known and Change.SOURCE not in self.change.changes:
+            yield Look(LookCode.NEW_INDEX, f"fetched from {_names(strange)}, where nothing was locked from before")
+        if Change.PLACE in self.change.changes and self.change.before is not None:
+            was = dict(self.change.before.locations)
+            held = {artifact.filename for artifact in newer.artifacts if artifact.digests}
+            loose = [
+                a.filename for a in newer.artifacts if a.filename not in held and was.get(a.filename, a.location) != a.location
+            ]
+            if loose:
+                yield Look(LookCode.UNHELD, f"{_names(loose)} is fetched from elsewhere, and no hash holds it")
 
     def _by_version(self, newer: Pin) -> Iterator[Look]:
         new = _version(newer.version)
@@ -469,8 +505,12 @@ class _Case:
 
     def _by_artifacts(self, newer: Pin) -> Iterator[Look]:
         older = self.older
-        if older is not None and _hashes(older) and not _hashes(newer) and newer.source.kind is SourceKind.REGISTRY:
-            yield Look(LookCode.HASH_LOST, "it is not locked by hash any more")
+        if older is not None and _hashes(older) and newer.source.kind in _OF_FILES:
+            bare = sorted({artifact.filename for artifact in newer.artifacts if not artifact.digests})
+            if not _hashes(newer):
+                yield Look(LookCode.HASH_LOST, "it is not locked by hash any more")
+            elif bare and all(artifact.digests for artifact in older.artifacts):
+                yield Look(LookCode.HASH_LOST, f"{_names(bare)} is not locked by hash, as all of its files were before")
         now = _wheels(newer)
         was = _wheels(older) if older is not None else None
         if now is None or (older is not None and was is None):
@@ -487,6 +527,18 @@ class _Case:
                 yield Look(LookCode.WHEELS_LOST, f"no wheel any more for {_names(lost)}")
             elif was.any and not was.platforms <= now.platforms:
                 yield Look(LookCode.WHEELS_LOST, "no wheel for any platform any more")
+
+    def _by_files(self) -> Iterator[Look]:
+        """What else may be installed under a version that stayed the same."""
+        if Change.ARTIFACTS not in self.change.changes or not self.change.new:
+            return
+        named = {item.filename for item in self.change.new} - {item.filename for item in self.change.gone}
+        number = sum(bool(item.digest) for item in self.change.new)
+        if number and self.change.gone and not any(item.filename for item in (*self.change.new, *self.change.gone)):
+            yield Look(LookCode.HASH_SWAPPED, "the same version, and a hash in the place of another one")
+        elif number and ({""} == named or named):
+            files = f"{number:,} more file{'' if number == 1 else 's'}"
+            yield Look(LookCode.MORE_FILES, f"{files} may be installed under the same version")
 
     def _by_index(self, newer: Pin) -> Iterator[Look]:
         offers = self.offers

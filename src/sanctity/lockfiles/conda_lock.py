@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.lockfiles import conda, yaml
+from sanctity.lockfiles.settings import settings_of
 from sanctity.lockfiles.toml import shown
 from sanctity.model.digest import DIGEST_SIZES
 from sanctity.model.lock import Artifact, Dependency, Ecosystem, Lock, LockFormat, Pin, Root, RootKind
@@ -27,6 +28,9 @@ FORMAT: Final = LockFormat.CONDA_LOCK
 _HINT: Final = "lock again with conda-lock"
 _MAIN: Final = "main"
 _DEV: Final = "dev"
+
+#: What becomes pins or fields of the lock, or says how and when it was made; all else is a setting.
+_PINS: Final = frozenset({"channels", "content_hash", "time_metadata", "git_metadata", "inputs_metadata", "custom_metadata"})
 
 
 def wants(text: str) -> tuple[str, ...]:
@@ -72,6 +76,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         notes=tuple(sheet.notes),
         indexes=tuple(dict.fromkeys(filter(None, channels))),
         platforms=tuple(dict.fromkeys(filter(None, platforms))),
+        settings=settings_of(metadata, besides=_PINS, prefix="metadata."),
         facts=rows.facts(),
     )
 

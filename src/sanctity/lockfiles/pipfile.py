@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from sanctity.errors import DocumentError
 from sanctity.lockfiles import toml
 from sanctity.lockfiles.requirements import ARCHIVE
+from sanctity.lockfiles.settings import settings_of
 from sanctity.lockfiles.summary import count_markers, tally
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
@@ -164,6 +165,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         generator="pipenv",
         notes=tuple(desk.notes),
         indexes=tuple(dict.fromkeys(filter(None, sources.values()))),
+        settings=settings_of(meta, besides={"hash", "pipfile-spec", "host-environment-markers"}, prefix=f"{_META}."),
         facts={
             **counted,
             **count_markers(row.marker for row in rows),

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.lockfiles import conda, yaml
+from sanctity.lockfiles.settings import settings_of
 from sanctity.lockfiles.toml import shown
 from sanctity.model.lock import Artifact, Dependency, Ecosystem, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
@@ -77,6 +78,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         notes=tuple(sheet.notes),
         indexes=tuple(reading.indexes),
         platforms=tuple(reading.platforms),
+        settings=tuple(_settings(sheet.table(document, "environments", ""))),
         facts={
             **reading.facts,
             "by_kind": dict(Counter([_KIND_NAMES[pin.ecosystem] for pin in reading.pins])),
@@ -90,6 +92,13 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
             "python_markers": 0,
         },
     )
+
+
+def _settings(environments: dict[str, object]) -> Iterator[tuple[str, str]]:
+    """What each environment states beside its packages: channels and indexes in their order, and how it was solved."""
+    for name, table in environments.items():
+        if isinstance(table, dict):
+            yield from settings_of(table, besides={"packages"}, prefix=f"{name}.")
 
 
 def lines(text: str) -> Iterator[tuple[str, str, int]]:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sanctity.errors import DocumentError
+from sanctity.lockfiles.settings import settings_of
 from sanctity.lockfiles.toml import Desk, load, plain_artifact, shown
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
@@ -32,6 +33,9 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 #: What a package is made of: one of the first three alone, or any of the last two.
 _TREES: Final = ("vcs", "directory", "archive")
 _FILES: Final = ("sdist", "wheels")
+
+#: What becomes pins, roots, or fields of the lock; all else is a setting.
+_PINS: Final = frozenset({"lock-version", "created-by", "requires-python", "packages"})
 
 
 def wants(text: str) -> tuple[str, ...]:
@@ -75,6 +79,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
             {pin.source.location: None for pin in pins if pin.source.kind is SourceKind.REGISTRY and pin.source.location}
         ),
         environments=environments,
+        settings=settings_of(document, besides=_PINS),
         facts={
             "created_by": created_by,
             "environments": len(environments),

@@ -27,6 +27,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 from packaging.version import InvalidVersion, Version
 
 from sanctity.lockfiles import toml
+from sanctity.lockfiles.settings import plain_setting
 from sanctity.lockfiles.summary import count_markers, tally
 from sanctity.model.digest import DIGEST_SIZES
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
@@ -110,6 +111,8 @@ _LONE: Final[dict[str, bool]] = {
     "--no-use-wheel": False,
     "--process-dependency-links": False,
 }
+#: The short ones of them by their long names.
+_LONG: Final = {"-i": "--index-url", "--pypi-url": "--index-url", "-f": "--find-links"}
 #: pip's options of one requirement; all take a value.
 _OF_ONE: Final = frozenset({"--hash", "--config-settings", "--config-setting", "-C", "--global-option", "--install-option"})
 _SHORT: Final = frozenset({"-i", "-f", "-r", "-c", "-e", "-C"})
@@ -235,7 +238,7 @@ class Row:
 class Reading:
     """The state of reading one tree of files: rows so far, what was included already and by which file, and the faults."""
 
-    __slots__ = ("beside", "desk", "done", "entry", "included", "indexes", "options", "rows")
+    __slots__ = ("beside", "desk", "done", "entry", "included", "indexes", "options", "rows", "settings")
 
     def __init__(self, path: str, beside: Mapping[str, str]) -> None:
         self.desk = toml.Desk(path, hint=_HINT)
@@ -244,6 +247,7 @@ class Reading:
         self.done: set[tuple[str, bool]] = set()
         self.indexes: list[str] = []
         self.options: list[str] = []
+        self.settings: list[tuple[str, str]] = []
         self.included: dict[str, list[tuple[str, str]]] = {}
         self.rows: list[Row] = []
 
@@ -291,7 +295,17 @@ class Reading:
         row = self.requirement(requirement.strip(), where, digests)
         if row is not None:
             self.rows.append(replace(row, constraint=True) if constraint else row)
+            if options and not _HASHES.fullmatch(options):
+                self._keep(row.name, options)
         return []
+
+    def _keep(self, name: str, options: str) -> None:
+        """Keep what the row of *name* says of how it is built; what is wrong with its options was told."""
+        try:
+            said = _parse_options(options, _OF_ONE)
+        except ValueError:
+            return
+        self.settings += [(f"{name} {option}", _setting(value)) for option, value in said if option != "--hash"]
 
     def _options(self, line: str, key: str, where: str, *, constraint: bool) -> list[tuple[str, bool]]:
         try:
@@ -321,6 +335,7 @@ class Reading:
                     self.desk.note("lock-include-missing", where, f"{what} can not be read")
             else:
                 self.options.append(option)
+                self.settings.append((_LONG.get(option, option), _setting(value) or "given"))
                 if option in {"-i", "--index-url", "--pypi-url", "--extra-index-url"}:
                     self.indexes.append(self._url(value, where))
         return includes
@@ -518,6 +533,8 @@ class Reading:
             location = self._url(plain, where)
             location = location[4:] if vcs[1].lower() == "git" else location
             commit = revision if _COMMIT.fullmatch(revision) else ""
+            if not commit:
+                self.settings.append((f"{name or egg or location} at", revision))
             source = Source(kind=SourceKind.GIT, location=location, revision=commit, subdirectory=subdirectory)
             return Row(name=self._named(name or egg, where), extras=extras, marker=marker, source=source, where=where)
 
@@ -549,6 +566,11 @@ class Reading:
 
     def _named(self, name: str, where: str) -> str:
         return self.desk.name(name, where) if name else ""
+
+
+def _setting(value: str) -> str:
+    """The *value* of an option without secrets."""
+    return _INNER_USER.sub("", plain_setting(value)) if "://" in value else _SCP_USER.sub("", value, count=1)
 
 
 def _revision(url: str) -> tuple[str, str]:
@@ -760,5 +782,6 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         generator=_generator(text),
         notes=tuple(desk.notes),
         indexes=tuple(dict.fromkeys(filter(None, reading.indexes))),
+        settings=tuple(reading.settings),
         facts=reading.facts(),
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 from sanctity.errors import DocumentError
+from sanctity.lockfiles.settings import settings_of
 from sanctity.lockfiles.summary import count_markers
 from sanctity.lockfiles.toml import Desk, load, plain_artifact, plain_rows, shown
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
@@ -33,6 +34,9 @@ _NEWEST_REVISION: Final = 5
 _PYPROJECT: Final = "pyproject.toml"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY})
+
+#: What becomes pins, roots, or fields of the lock; all else is a setting.
+_PINS: Final = frozenset({"version", "revision", "requires-python", "package"})
 
 #: The key of a ``source`` table, and what it says.
 _SOURCES: Final = {
@@ -98,6 +102,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
         notes=tuple(desk.notes),
         indexes=indexes,
         environments=environments,
+        settings=settings_of(document, besides=_PINS),
         facts=facts,
     )
 

@@ -42,6 +42,8 @@ class Change(StrEnum):
     ARTIFACTS = "artifacts"  # the same version, and more or fewer artifacts that may be taken
     SOURCE = "source"
     MARKER = "marker"
+    REACH = "reach"  # installed in other environments, or asked for by others
+    PLACE = "place"  # the same file, fetched from elsewhere
 
     @property
     def alarming(self) -> bool:
@@ -54,8 +56,12 @@ class LookCode(StrEnum):
 
     HASH_CHANGED = "hash-changed"  # the same version, and other bytes for a file that both locks name
     HASH_CONTRADICTED = "hash-contradicted"  # the index states another hash for a file that the new lock names
+    HASH_SWAPPED = (
+        "hash-swapped"  # the same version, and a hash in the place of another one
+    )
+    UNHELD = "unheld"  # a file is fetched from elsewhere, and no hash holds it
     SOURCE_CHANGED = "source-changed"  # another index, repository or kind of source
-    NEW_INDEX = "new-index"  # added from an index that nothing came from before
+    NEW_INDEX = "new-index"  # from an index or host that nothing came from before
     NOT_FROM_INDEX = "not-from-index"  # added from a repository, archive or folder
     START_UP_HOOK = "start-up-hook"  # it brings or changes code that every start of Python runs
     YANKED = "yanked"  # its publisher took it back
@@ -64,10 +70,12 @@ class LookCode(StrEnum):
     RECENT = "recent"  # released so few days ago that nobody may have looked yet
     HASH_LOST = "hash-lost"  # it was locked by hash, and is no more
     SDIST_ONLY = "sdist-only"  # it is built where it is installed, and its build runs code
+    WIDER = "wider"  # installed by default where it was not, or with one more extra
     DOWNGRADE = "downgrade"
     RUNPATH = "runpath"  # it looks for libraries in a folder of the machine that it was built on
     NATIVE_CODE = "native-code"  # it is machine code now, which nobody reads
     PRE_RELEASE = "pre-release"
+    MORE_FILES = "more-files"  # a file more may be installed under a version that stayed the same
     MAJOR = "major"  # a jump of the number that stands for what breaks
     WHEELS_LOST = "wheels-lost"  # no wheel for a platform that had one
     NEW_TRANSITIVE = "new-transitive"  # added, and nobody asked for it but another package
@@ -79,7 +87,15 @@ LOOKS: Final[Mapping[LookCode, Severity]] = {
     LookCode.HASH_CHANGED: Severity.ERROR,
     LookCode.HASH_CONTRADICTED: Severity.ERROR,
     **dict.fromkeys(
-        (LookCode.NATIVE_CODE, LookCode.PRE_RELEASE, LookCode.MAJOR, LookCode.WHEELS_LOST, LookCode.NEW_TRANSITIVE), Severity.NOTE
+        (
+            LookCode.NATIVE_CODE,
+            LookCode.PRE_RELEASE,
+            LookCode.MORE_FILES,
+            LookCode.MAJOR,
+            LookCode.WHEELS_LOST,
+            LookCode.NEW_TRANSITIVE,
+        ),
+        Severity.NOTE,
     ),
 }
 

@@ -35,6 +35,8 @@ PART_NAMES: Final = (
     "accelerators",
     "settings",
     "requires",
+    "indexes",
+    "options",
     "lock",
     "selection",
     "accepted",
@@ -84,6 +86,9 @@ class Package:
     *needed* is False where its absence on the other side is no difference: a lock's pin for other environments or groups. *doubt*
     is the (code, reason) of why that can not be told. *seed* is a pip, setuptools or wheel that nothing else names; *kept* says
     that the system's package manager keeps its files, which count as those of a package of the system.
+
+    Where two locks are compared, *reach* says for whom a pin is there, in words: of each environment in which it is installed, and
+    of each root that names it; *locations* are where its artifacts are fetched, by file name.
     """
 
     name: str
@@ -101,6 +106,8 @@ class Package:
     doubt: tuple[str, str] | None = None
     seed: bool = False
     kept: bool = False
+    reach: frozenset[str] = frozenset()
+    locations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

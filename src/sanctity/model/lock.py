@@ -198,8 +198,9 @@ class Lock:
 
     *indexes* are the index or channel URLs that it names, without credentials, in its own order, each once. *platforms* are those
     that it was made for, in conda's words, empty where it is for all, and *environments* the markers of those, any of which may
-    hold, where it says it in markers. *facts* are what its rows come to where the pins do not tell:
-    what only this format has (the corpus' ``more_facts``), and any column of `lockfiles.summary` that the reader counted itself.
+    hold, where it says it in markers. *settings* are what it tells its tool beside all that (options, overrides), each by its key,
+    without secrets. *facts* are what its rows come to where the pins do not tell: what only this format has (the corpus'
+    ``more_facts``), and any column of `lockfiles.summary` that the reader counted itself.
     """
 
     format: LockFormat
@@ -215,6 +216,7 @@ class Lock:
     indexes: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def names(self) -> frozenset[str]:

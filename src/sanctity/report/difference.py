@@ -65,7 +65,11 @@ _TITLES: Final = {
     Change.ARTIFACTS: "more or fewer artifacts of one version may be installed",
     Change.SOURCE: "a package is taken from another source",
     Change.MARKER: "a package is locked for other environments",
+    Change.REACH: "a package is installed for others than before",
+    Change.PLACE: "a file of a package is fetched from elsewhere",
 }
+#: How what an environment has by default begins in a reach.
+_BY_DEFAULT: Final = "by default"
 _LEVELS: Final = {Change.HASHES: Severity.ERROR, Change.CONTENT: Severity.ERROR, Change.SOURCE: Severity.WARNING}
 
 
@@ -159,8 +163,25 @@ def _phrases(change: PackageChange) -> Iterator[str]:
         yield _artifacts(change)
     if Change.MARKER in change.changes:
         yield f"marker {before.marker or 'none'} -> {after.marker or 'none'}"
+    if Change.REACH in change.changes and Change.MARKER not in change.changes:
+        yield _reach(before.reach, after.reach)
+    if Change.PLACE in change.changes:
+        old = dict(before.locations)
+        moved = [(old[name], place) for name, place in after.locations if old.get(name, place) != place]
+        yield f"fetched from {moved[0][1]} in place of {moved[0][0]}" + (f" and {len(moved) - 1:,} more" if moved[1:] else "")
     if change.files and Change.CONTENT not in change.changes:
         yield _files(change.files)
+
+
+def _reach(before: frozenset[str], after: frozenset[str]) -> str:
+    """For whom a pin is there now, and for whom no more; of what is always so, or was never, the environments are not told."""
+    usual = [{word for word in side if word.startswith(_BY_DEFAULT)} for side in (before, after)]
+    if not all(usual):
+        before, after = ((side - own) | ({_BY_DEFAULT} if own else set()) for side, own in zip((before, after), usual, strict=True))
+    sides = (("now also", sorted(after - before)), ("no more", sorted(before - after)))
+    return "; ".join(
+        f"{word} {', '.join(found[:2])}" + (f" and {len(found) - 2:,} more" if found[2:] else "") for word, found in sides if found
+    )
 
 
 def _renamed(change: PackageChange) -> str:

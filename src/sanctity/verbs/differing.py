@@ -281,9 +281,9 @@ def _pairs(
         assert side.seal is not None
         return inventory_of_seal(side.seal, sealed, rows=side.rows) if sealed is not None else None
 
-    def of_lock(side: _Side, beside: Inventory | None = None) -> Inventory:
+    def of_lock(side: _Side, beside: Inventory | None = None, other: Lock | None = None) -> Inventory:
         assert side.lock is not None
-        whole = inventory_of_lock(side.lock, project=normalise_name(side.project))
+        whole = inventory_of_lock(side.lock, project=normalise_name(side.project), beside=other)
         return narrowed(whole, side.lock, beside) if beside is not None and beside.interpreter is not None else whole
 
     if older.seal is not None and newer.seal is not None:
@@ -297,7 +297,7 @@ def _pairs(
             other = of_environment(beside, SEEDS - sealed.names()) if beside.place is not None else of_lock(beside, one)
             yield (one, other) if side is older else (other, one)
     elif older.lock is not None and newer.lock is not None:
-        yield of_lock(older), of_lock(newer)
+        yield of_lock(older, other=newer.lock), of_lock(newer, other=older.lock)
     elif older.lock is not None or newer.lock is not None:
         side, beside = (older, newer) if older.lock is not None else (newer, older)
         assert side.lock is not None
