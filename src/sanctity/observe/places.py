@@ -204,6 +204,7 @@ def _own_tool(project: str) -> str:
     for lock, command in (
         ("uv.lock", "`uv sync`"),
         ("poetry.lock", "`poetry sync`"),
+        ("pdm.lock", "`pdm sync`"),
         ("Pipfile.lock", "`pipenv sync`"),
         ("conda-lock.yml", "`conda-lock install --prefix DIR conda-lock.yml`"),
         ("pixi.lock", "`pixi install --frozen`"),
