@@ -35,7 +35,7 @@ _SYSTEMS: Final = (
     ("win32", "Windows", "nt"),
     ("other", "Other", "posix"),
 )
-_PYTHONS: Final = (("cpython", "CPython"), ("pypy", "PyPy"))
+_PYTHONS: Final = (("cpython", "CPython"), ("pypy", "PyPy"), ("other", "Other"))
 _NEWEST: Final = 20
 
 
@@ -106,7 +106,7 @@ def _worlds(text: str, requires_python: str) -> Iterator[Mapping[str, Any]]:
         [*sorted(named.get(variable, ())), "none of them"] if variable in named else ["none of them"]
         for variable in ("platform_machine", "platform_version")
     ]
-    releases = sorted(named.get("platform_release", ())) or ["1"]
+    releases = ["0", *sorted(named.get("platform_release", ()))]
     count = 1
     choices: tuple[list[Any], ...] = (_systems(named), _kinds(named), pythons, extras, *sets, *free, releases)
     for values in choices:

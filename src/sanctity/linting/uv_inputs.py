@@ -319,6 +319,7 @@ class _Look:
         if self.trials > _MOST_TRIALS:
             self.unknown.append(f"the requirements of {name} in {where} are too many to compare")
             return
+        wished, had = self.needed(wished), self.needed(had)
         differences = [
             min((self.difference(row, other) for other in others), key=_WEIGHTS.index)
             for rows, others in ((wished, had), (had, wished))
@@ -329,6 +330,22 @@ class _Look:
             self.unknown.append(f"the marker of {name} in {where} can not be compared")
         elif worst:
             self.stale.append(f"the {worst} of {name} in {where} is not what the lock was made with")
+
+    def needed(self, rows: list[_Row]) -> list[_Row]:
+        """*rows* without those that another one of them implies: uv does not mind whether such a row is there."""
+        kept = list(rows)
+        for row in rows:
+            if any(row is not other and self.implies(other, row) for other in kept):
+                kept.remove(row)
+        return kept
+
+    def implies(self, one: _Row, other: _Row) -> bool:
+        """Whether all that *other* asks for, *one* asks for too."""
+        if one.source != other.source or not one.extras >= other.extras:
+            return False
+        if not set(other.specifier.split(",")) - {""} <= set(one.specifier.split(",")):
+            return False
+        return not one.marker or mean_the_same(_both(other.marker, one.marker), other.marker, self.locked_python) is True
 
     def difference(self, one: _Row, other: _Row) -> str:
         """In what the two rows differ, empty where in nothing."""
@@ -479,7 +496,7 @@ def _same_specifier(one: str, other: str) -> bool:
 
 
 def _both(one: str, other: str) -> str:
-    return f"({one}) and {other}" if one and other else one or other
+    return f"({one}) and ({other})" if one and other else one or other
 
 
 def _any_of(value: object) -> str:
