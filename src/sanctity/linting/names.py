@@ -26,6 +26,8 @@ _LONG: Final = 8
 _SHORT: Final = 5
 #: A longer one is nobody's slip of a finger.
 _LONGEST: Final = 64
+#: No project has so many packages that nobody knows: more of them are held against the popular names alone, and not each other.
+_MANY: Final = 3000
 #: What looks alike in many fonts.
 _TWINS: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s"})
 _LETTER: Final = re.compile("[a-z]")
@@ -34,12 +36,12 @@ _LETTER: Final = re.compile("[a-z]")
 def name_lookalike(subject: Subject) -> Iterator[Finding]:
     """Names right beside a popular one, or beside another one of the same lock."""
     pins = {pin.name: pin for pin in subject.lock.pins if pin.ecosystem is Ecosystem.PYPI and 0 < len(pin.name) <= _LONGEST}
-    strange = [name for name in pins if len(name) >= _SHORT and name not in POPULAR and name not in REAL]
-    index = _Index((*POPULAR, *(name for name in pins if name not in POPULAR)))
+    strange = {name: None for name in pins if len(name) >= _SHORT and name not in POPULAR and name not in REAL}
+    index = _Index((*POPULAR, *(strange if len(strange) <= _MANY else ())))
     for name in strange:
-        others = [other for other in index.near(name) if is_beside(name, other)]
-        popular = next((other for other in others if other in POPULAR), "")
-        twin = next((other for other in others if other in strange and other < name and _hardly_shows(name, other)), "")
+        others = index.near(name)
+        popular = next((other for other in others if other in POPULAR and is_beside(name, other)), "")
+        twin = next((other for other in others if other < name and other in strange and _hardly_shows(name, other)), "")
         if popular:
             message = f"it is called almost as {popular} is, which is installed far more often"
         elif twin:

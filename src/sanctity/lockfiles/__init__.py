@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sanctity.model.digest import Digest
     from sanctity.model.lock import Lock, LockFormat
 
-__all__ = ["READERS", "LockReader", "decode", "is_other_name", "reader_for"]
+__all__ = ["READERS", "LockReader", "check_density", "decode", "is_other_name", "reader_for"]
 
 
 class LockReader(Protocol):
@@ -74,6 +74,13 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
 _OTHER_NAMES: Final = re.compile(r".+\.(?:lock|toml|ya?ml|json)")
 
 _CONFLICT: Final = re.compile(r"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
+#: How often each of these may stand in a text, and how long one is that is not looked at for it: whoever parses a text makes a
+#: value for each of them, which is many times larger. A real lock of 12 MB would have so many.
+_DENSE: Final = (("=[{", 300_000), (",", 300_000), ("\n", 1_000_000))
+#: The same for lists, a row a line; and for what a person writes.
+_LISTS: Final = (("\n", 100_000),)
+_WISHES: Final = (("\n", 20_000), (",", 20_000))
+_SMALL: Final = 1 << 14
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 _OTHER_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -137,3 +144,18 @@ def decode(data: bytes, *, path: str, bom: bool = False) -> str:
                 "lock-merge-conflict", message, where=f"{path}: line {1 + newlines}", hint="finish the merge, then lock again"
             )
     return text
+
+
+def check_density(text: str, format_: LockFormat, *, path: str) -> None:
+    """Refuse the *text* of the file *path* where it holds more values than any real file of its format.
+
+    Raises:
+        DocumentError: ``lock-too-large``.
+    """
+    if len(text) <= _SMALL:
+        return
+    is_list = format_.value in {"requirements", "conda-explicit"}
+    bounds = (*_DENSE, *(_LISTS if is_list else () if format_.is_lock else _WISHES))
+    if any(sum(text.count(mark) for mark in marks) > most for marks, most in bounds):
+        message = "holds more values than any real lock"
+        raise DocumentError("lock-too-large", message, where=path, hint="name the right file")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles import LockReader, decode, is_other_name, reader_for
+from sanctity.lockfiles import LockReader, check_density, decode, is_other_name, reader_for
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Lock, LockFormat
 from sanctity.model.wire import canonical
@@ -73,6 +73,7 @@ def read_lock(
     reader = given or reader_for(name, text)
     if reader is None:
         raise _unknown(name, shown)
+    check_density(text, reader.FORMAT, path=shown)
     tree = reader.FORMAT is LockFormat.REQUIREMENTS
     own = _printable(name)
     digests = {own: _sha256(data)}
@@ -95,6 +96,7 @@ def read_lock(
         left -= len(data)
         digests[key] = _sha256(data)
         beside[key] = decode(data, path=revision + place, bom=reader.FORMAT in _BY_HAND) if data.strip() else ""
+        check_density(beside[key], LockFormat.REQUIREMENTS if tree else LockFormat.PYPROJECT, path=revision + place)
         if tree:
             waiting.extend((posixpath.dirname(key), more) for more in reader.wants(beside[key]))
     digest = digests[own]

@@ -199,6 +199,15 @@ _UV: Final = (
     ),
     _case("uv too large", "uv.lock", b"# " + b"x" * (1 << 26), "lock-too-large"),
     _case("uv ten thousand faults", "uv.lock", "version = 1\n" + "[[package]]\n" * 10_000, "lock-missing-key", "package[0]"),
+    _case("uv a million tables", "uv.lock", "version = 1\n" + "[[package]]\n" * 1_000_000, "lock-too-large"),
+    _case("uv a million arrays", "uv.lock", "version = 1\nx = [" + "[]," * 1_000_000 + "]\n", "lock-too-large"),
+    _case(
+        "uv a hundred thousand keys of keys",
+        "uv.lock",
+        "version = 1\n" + "".join(f"a{n}.b = 1\n" for n in range(100_000)) + "package = 7\n",
+        "lock-bad-type",
+        "package",
+    ),
     _case(
         "uv marker of a thousand brackets",
         "uv.lock",
@@ -372,6 +381,7 @@ _PIPFILE: Final = (
         "_meta.sources[0]",
         1,
     ),
+    _case("pipfile a million arrays", "Pipfile.lock", '{"_meta": {"x": [' + "[]," * 1_000_000 + "[]]}}", "lock-too-large"),
     _case("pipfile half a surrogate", "Pipfile.lock", _pipfile().replace("1.16.0", "\\ud800"), "lock-syntax"),
 )
 
@@ -729,10 +739,11 @@ _REQUIREMENTS: Final = (
         "line 1",
         0,
     ),
+    _case("requirements a million rows", "requirements.txt", "".join(f"a{n}\n" for n in range(1_000_000)), "lock-too-large"),
     _case(
-        "requirements a million continued lines",
+        "requirements ninety thousand continued lines",
         "requirements.txt",
-        b"six==1.16.0 \\\n" + b"  \\\n" * 1_000_000,
+        b"six==1.16.0 \\\n" + b"  \\\n" * 90_000,
         "unhashed",
         "line 1",
         0,
@@ -810,6 +821,12 @@ _WISHES: Final = (
         "lock-include-cycle",
         "dependency-groups.a",
         1,
+    ),
+    _case(
+        "pyproject half a million requirements",
+        "pyproject.toml",
+        "[project]\nname = 'x'\ndependencies = [" + "".join(f"'a{n}'," for n in range(500_000)) + "]\n",
+        "lock-too-large",
     ),
     _case(
         "pyproject a chain of three thousand groups",
