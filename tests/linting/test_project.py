@@ -160,6 +160,18 @@ def test_files_for_one_platform_or_folder_alone_may_differ() -> None:
     assert _codes(_facts(), one, _lock(LockFormat.UV, "uv.lock", own)) == []
 
 
+def test_markers_without_end_are_told_and_not_tried() -> None:
+    """A document can hold more markers than anybody has time for."""
+
+    def pins(version: int) -> list[Any]:
+        marker = "python_version < '3.{0}' and sys_platform == 'x{0}' and platform_machine == '{1}'"
+        return [a_pin(f"n{i // 20}", f"{version}.{i % 20}", marker=marker.format(i, version)) for i in range(4000)]
+
+    one, other = _lock(LockFormat.UV, "uv.lock", *pins(1)), _lock(LockFormat.PYLOCK, "pylock.toml", *pins(2))
+    (found,) = _judged(_facts(texts={".python-version": "3.12"}), one, other)
+    assert (found.code, found.severity) == ("locks-disagree", Severity.NOTE)
+
+
 # --- Stale
 
 

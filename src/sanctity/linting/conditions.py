@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.markers import InvalidMarker, Marker
@@ -19,10 +20,10 @@ from packaging.version import InvalidVersion, Version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["can_hold_together", "mean_the_same", "narrowed", "versions_admitted"]
+__all__ = ["Patience", "can_hold_together", "mean_the_same", "narrowed", "parsed", "versions_admitted"]
 
 #: How many environments are tried at most.
-_MOST: Final = 1000
+_MOST: Final = 1500
 _TEST: Final = re.compile(
     r"""\b([a-z_]+)\s*(?:===|[=!<>~]=|<|>|(?:not\s+)?in\b)\s*(?:'([^']*)'|"([^"]*)")"""
     r"""|(?:'([^']*)'|"([^"]*)")\s*(?:===|[=!<>~]=|<|>|(?:not\s+)?in\b)\s*([a-z_]+)\b"""
@@ -39,20 +40,44 @@ _PYTHONS: Final = (("cpython", "CPython"), ("pypy", "PyPy"), ("other", "Other"))
 _NEWEST: Final = 20
 
 
-def mean_the_same(one: str, other: str, requires_python: str = "") -> bool | None:
+class Patience:
+    """How many environments may still be tried, for all the markers of one document: a hostile one has thousands of them."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, environments: int = 50_000) -> None:
+        self._left = environments
+
+    def lasts(self, one: str, other: str, requires_python: str) -> bool:
+        """Whether the two markers may be tried still."""
+        if not self.ended:
+            self._left -= 1 + min(_MOST, _cost(f"{one} and {other}", requires_python))
+        return not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is tried, so that an answer may be missing."""
+        return self._left < 0
+
+
+def mean_the_same(one: str, other: str, requires_python: str = "", patience: Patience | None = None) -> bool | None:
     """Whether the markers *one* and *other* hold in the same environments, of those whose Python is *requires_python*.
 
-    None where that can not be told. An empty marker holds in all of them.
+    None where that can not be told, or *patience* is at its end. An empty marker holds in all of them.
     """
     if one == other:
         return True
+    if patience is not None and not patience.lasts(one, other, requires_python):
+        return None
     return _tried(one, other, requires_python, together=False)
 
 
-def can_hold_together(one: str, other: str, requires_python: str = "") -> bool | None:
+def can_hold_together(one: str, other: str, requires_python: str = "", patience: Patience | None = None) -> bool | None:
     """Whether there is an environment whose Python is *requires_python*, and in which both markers hold."""
     if not one and not other:
         return True
+    if patience is not None and not patience.lasts(one, other, requires_python):
+        return None
     return _tried(one, other, requires_python, together=True)
 
 
@@ -89,30 +114,35 @@ def _tried(one: str, other: str, requires_python: str, *, together: bool) -> boo
     return not together
 
 
+@lru_cache(maxsize=1 << 12)
+def _choices(text: str, requires_python: str) -> tuple[tuple[Any, ...], ...]:
+    """What each variable, or set of variables that go together, may be, so that the markers in *text* tell them apart."""
+    named: dict[str, set[str]] = {}
+    for match in _TEST.finditer(text):
+        variable = match[1] or match[6]
+        named.setdefault(variable, set()).add(next(value for value in match.group(2, 3, 4, 5) if value is not None))
+    found: list[list[Any]] = [_systems(named), _kinds(named), _pythons(named, requires_python)]
+    found.append([*sorted(named.get("extra", ())), ""])
+    found += [_subsets(named.get(variable)) for variable in ("extras", "dependency_groups")]
+    found += [[*sorted(named.get(variable, ())), "none of them"] for variable in ("platform_machine", "platform_version")]
+    found.append(["0", *sorted(named.get("platform_release", ()))] if "platform_release" in named else ["0"])
+    return tuple(map(tuple, found))
+
+
+def _cost(text: str, requires_python: str) -> int:
+    """How many environments the markers in *text* can tell apart."""
+    return prod(map(len, _choices(text, requires_python)))
+
+
 def _worlds(text: str, requires_python: str) -> Iterator[Mapping[str, Any]]:
     """Every environment that the markers in *text* can tell apart.
 
     Raises:
         ValueError: there are more of them than are tried.
     """
-    named: dict[str, set[str]] = {}
-    for match in _TEST.finditer(text):
-        variable = match[1] or match[6]
-        named.setdefault(variable, set()).add(next(value for value in match.group(2, 3, 4, 5) if value is not None))
-    extras = _choices(named.get("extra"))
-    sets = [_subsets(named.get(variable)) for variable in ("extras", "dependency_groups")]
-    pythons = _pythons(named, requires_python)
-    free = [
-        [*sorted(named.get(variable, ())), "none of them"] if variable in named else ["none of them"]
-        for variable in ("platform_machine", "platform_version")
-    ]
-    releases = ["0", *sorted(named.get("platform_release", ()))]
-    count = 1
-    choices: tuple[list[Any], ...] = (_systems(named), _kinds(named), pythons, extras, *sets, *free, releases)
-    for values in choices:
-        count *= len(values)
-    if count > _MOST:
+    if _cost(text, requires_python) > _MOST:
         raise ValueError("too many environments")
+    choices = _choices(text, requires_python)
     for system, kind, python, extra, active, groups, machine, version, release in product(*choices):
         yield {
             "sys_platform": system[0],
@@ -130,10 +160,6 @@ def _worlds(text: str, requires_python: str) -> Iterator[Mapping[str, Any]]:
             "platform_version": version,
             "platform_release": release,
         }
-
-
-def _choices(literals: set[str] | None) -> list[str]:
-    return [*sorted(literals or ()), ""]
 
 
 def _subsets(literals: set[str] | None) -> list[frozenset[str]]:

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
 from sanctity.errors import DocumentError
-from sanctity.linting.conditions import can_hold_together, narrowed, parsed, versions_admitted
+from sanctity.linting.conditions import Patience, can_hold_together, narrowed, parsed, versions_admitted
 from sanctity.linting.installs import judge_installs
 from sanctity.linting.stale import staleness
 from sanctity.lockfiles.toml import load
@@ -51,6 +51,7 @@ _FOR_ONE: Final = re.compile(
 )
 _MOST_TOLD: Final = 5
 _MOST_OF_ONE: Final = 10
+_MOST_FORKS: Final = 20
 _LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY})
 
 
@@ -117,15 +118,19 @@ def _disagreeing(locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
             continue
         mine, theirs = _pins(lock), _pins(other)
         python = narrowed((lock.requires_python, other.requires_python))
+        patience = Patience()
         differing = [
             f"{name} ({_versions(mine[name])} and {_versions(theirs[name])})"
             for name in sorted(mine.keys() & theirs.keys())
-            if _differ(mine[name], theirs[name], python)
+            if _differ(mine[name], theirs[name], python, patience)
         ]
         names = posixpath.basename(other_path)
         if differing:
             message = f"{names} has other versions of {_counted(len(differing))}: {_listed(differing)}"
             yield _finding("locks-disagree", message, path=path, hint=_agree(lock, other), count=len(differing))
+        if patience.ended:
+            message = f"whether it agrees with {names} could not be told of all packages: their markers are too many"
+            yield _finding("locks-disagree", message, path=path, severity=Severity.NOTE)
         lacking = [*_lacking(lock, other, path), *_lacking(other, lock, other_path)]
         for where, which, absent in lacking:
             message = f"{posixpath.basename(which)} lacks {_counted(len(absent))} of it: {_listed(absent)}"
@@ -152,15 +157,17 @@ def _pins(lock: Lock) -> dict[str, list[Pin]]:
     return found
 
 
-def _differ(mine: Sequence[Pin], theirs: Sequence[Pin], python: str) -> bool:
+def _differ(mine: Sequence[Pin], theirs: Sequence[Pin], python: str, patience: Patience) -> bool:
     """Whether the two have no version in common that can hold in both, and some that can hold together.
 
     A lock for one platform has fewer of a name's versions than one for all, so one in common is enough.
     """
     together = False
-    for one in mine[:20]:
-        for other in theirs[:20]:
-            holds = can_hold_together(one.marker, other.marker, python)
+    for one in mine[:_MOST_FORKS]:
+        for other in theirs[:_MOST_FORKS]:
+            if patience.ended:
+                return False
+            holds = can_hold_together(one.marker, other.marker, python, patience)
             same = one.version == other.version or (parsed(one.version) or 0) == parsed(other.version)
             if same and holds is not False:
                 return False

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from sanctity.linting.conditions import mean_the_same, parsed, versions_admitted
+from sanctity.linting.conditions import Patience, mean_the_same, parsed, versions_admitted
 from sanctity.lockfiles.toml import load
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class _Look:
         self.stale: list[str] = []
         self.unknown: list[str] = []
         self.trials = 0
+        self.patience = Patience()
         self.projects = {path: load(text, path=path, hint="") for path, text in beside.items() if path.endswith(_PYPROJECT)}
         self.has_settings = "uv.toml" in beside
         self.rows = [row for row in document.get("package") or () if isinstance(row, dict)]
@@ -257,7 +258,7 @@ class _Look:
                 self.stale.append(f"tool.uv.{key} is {settings[key]} now, and the lock was made with {locked.get(name, default)}")
         for key, name in (("environments", "supported-markers"), ("required-environments", "required-markers")):
             one, other = _any_of(settings.get(key)), _any_of(self.document.get(name))
-            if bool(one) is not bool(other) or mean_the_same(one, other, self.locked_python) is False:
+            if bool(one) is not bool(other) or mean_the_same(one, other, self.locked_python, self.patience) is False:
                 self.stale.append(f"tool.uv.{key} is not what the lock was made for")
         if bool(settings.get("conflicts")) is not bool(self.document.get("conflicts")) and not self.members_conflict():
             self.stale.append("tool.uv.conflicts is not what the lock was made for")
@@ -345,7 +346,10 @@ class _Look:
             return False
         if not set(other.specifier.split(",")) - {""} <= set(one.specifier.split(",")):
             return False
-        return not one.marker or mean_the_same(_both(other.marker, one.marker), other.marker, self.locked_python) is True
+        return (
+            not one.marker
+            or mean_the_same(_both(other.marker, one.marker), other.marker, self.locked_python, self.patience) is True
+        )
 
     def difference(self, one: _Row, other: _Row) -> str:
         """In what the two rows differ, empty where in nothing."""
@@ -357,7 +361,7 @@ class _Look:
             return "version"
         if one.extras != other.extras:
             return "set of extras"
-        alike = mean_the_same(one.marker, other.marker, self.locked_python)
+        alike = mean_the_same(one.marker, other.marker, self.locked_python, self.patience)
         return "" if alike else "marker" if alike is False else "unknown"
 
 
