@@ -404,9 +404,28 @@ def test_all_reasons_are_told_at_once_with_the_packages_named() -> None:
 
 def test_a_lock_with_more_to_choose_than_can_be_told_apart_is_refused_and_soon() -> None:
     pins = [a_pin(f"p{n}", where=f"package[{n}]") for n in range(3)]
-    extras = [an_extra(f"x{n}", f"p{n % 3}") for n in range(3000)]
+    extras = [an_extra(f"x{n}", f"p{n % 3}") for n in range(2500)]
     with pytest.raises(DocumentError, match="too many"):
         flatten(a_lock(*pins, a_project("p0"), *extras))
+
+
+def test_more_conditions_than_can_be_told_apart_are_refused_and_soon() -> None:
+    """Each package under a marker of its own, and all of them reached by way of many others."""
+    names = [f"p{number:03}" for number in range(300)]
+    pins = [
+        a_pin(
+            name,
+            "1.0",
+            *(
+                an_edge(names[(at * step + 1) % 300], marker=f"python_full_version >= '3.{at}' or sys_platform == '{step}{at}'")
+                for step in (7, 11, 13)
+            ),
+            where=f"package[{at}]",
+        )
+        for at, name in enumerate(names)
+    ]
+    with pytest.raises(DocumentError, match="too many"):
+        flatten(a_lock(*pins, a_project(names[0])))
 
 
 def test_each_kind_of_source_is_written_as_the_format_has_it() -> None:

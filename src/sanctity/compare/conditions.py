@@ -48,8 +48,9 @@ _FIRST: Final = (
     "platform_machine",
 )
 
-#: The most different conditions kept. The most intricate lock known has some thousands.
-_MOST: Final = 200_000
+#: The most cells of all conditions, and the most joins of two, that are kept. The most intricate lock known has some thousands.
+_MOST_CELLS: Final = 1_000_000
+_MOST_JOINS: Final = 500_000
 
 #: What a term asks of one variable: its number, and the set of its cells as bits.
 _Literal: TypeAlias = "tuple[int, int]"
@@ -204,6 +205,7 @@ class Space:
             self._variables.append(question)
         self._nodes: list[tuple[int, tuple[int, ...]]] = [(len(self._variables), ()), (len(self._variables), ())]
         self._known: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._room = _MOST_CELLS
         self._joined: dict[tuple[bool, int, int], int] = {}
         self._opposites: dict[int, int] = {FALSE: TRUE, TRUE: FALSE}
         self._covers: dict[tuple[int, int], tuple[tuple[_Term, int], ...]] = {}
@@ -262,7 +264,8 @@ class Space:
         key = (index, children)
         node = self._known.get(key)
         if node is None:
-            if len(self._nodes) >= _MOST:
+            self._room -= len(children)
+            if self._room < 0:
                 raise OverflowError("too many conditions")
             node = self._known[key] = len(self._nodes)
             self._nodes.append(key)
@@ -294,6 +297,8 @@ class Space:
         key = (bool(stop), min(one, other), max(one, other))
         known = self._joined.get(key)
         if known is None:
+            if len(self._joined) >= _MOST_JOINS:
+                raise OverflowError("too many joins of conditions")
             index = min(self._nodes[one][0], self._nodes[other][0])
             pairs = zip(self._children(one, index), self._children(other, index), strict=True)
             known = self._node(index, tuple([self._join(left, right, stop=stop) for left, right in pairs]))
