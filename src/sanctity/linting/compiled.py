@@ -53,6 +53,10 @@ _NOTHING: Final = Digest("sha256", "0" * 64)
 _CONDA_TERM: Final = re.compile(r"(>=|<=|==|!=|~=|>|<|=)?\s*(\d[0-9A-Za-z.]*?)(\.?\*)?")
 
 
+#: A row of an environment.yml with a selector of conda-lock's: ``- cudatoolkit  # [linux]``.
+_SELECTED: Final = re.compile(r"^\s*-\s*['\"]?(?:[\w./-]+::)?([\w.-]+)[^\n#]*#\s*\[", re.MULTILINE)
+
+
 def inputs_named(text: str) -> tuple[list[str], dict[str, list[str]]] | None:
     """The inputs that the first lines of the compiled file *text* name, and each option's values; None where none are named."""
     found = _COMMAND.search(text[:_HEAD])
@@ -217,6 +221,8 @@ def _pixi(beside: Mapping[str, str], lock: Lock) -> tuple[list[str], list[str]]:
         wanted = wish if isinstance(wish, str) else wish.get("version", "*") if isinstance(wish, dict) else "*"
         stale += _unmet_conda(name, str(wanted), versions, path)
     for name, wish in _table(document, "pypi-dependencies").items():
+        if isinstance(wish, dict) and "version" not in wish:
+            continue  # a folder, repository or URL
         wanted = wish if isinstance(wish, str) else wish.get("version", "") if isinstance(wish, dict) else ""
         if _normal(name) in conda:
             continue  # what conda has already, pixi takes
@@ -243,14 +249,16 @@ def _conda_lock(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[
         if path not in beside or not re.search(r"\.ya?ml$", path):
             continue
         wished = environment_yml.parse(beside[path], path=path, digest=_NOTHING, beside={})
+        some = {name.lower() for name in _SELECTED.findall(beside[path])}
         for pin in wished.pins:
+            specifier = pin.specifier or (f"=={pin.version}" if pin.version else "")
+            if pin.name in some or pin.platforms:
+                continue  # only some platforms have it
             if pin.ecosystem is Ecosystem.CONDA:
-                if not pin.platforms:  # a selector of conda-lock's own: only some platforms have it
-                    stale += _unmet_conda(
-                        pin.name, pin.specifier or (f"={pin.version}" if pin.version else "*"), conda.get(pin.name), path
-                    )
-            elif pin.name:
-                stale += _unmet(pin.name, pin.specifier or (f"=={pin.version}" if pin.version else ""), pin.marker, pypi, path)
+                wanted = pin.specifier or (f"={pin.version}" if pin.version else "*")
+                stale += _unmet_conda(pin.name, wanted, conda.get(pin.name), path)
+            elif pin.name and pin.name not in conda:
+                stale += _unmet(pin.name, specifier, pin.marker, pypi, path)
     return stale, []
 
 
