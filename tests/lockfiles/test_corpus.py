@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from sanctity.lockfiles import pylock, toml, uv
 from sanctity.lockfiles.summary import COLUMNS, summarise
 from sanctity.model.lock import RootKind, SourceKind
 from sanctity.observe.locks import read_lock
@@ -85,6 +86,27 @@ def test_what_a_real_lock_is_for_is_in_it(row: dict[str, str]) -> None:
     known = {(pin.name, pin.ecosystem) for pin in lock.pins}
     assert {(edge.name, edge.ecosystem) for root in lock.roots for edge in root.dependencies} <= known
     assert lock.roots or not lock.pins
+
+
+_SHORT_WAYS = ("plain_artifact", "plain_files", "plain_hashes", "plain_rows")
+
+
+@pytest.mark.parametrize("row", _rows() or [{}], ids=lambda row: row.get("path", "absent"))
+def test_the_short_way_equals_the_careful_way(row: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly every file is read past the careful way; whatever that would make of it must be the same."""
+    if not row:
+        pytest.skip("the corpus of real locks is not beside this checkout")
+    short = read(row["path"])
+    taken: list[str] = []
+    for name in _SHORT_WAYS:
+        for module in (toml, uv, pylock):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, lambda *_, name=name: taken.append(name))
+    assert read(row["path"]) == short
+    if row["format"] in {"uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock"} and any(
+        p.artifacts for p in short.pins
+    ):
+        assert taken
 
 
 # What is odd about each file, as the index of the corpus notes it.

@@ -329,7 +329,9 @@ def _artifact(desk: toml.Desk, row: Any, place: str) -> Artifact:
         algorithm, colon, value = text.partition(":")
         digest = desk.digest(algorithm if colon else "sha256", value if colon else text, f"{place}.hash")
         digests = (digest,) if digest else ()
-    return Artifact(filename=filename, digests=digests, location=location, size=desk.size(table, place), where=place)
+    # As the short way has it: a row that names its file only is known by that name.
+    where = place if url else ""
+    return Artifact(filename=filename, digests=digests, location=location, size=desk.size(table, place), where=where)
 
 
 def _older_files(desk: toml.Desk, metadata: dict[str, object]) -> dict[tuple[str, str], tuple[Artifact, ...]]:
