@@ -314,7 +314,13 @@ def test_each_dependency_of_pixi_has_a_locked_package(wished: str, told: str) ->
 
 def test_what_pixi_takes_from_the_other_index() -> None:
     lock = _parsed("pixi.lock", PIXI)
-    for wished, stale in (('idna = "*"', False), ('idna = ">=3"', False), ('idna = ">=4"', True), ('attrs = "*"', True)):
+    for wished, stale in (
+        ('idna = "*"', False),
+        ('idna = ">=3"', False),
+        ('idna = ">=4"', True),
+        ('attrs = "*"', True),
+        ('attrs = { path = "x" }', False),
+    ):
         found = staleness(LockFormat.PIXI, "pixi.lock", PIXI, {"pixi.toml": f"[pypi-dependencies]\n{wished}\n"}, lock)
         assert bool(found.stale) is stale, wished
     assert not staleness(LockFormat.PIXI, "pixi.lock", PIXI, {"pyproject.toml": '[project]\nname = "a"\n'}, lock).stale
@@ -348,7 +354,8 @@ package:
 
 
 @pytest.mark.parametrize(
-    ("wished", "stale"), [("python=3.12", False), ("python >=3.11", False), ("python=3.11", True), ("numpy", True)]
+    ("wished", "stale"),
+    [("python=3.12", False), ("python >=3.11", False), ("python=3.11", True), ("numpy", True), ("cudatoolkit  # [win]", False)],
 )
 def test_each_dependency_of_an_environment_yml_has_a_row(wished: str, stale: bool) -> None:
     assert wants(LockFormat.CONDA_LOCK, "conda-lock.yml", CONDA_LOCK, {}) == ("environment.yml",)
