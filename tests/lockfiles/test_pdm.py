@@ -201,6 +201,24 @@ def test_sources_of_every_kind() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("https://user:hunter2@git.index.example/x.git", "https://git.index.example/x.git"),
+        ("user:hunter2@git.index.example:x.git", "git.index.example:x.git"),
+        (
+            "https://git.index.example/https://user:hunter2@other.index.example/x",
+            "https://git.index.example/https://other.index.example/x",
+        ),
+        ("git@git.index.example:x.git", "git@git.index.example:x.git"),
+    ],
+)
+def test_a_repository_is_kept_without_its_secret(written: str, kept: str) -> None:
+    lock = read(_one(f"git = '{written}'\nrevision = '{'a' * 40}'"))
+    assert lock.pins[0].source.location == kept
+    assert "hunter2" not in repr(lock)
+
+
 def _one(body: str, *, metadata: str = 'lock_version = "4.4"') -> str:
     return f'[metadata]\n{metadata}\n[[package]]\nname = "six"\nversion = "1.16.0"\n{body}\n'
 

@@ -61,6 +61,9 @@ _HEX_OF_SHA256: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 
 _SECRETIVE: Final = re.compile(r"@|\?|://")
 _SECRET_WORD: Final = re.compile(r"token|key|secret|sig|pass|pwd|auth|cred|user|login|session", re.IGNORECASE)
+#: A user and password of a URL inside of another URL's path, and of a location without a scheme.
+_INNER_USER: Final = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*@")
+_SCP_USER: Final = re.compile(r"\A[^/\\@\s]*:[^/\\@\s]*@")
 _WERE: Final = {"credentials": "were", "query": "was"}
 _LONGEST: Final = 4096
 
@@ -211,8 +214,13 @@ class Desk(Reader):
         return known
 
     def place(self, text: str, where: str) -> str:
-        """A location that is either a URL or a path: the path as written, the URL as `url` gives it."""
-        return self.url(text, where) if "://" in text or text.startswith("file:") else text
+        """A location that is either a URL or a path: the path as written, the URL as `url` gives it.
+
+        What git takes for a host and a path (``user:password@host:path``) has no scheme, and may hold a secret all the same.
+        """
+        if "://" in text or text.startswith("file:"):
+            return _INNER_USER.sub("", self.url(text, where)) if "@" in text else self.url(text, where)
+        return _SCP_USER.sub("", text, count=1) if "@" in text else text
 
     def filename(self, text: str, where: str) -> str:
         """*text*, having checked that it names a file in a folder and nothing outside of it."""
