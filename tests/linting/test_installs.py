@@ -188,7 +188,7 @@ DOCKERFILE = """\
 FROM python:3.12 AS base
 LABEL note="RUN pip install never" \\
       more="x"
-RUN --mount=type=cache,target=/root/.cache \\
+RUN --mount=type=cache,target=/var/cache/pip \\
     # pip install never
     pip install first \\
     && apt-get update \\
