@@ -388,3 +388,46 @@ def test_a_setting_that_is_nested_without_end_is_no_traceback(tmp_path: Path, ca
     code, said = compared(tmp_path, "uv.lock", UV, UV.replace("[[package]]", f"[options]\nx = {deep}\n[[package]]", 1), capsys)
     assert code in {1, 2}
     assert "Traceback" not in said
+
+
+# --- Texts that the real tool reads in another way -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("# -*- coding: utf-7 -*-\nsix==1\n# hi +AAo-evil==1\n", "lock-bad-encoding"),
+        ("six==1\n# vim: set fileencoding=unicode_escape :\n# \\nevil==1\n", "lock-bad-encoding"),
+        ("six==1 # a note \\\nevil==1\n", "lock-syntax"),
+        ("--pre # a note \\\nevil==1\n", "lock-syntax"),
+    ],
+)
+def test_rows_that_only_one_installer_sees_are_refused(
+    text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pip believes a coding in a comment, and goes on with a comment that ends in a backslash; uv does neither."""
+    (tmp_path / "requirements.txt").write_text(text)
+    code, said = ran(capsys, "lint", str(tmp_path / "requirements.txt"))
+    assert (code, told in said) == (2, True), said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("text", ["# coding: utf-8\nsix==1\n", "six==1\n#\n# coding: utf-7\n", "# a path \\\nsix==1\n"])
+def test_what_both_read_alike_is_read(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "requirements.txt").write_text(text)
+    code, said = ran(capsys, "lint", str(tmp_path / "requirements.txt"))
+    assert (code, "six" in said) == (0, True), said
+
+
+def test_an_included_file_is_utf_8_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "requirements.txt").write_text("-r more.txt\n")
+    (tmp_path / "more.txt").write_text("# coding: utf-7\n# +AAo-evil==1\n")
+    code, said = ran(capsys, "lint", str(tmp_path / "requirements.txt"))
+    assert (code, "lock-bad-encoding" in said, "more.txt" in said) == (2, True, True), said
+
+
+def test_of_a_file_and_a_path_pipenv_takes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = '"evil": {"path": "./good", "file": "https://evil.example/evil-1.zip"}, "six": {'
+    (tmp_path / "Pipfile.lock").write_text(PIPFILE.replace('"six": {', row))
+    _, said = ran(capsys, "lint", str(tmp_path / "Pipfile.lock"))
+    assert "https://evil.example/evil-1.zip" in said, said

@@ -264,7 +264,7 @@ def _source(desk: toml.Desk, row: dict[str, object], where: str, sources: dict[s
         return Source(
             kind=SourceKind.GIT, location=location, revision=ref if _COMMIT.fullmatch(ref) else "", subdirectory=subdirectory
         )
-    key = next((each for each in ("path", "file") if each in row), "")
+    key = next((each for each in ("file", "path") if each in row), "")  # pipenv's own order
     if key:
         location = desk.place(desk.get(row, key, str, "", where), f"{where}.{key}")
         if desk.get(row, "editable", bool, False, where):

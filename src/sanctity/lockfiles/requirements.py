@@ -56,6 +56,11 @@ _GENERATORS: Final = (
 
 #: With one blank before it and not all: looking for runs of blanks takes time with the square of their length.
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
+#: Stands for a comment that goes on over the end of its line: pip reads the next line as comment, uv as a row.
+_TWO_WAYS: Final = "\0"
+#: How pip lets a comment on one of the first two lines name the encoding of the whole file.
+_CODING: Final = re.compile(r"^(?:[^\n]*\n)?#[^\n]*?coding[:=]\s*([-\w.]+)", re.ASCII)
+_UTF8: Final = frozenset({"utf-8", "utf8", "utf_8", "utf-8-sig", "ascii", "us-ascii"})
 _VARIABLE: Final = re.compile(r"\$\{[A-Z0-9_]+\}")
 _HASHES: Final = re.compile(r"(?:\s*--hash[= ]\s*[a-z0-9_]+:[0-9a-fA-F]+)+\s*")
 _HASH: Final = re.compile(r"--hash[= ]\s*([a-z0-9_]+):([0-9a-fA-F]+)")
@@ -159,6 +164,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         if "#" in line and _COMMENT.match(line):
             joined = " " + line  # A comment is one wherever it is joined to, and ends what it is joined to.
         elif line.endswith("\\"):
+            if "#" in line and _COMMENT.search(line):
+                yield number, _TWO_WAYS
             first = first or number
             parts.append(line.strip("\\"))
             continue
@@ -258,6 +265,7 @@ class Reading:
         """
         stack = [(key, constraint, _lines(text))]
         self.done.add((key, constraint))
+        self._decoded(text, key)
         while stack:
             key, constraint, lines = stack[-1]
             for number, line in lines:
@@ -270,6 +278,7 @@ class Reading:
                 for target, as_constraint in reversed(include):
                     if (target, as_constraint) not in self.done:
                         self.done.add((target, as_constraint))
+                        self._decoded(self.beside[target], target)
                         stack.append((target, as_constraint, _lines(self.beside[target])))
                         pushed = True
                 if pushed:
@@ -277,8 +286,19 @@ class Reading:
             else:
                 stack.pop()
 
+    def _decoded(self, text: str, key: str) -> None:
+        """See that the file *key* is UTF-8 for pip too, which believes a comment: in ``utf-7`` a comment may hold rows."""
+        coding = _CODING.match(text)
+        if coding is not None and coding[1].lower() not in _UTF8:
+            message = f"its first lines say that it is {toml.shown(coding[1])}: so pip reads it, and uv does not"
+            self.desk.fault("lock-bad-encoding", f"{key}: line 1" if key else "line 1", message, "save it as UTF-8")
+
     def _line(self, line: str, key: str, where: str, number: int, *, constraint: bool) -> list[tuple[str, bool]]:
         """Read one logical *line*; the answer is what it includes."""
+        if line == _TWO_WAYS:
+            message = "a comment ends in a backslash: pip reads the next line as a part of it, and uv as a row"
+            self.desk.fault("lock-syntax", where, message, "take the backslash out")
+            return []
         if len(line) > 64 * _LONGEST or "\0" in line:
             self.desk.fault("lock-syntax", where, "this is not a line of text")
             return []

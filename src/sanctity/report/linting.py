@@ -142,7 +142,7 @@ def linting_text(linting: Linting, paint: Paint | None = None) -> str:
     lines = [f"{paint(style, word)}  {plain(_subject(linting))}: {_claim(linting)}   {paint('dim', _size(linting))}"]
     found = _groups(_new(linting))
     width = max((len(group.first.code) for group in found), default=0)
-    many = len({group.first.path for group in found}) > 1 or len(linting.locks) != 1
+    many = {group.first.path for group in found} != {each.path for each in linting.locks} or len(linting.locks) != 1
     path = None
     shown = 0
     told: set[str] = set()
