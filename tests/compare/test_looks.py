@@ -291,7 +291,9 @@ def test_the_age_is_of_the_first_file_and_of_a_new_release_alone() -> None:
     assert (change.age_days, LookCode.RECENT in {look.code for look in change.looks}) == (40, False)
     late = looked(pkg("1.1"), pkg("1.1", artifacts=files))
     assert late == {LookCode.RECENT: "pkg-1.1-cp311-cp311-manylinux_2_17_x86_64.whl was uploaded 2 days ago, on 2026-07-09"}
-    assert looked(pkg("1.1"), pkg("1.1", PURE, LINUX)) == {LookCode.MORE_FILES: "1 more file may be installed under the same version"}
+    assert looked(pkg("1.1"), pkg("1.1", PURE, LINUX)) == {
+        LookCode.MORE_FILES: "1 more file may be installed under the same version"
+    }
     (change,) = reviewed(lock(pkg("1.0")), lock()).packages
     assert (change.age_days, change.looks) == (None, ())
 

@@ -56,9 +56,7 @@ class LookCode(StrEnum):
 
     HASH_CHANGED = "hash-changed"  # the same version, and other bytes for a file that both locks name
     HASH_CONTRADICTED = "hash-contradicted"  # the index states another hash for a file that the new lock names
-    HASH_SWAPPED = (
-        "hash-swapped"  # the same version, and a hash in the place of another one
-    )
+    HASH_SWAPPED = "hash-swapped"  # the same version, and a hash in the place of another one
     UNHELD = "unheld"  # a file is fetched from elsewhere, and no hash holds it
     SOURCE_CHANGED = "source-changed"  # another index, repository or kind of source
     NEW_INDEX = "new-index"  # from an index or host that nothing came from before
