@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from sanctity.cli import main
+from sanctity.compare.review import ways
+from sanctity.lockfiles import reader_for
+from sanctity.model.digest import Digest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sanctity.model.lock import Lock
 
 A, B, C, D, E = (letter * 64 for letter in "abcde")
 
@@ -431,3 +436,51 @@ def test_of_a_file_and_a_path_pipenv_takes_the_file(tmp_path: Path, capsys: pyte
     (tmp_path / "Pipfile.lock").write_text(PIPFILE.replace('"six": {', row))
     _, said = ran(capsys, "lint", str(tmp_path / "Pipfile.lock"))
     assert "https://evil.example/evil-1.zip" in said, said
+
+
+# --- Documents that are small, and would cost the square of their size -----------------------------------------------------------
+
+
+def _read(text: str, name: str) -> Lock:
+    reader = reader_for(name)
+    assert reader is not None
+    return reader.parse(text, path=name, digest=Digest("sha256", A), beside={})
+
+
+def test_edges_to_many_rows_of_one_name_are_not_multiplied() -> None:
+    number = 300
+    rows = "".join(
+        f'[[package]]\nname = "p{index % 2}"\nversion = "{index}.0"\ndependencies = ["p0", "p1"]\n'
+        f'files = [{{file = "p{index % 2}-{index}.0-py3-none-any.whl", hash = "sha256:{B}"}}]\n\n'
+        for index in range(number)
+    )
+    lock = _read(f'[metadata]\ngroups = ["default"]\nlock_version = "4.5.0"\ncontent_hash = "sha256:{A}"\n\n{rows}', "pdm.lock")
+    assert sum(len(pin.dependencies) for pin in lock.pins) <= 2 * number
+
+
+def test_the_way_through_a_long_chain_is_cut() -> None:
+    number = 500
+    rows = "".join(
+        f'[[package]]\nname = "p{index}"\nversion = "1"\nsource = {{ registry = "https://index.example/simple" }}\n'
+        f'dependencies = [{{ name = "p{index + 1 if index + 1 < number else 0}" }}]\n\n'
+        for index in range(number)
+    )
+    app = '[[package]]\nname = "app"\nversion = "1"\nsource = { virtual = "." }\ndependencies = [{ name = "p0" }]\n\n'
+    lock = _read(f'version = 1\nrequires-python = ">=3.9"\n\n{app}{rows}', "uv.lock")
+    found = ways(lock)
+    steps = {pin.name: [step.name for step in found[id(pin)].steps] for pin in lock.pins if id(pin) in found}
+    assert steps["p2"] == ["p0", "p1", "p2"]
+    assert (len(steps["p499"]), steps["p499"][:2], steps["p499"][-1]) == (64, ["p0", "p1"], "p499")
+
+
+def test_what_is_too_large_to_be_tried_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edges = ", ".join(
+        f'{{ name = "p", version = "{index}", source = {{ registry = "https://i.example" }} }}' for index in range(500)
+    )
+    app = f'[[package]]\nname = "app"\nversion = "1"\nsource = {{ virtual = "." }}\ndependencies = [{edges}]\n\n'
+    rows = "".join(
+        f'[[package]]\nname = "p"\nversion = "{index}"\nsource = {{ registry = "https://i.example" }}\n\n' for index in range(500)
+    )
+    text = f'version = 1\nrequires-python = ">=3.9"\n\n{app}{rows}'
+    code, said = compared(tmp_path, "uv.lock", text, text, capsys)
+    assert (code, "for whom packages are installed" in said) == (0, True), said

@@ -197,7 +197,8 @@ def inventory_of_lock(lock: Lock, *, project: str = "", beside: Lock | None = No
     asked = {edge.name for root in lock.roots for edge in root.dependencies}
     asked |= {edge.name for pin in lock.pins if pin.name in own_names for edge in pin.dependencies}
     # A flat list says of no row whether somebody asked for it or something needs it.
-    reach = reaches(lock, (lock.requires_python, beside.requires_python)) if beside is not None else {}
+    reach, tried = reaches(lock, beside) if beside is not None else ({}, True)
+    blind = Unchecked(code="not-stated", what="for whom packages are installed", reason="there are too many of them to try it")
     packages = [_package_of(pin, None if flat else asked, reach.get(id(pin), frozenset())) for pin in lock.pins]
     return Inventory(
         kind=InventoryKind.LOCK,
@@ -211,6 +212,7 @@ def inventory_of_lock(lock: Lock, *, project: str = "", beside: Lock | None = No
             Part("indexes", tuple((str(number), url) for number, url in enumerate(lock.indexes, start=1)) if _asks(lock) else ()),
             Part("options", tuple(sorted(lock.settings))),
         ),
+        blind=() if tried else (blind,),
     )
 
 

@@ -36,6 +36,8 @@ _FIRST_YEAR: Final = 1900
 #: What asks for packages, in the order in which a way to one is looked for: of what the project itself needs, that is said.
 _ORDER: Final = (RootKind.PROJECT, RootKind.ENVIRONMENT, RootKind.EXTRA, RootKind.GROUP)
 _MOST_NAMES: Final = 3
+#: How many packages of a way are kept; no real one has half as many.
+_LONGEST_WAY: Final = 64
 #: Sources that are files, so that a hash can hold them.
 _OF_FILES: Final = frozenset({SourceKind.REGISTRY, SourceKind.URL, SourceKind.FILE})
 #: Kinds of hooks that run nothing; and how long a hook's own words may be to be told with it.
@@ -190,8 +192,13 @@ def _ways_of_graph(lock: Lock) -> dict[int, Why]:
 
     def edges(node: _Node) -> Iterable[Dependency]:
         pin = lock.pins[node.pin]
-        return dict(pin.optional).get(node.extra, ()) if node.extra else pin.dependencies
+        if not node.extra:
+            return pin.dependencies
+        if node.pin not in optional:
+            optional[node.pin] = dict(pin.optional)
+        return optional[node.pin].get(node.extra, ())
 
+    optional: dict[int, dict[str, tuple[Dependency, ...]]] = {}
     found: dict[int, Why] = {}
     for kind in _ORDER:
         roots = sorted((root for root in lock.roots if root.kind is kind), key=lambda root: (root.name, root.member))
@@ -228,11 +235,16 @@ def _walk(
             for edge in edges(node):
                 for end in ends(edge):
                     if end not in seen:
-                        onward = path if end.pin == node.pin else (*path, end.pin)
+                        onward = path if end.pin == node.pin else (*_shortened(path), end.pin)
                         following.setdefault(end, _Way(onward, root))
         seen.update(following)
         level = following
     return best
+
+
+def _shortened(path: tuple[int, ...]) -> tuple[int, ...]:
+    """*path* without its middle where it is longer than anybody reads: a long chain must not cost the square of its length."""
+    return path if len(path) < _LONGEST_WAY else path[: _LONGEST_WAY // 2] + path[1 - _LONGEST_WAY // 2 :]
 
 
 def _root_words(root: Root) -> str:
