@@ -14,6 +14,7 @@ import pytest
 
 from real.index import make_wheel
 from sanctity.cli import main
+from sanctity.report.json import schema as report_schema
 from sanctity.report.linting import schema
 
 CORPUS = Path(__file__).parents[3] / "shared/corpus"
@@ -347,7 +348,9 @@ def test_check_tells_of_a_fault_of_the_lock_itself(folder: Path, capsys: pytest.
     assert (code, out.startswith("CLEAN")) == (1, True)
     assert "note: uv.lock has 1 error of its own (filename-mismatch): `sanctity lint uv.lock` says which\n" in err
     code, out, _ = check("--format", "json")
-    assert (code, json.loads(out)["verdict"]) == (1, "clean")
+    document = json.loads(out)
+    assert (code, document["verdict"], [fault["code"] for fault in document["faults"]]) == (1, "clean", ["filename-mismatch"])
+    jsonschema.validate(document, report_schema())
     with pytest.raises(SystemExit) as ended:
         main(["verify"])
     assert ended.value.code in {0, None}

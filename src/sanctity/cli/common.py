@@ -186,17 +186,16 @@ def report(
     require_reference: bool,
     also: tuple[tuple[str, str], ...] = (),
     metrics: Callable[[Comparison], None] | None = None,
-    faulty: bool = False,
 ) -> NoReturn:
     """Print the report on *outcome*, and end with the exit code of its verdict.
 
-    *also* are (format, file) pairs to write it to as well; *metrics* is told what was judged before anything is printed. *faulty*
-    says that a lint error makes the exit code 1 where the environment itself is clean.
+    *also* are (format, file) pairs to write it to as well; *metrics* is told what was judged before anything is printed. An error
+    in the lock itself makes the exit code 1 where the environment is clean.
     """
     from sanctity.report.text import plain
 
     comparison = as_asked(outcome.comparison, strict=strict, require_reference=require_reference)
-    code = EXIT[comparison.verdict] or int(faulty)
+    code = EXIT[comparison.verdict] or int(bool(comparison.faults))
     if metrics is not None:
         metrics(comparison)
     for each, file in also:

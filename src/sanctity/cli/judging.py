@@ -103,12 +103,11 @@ def _judge(
             means=means,
         )
 
-    def look(world: World) -> tuple[Outcome, bool]:
-        outcome = work(world)
-        return _linted(outcome, project, world) if verb == "check" else (outcome, False)
+    def look(world: World) -> Outcome:
+        return _linted(work(world), project, world) if verb == "check" else work(world)
 
     kept = Metrics(file=metrics, env=env, python=python, root=root, project=project, reference=reference)
-    outcome, faulty = perform(verb, format_, look, kept.failed)
+    outcome = perform(verb, format_, look, kept.failed)
     try:
         report(
             outcome,
@@ -119,14 +118,13 @@ def _judge(
             require_reference=require_reference,
             also=also,
             metrics=kept.judged,
-            faulty=faulty,
         )
     except SanctityError as error:
         fail(error, verb, format_)
 
 
-def _linted(outcome: Outcome, project: str, world: World) -> tuple[Outcome, bool]:
-    """*outcome* with a word on the errors in the lock, and whether there are any: its own fault is no drift of the environment."""
+def _linted(outcome: Outcome, project: str, world: World) -> Outcome:
+    """*outcome* with the errors in the lock itself, and a word on them: its own fault is no drift of the environment."""
     from sanctity.report.words import count
     from sanctity.verbs.linting import lint_errors
 
@@ -136,7 +134,7 @@ def _linted(outcome: Outcome, project: str, world: World) -> tuple[Outcome, bool
         codes = ", ".join(dict.fromkeys(error.code for error in errors))
         path = errors[0].path
         notices = (*notices, f"{path} has {count(len(errors), 'error')} of its own ({codes}): `sanctity lint {path}` says which")
-    return replace(outcome, notices=notices), bool(errors)
+    return replace(outcome, comparison=replace(outcome.comparison, faults=errors), notices=notices)
 
 
 @click.command()

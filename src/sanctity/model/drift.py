@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sanctity.model.environment import Fingerprint, LookedAtFrom
+    from sanctity.model.finding import Finding
     from sanctity.model.lock import LockFormat
 
 __all__ = [
@@ -210,7 +211,8 @@ class Comparison:
     """The result of a comparison; `verdict` follows section 3 of the contract.
 
     *policy* is the digest of the policy that decided what gates, and *profile* its profile; empty where no policy was asked.
-    *proven* is given at depth ``artifact`` alone.
+    *proven* is given at depth ``artifact`` alone. *faults* are the errors in the lock itself, where it was linted too: an
+    environment that is what a faulty lock says has not drifted, so they are no part of the verdict.
     """
 
     depth: Depth
@@ -225,6 +227,7 @@ class Comparison:
     policy: str = ""
     profile: str = ""
     proven: Proven | None = None
+    faults: tuple[Finding, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -78,6 +78,17 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
             "distributions": dict(proven.distributions),
             "bytecode": {"files": proven.bytecode, "remembered": proven.remembered, "judge": utf8(proven.judge) or None},
         }
+    if comparison.faults:
+        beside["faults"] = [
+            {
+                "code": fault.code,
+                "path": utf8(fault.path) or None,
+                "where": utf8(fault.where) or None,
+                "message": utf8(fault.message),
+                "hint": utf8(fault.hint),
+            }
+            for fault in comparison.faults
+        ]
     used = waivers(comparison)
     if used:
         beside["waivers"] = [{"id": utf8(name), "count": times} for name, times in used.items()]
