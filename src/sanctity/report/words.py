@@ -191,4 +191,4 @@ def waivers(comparison: Comparison) -> dict[str, int]:
     for drift in comparison.drifts:
         if drift.waiver:
             used[drift.waiver] = used.get(drift.waiver, 0) + max(drift.count, 1)
-    return dict(sorted(used.items()))
+    return dict(sorted(used.items(), key=lambda item: utf8(item[0])))  # in the order of what is written
