@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from real.tools import Workshop, cache_folder, interpreters
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+# The same examples in every run: what is found by chance belongs to the fuzzer, and not to whoever comes next with a change.
+settings.register_profile("the same", derandomize=True, deadline=None)
+settings.load_profile("the same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
