@@ -18,11 +18,13 @@ from factories import (
     an_interpreter,
     an_origin,
 )
+from sanctity.compare.comparison import compare_with_lock
 from sanctity.compare.copies import compare_distributions_alone
 from sanctity.compare.distributions import compare_distributions, installed_in, members_in
 from sanctity.compare.markers import environment_of
 from sanctity.compare.selection import select
-from sanctity.model.drift import Code, Drift, Unchecked
+from sanctity.lockfiles.requirements import parse
+from sanctity.model.drift import Code, Depth, Drift, Unchecked
 from sanctity.model.lock import Lock, LockFormat, Source, SourceKind
 
 if TYPE_CHECKING:
@@ -252,6 +254,84 @@ def test_a_loose_requirement_takes_what_it_allows() -> None:
     assert drifts(lock, a_distribution("six", "1.3")) == []
     assert drifts(lock, a_distribution("six", "1.1")) == [(Code.VERSION_MISMATCH, "six")]
     assert drifts(lock) == [(Code.DISTRIBUTION_MISSING, "six")]
+
+
+def requirements(text: str) -> Lock:
+    return parse(text, path="requirements.txt", digest=a_digest(text), beside={})
+
+
+def of_rows(text: str, *there: Distribution, folder: str = FOLDER, project_name: str = "") -> list[tuple[str, str]]:
+    """What drifts from the requirements *text* in an environment with what is *there*."""
+    found = compare_with_lock(
+        an_environment(*there), requirements(text), depth=Depth.VERSION, lock_folder=folder, project_name=project_name
+    )
+    assert all(drift.distribution and "( " not in drift.message for drift in found.drifts)
+    return [(drift.code, drift.distribution) for drift in found.drifts if drift.code is not Code.RECORD_MISSING]
+
+
+HERE = an_origin("directory", "file:///project", editable=True)
+COPIED = an_origin("directory", "file:///project/local")
+REPOSITORY = an_origin("vcs", "https://git.example/a/x.git", commit=COMMIT)
+PART = an_origin("vcs", "https://git.example/a/x.git", commit=COMMIT, subdirectory="part")
+WHEEL = an_origin("archive", "https://files.example/main.zip")
+
+
+@pytest.mark.parametrize(
+    ("row", "origin"),
+    [
+        ("-e .", HERE),
+        ("-e .", an_origin("directory", "file:///project")),
+        ("-e file:///project", HERE),
+        ("./local", COPIED),
+        (f"-e git+https://git.example/a/x.git@{COMMIT}", REPOSITORY),
+        ("git+ssh://git@git.example/a/x", REPOSITORY),
+        ("git+https://git.example/a/x#subdirectory=part", PART),
+        ("https://files.example/main.zip", WHEEL),
+    ],
+)
+def test_a_row_without_a_name_is_what_came_from_its_place(row: str, origin: Origin) -> None:
+    there = a_distribution("Some.Thing", origin=origin)
+    assert of_rows(f"{row}\nsix==1.0\n", there, a_distribution("six")) == []
+    missing = of_rows(f"{row}\nsix==1.0\n", a_distribution("six"))
+    assert [code for code, _ in missing] == [Code.DISTRIBUTION_MISSING]
+    elsewhere = replace(there, origin=replace(origin, url="https://other.example/b.zip", resolved=""))
+    assert (Code.DISTRIBUTION_EXTRA, "Some.Thing") in of_rows(f"{row}\nsix==1.0\n", elsewhere, a_distribution("six"))
+
+
+@pytest.mark.parametrize(
+    ("row", "origin"),
+    [
+        ("./local", replace(COPIED, editable=True)),
+        (f"git+https://git.example/a/x@{COMMIT[::-1]}", REPOSITORY),
+    ],
+)
+def test_a_row_without_a_name_keeps_the_rules_of_origin(row: str, origin: Origin) -> None:
+    assert of_rows(row, a_distribution("thing", origin=origin)) == [(Code.ORIGIN_MISMATCH, "thing")]
+
+
+def test_rows_without_a_name_are_told_apart_and_called_by_their_places() -> None:
+    rows = f"-e .\n./local\ngit+https://git.example/a/x@{COMMIT}\ngit+https://git.example/a/x@{COMMIT}#subdirectory=part\n"
+    everything = [
+        a_distribution("one", origin=HERE),
+        a_distribution("two", origin=COPIED),
+        a_distribution("three", origin=REPOSITORY),
+        a_distribution("four", origin=PART),
+    ]
+    assert of_rows(rows, *everything) == []
+    places = ("-e .", "./local", f"git+https://git.example/a/x@{COMMIT}", f"git+https://git.example/a/x@{COMMIT}#subdirectory=part")
+    for at, place in enumerate(places):
+        assert of_rows(rows, *everything[:at], *everything[at + 1 :]) == [(Code.DISTRIBUTION_MISSING, place)]
+    assert of_rows("-e .\n", project_name="My_Project") == [(Code.DISTRIBUTION_MISSING, "my-project")]
+
+
+def test_a_path_in_requirements_is_taken_from_where_pip_was_started() -> None:
+    nested = f"{FOLDER}/requirements"
+    assert of_rows("-e .\n", a_distribution("thing", origin=HERE), folder=nested) == []
+    assert of_rows("thing @ file:///project\n", a_distribution("thing", origin=replace(HERE, editable=False)), folder=nested) == []
+    assert of_rows("-e ./local\n", a_distribution("thing", origin=HERE), folder=nested) == [
+        (Code.DISTRIBUTION_MISSING, "-e ./local"),
+        (Code.DISTRIBUTION_EXTRA, "thing"),
+    ]
 
 
 LETTERS = "abcdefgh"

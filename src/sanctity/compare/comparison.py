@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 
-from sanctity.compare.distributions import compare_distributions
+from sanctity.compare.distributions import compare_distributions, with_names_of_places
 from sanctity.compare.markers import environment_of
 from sanctity.compare.records import compare_alone
 from sanctity.compare.selection import select
@@ -90,6 +90,7 @@ def _compare(
     extras: tuple[str, ...] | None,
 ) -> tuple[Selection, tuple[Drift, ...], tuple[Unchecked, ...]]:
     """The distributions of *environment* against *lock*: what was selected, the drifts, and what could not be compared."""
+    lock = with_names_of_places(lock, environment, lock_folder=folder, project_name=project)
     installed: dict[str, set[str]] = {}
     for item in environment.distributions:
         installed.setdefault(item.key, set()).add(item.version)

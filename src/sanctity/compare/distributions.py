@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +18,7 @@ from sanctity.compare.copies import by_key, compare_distributions_alone, shown_h
 from sanctity.compare.markers import environment_of, satisfies
 from sanctity.compare.selection import fits
 from sanctity.model.drift import Code, Drift, Unchecked
-from sanctity.model.lock import SourceKind
+from sanctity.model.lock import LockFormat, SourceKind
 from sanctity.model.names import SEEDS
 
 if TYPE_CHECKING:
@@ -25,11 +26,19 @@ if TYPE_CHECKING:
 
     from sanctity.compare.selection import Selected
     from sanctity.model.environment import Distribution, Environment, Origin
-    from sanctity.model.lock import Lock, Pin
+    from sanctity.model.lock import Dependency, Lock, Pin, Source
 
-__all__ = ["compare_distributions", "installed_in", "members_in"]
+__all__ = ["compare_distributions", "installed_in", "members_in", "with_names_of_places"]
 
 _REVISION: Final = re.compile(r"[0-9a-fA-F]{7,64}")
+_LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.DIRECTORY})
+_KINDS: Final = {
+    SourceKind.GIT: "vcs",
+    SourceKind.URL: "archive",
+    SourceKind.FILE: "archive",
+    SourceKind.EDITABLE: "directory",
+    SourceKind.DIRECTORY: "directory",
+}
 _DRIVE: Final = re.compile(r"/?([A-Za-z]):/")
 
 
@@ -45,6 +54,59 @@ def members_in(lock: Lock, environment: Environment) -> frozenset[str]:
     """The members of *lock* that are installed in *environment*, wherever they point."""
     members = {root.member for root in lock.roots} - {""}
     return frozenset(members.intersection(distribution.key for distribution in environment.distributions))
+
+
+def with_names_of_places(lock: Lock, environment: Environment, *, lock_folder: str, project_name: str = "") -> Lock:
+    """*lock* with a name for each pin that has only a place (``-e .``), as far as *environment* tells.
+
+    It is that of the distribution which says that it was installed from there, or *project_name* where the place is the folder of
+    the project, which is the lock's own; whether the rest agrees is judged as for any named pin. A place that nothing is from
+    stands for its own name: no distribution is called that.
+    """
+    nameless = [pin for pin in lock.pins if not pin.name]
+    if not nameless:
+        return lock
+    folder = _path(lock_folder, "/")
+    named = lock.names()
+    copies = [copy for copy in environment.distributions if copy.origin is not None]
+    copies.sort(key=lambda copy: (copy.key in named, copy.key))
+    names: dict[Source, str] = {}
+    for pin in nameless:
+        there = next((copy.key for at in _bases(lock, pin, folder) for copy in copies if _is_from(pin, copy.origin, at)), "")
+        if not there and project_name and pin.source.kind in _LOCAL and _path(pin.source.location, folder) == folder:
+            there = str(canonicalize_name(project_name))
+        names[pin.source] = there or _place_words(pin.source)
+
+    def called(edge: Dependency) -> Dependency:
+        source = edge.source or nameless[0].source  # an edge names its source where there are two pins that it could mean
+        return edge if edge.name else replace(edge, name=names[source], source=source)
+
+    return replace(
+        lock,
+        pins=tuple(pin if pin.name else replace(pin, name=names[pin.source]) for pin in lock.pins),
+        roots=tuple(replace(root, dependencies=tuple(map(called, root.dependencies))) for root in lock.roots),
+    )
+
+
+def _bases(lock: Lock, pin: Pin, folder: str) -> Iterator[str]:
+    """The folders that a relative path of *pin* may start from: pip takes it from where it was started, mostly above the file."""
+    yield folder
+    if lock.format is LockFormat.REQUIREMENTS and pin.source.kind in _LOCAL:
+        while len(folder) > 1 and posixpath.dirname(folder) != "/":
+            folder = posixpath.dirname(folder)
+            yield folder
+
+
+def _is_from(pin: Pin, origin: Origin | None, folder: str) -> bool:
+    """Whether *origin* is the place of *pin*, be it another commit or a copy where it ought to be editable."""
+    if origin is None or origin.kind != _KINDS.get(pin.source.kind):
+        return False
+    if origin.kind == "vcs":
+        inside = origin.subdirectory.strip("/") == pin.source.subdirectory.strip("/")
+        return inside and _repository(origin.url) == _repository(pin.source.location)
+    if origin.kind == "archive":
+        return _is_locked_archive(pin, origin, folder)
+    return _is_at(origin, pin.source.location, folder)
 
 
 def compare_distributions(
@@ -223,11 +285,11 @@ class _Comparison:
         """Whether *copy* is the project beside the lock, by its name or, where that is not known, by its folder."""
         if self._project:
             return copy.key == self._project
-        return copy.origin is not None and copy.origin.kind == "directory" and self._is_at(copy.origin, ".")
+        return copy.origin is not None and copy.origin.kind == "directory" and _is_at(copy.origin, ".", self._folder)
 
     def _compare_project(self, copy: Distribution) -> None:
         origin = copy.origin
-        if origin is not None and origin.kind == "directory" and self._is_at(origin, "."):
+        if origin is not None and origin.kind == "directory" and _is_at(origin, ".", self._folder):
             if origin.editable:
                 self._editable(copy)
             else:
@@ -266,7 +328,7 @@ class _Comparison:
         came = f"it was installed from {_origin_words(origin)}"
         match source.kind:
             case SourceKind.REGISTRY:
-                if origin is None or (origin.kind == "archive" and self._is_locked_archive(pin, origin)):
+                if origin is None or (origin.kind == "archive" and _is_locked_archive(pin, origin, self._folder)):
                     return ""
                 return f"{came}, and the lock takes it from an index"
             case SourceKind.GIT:
@@ -274,10 +336,11 @@ class _Comparison:
                     return f"{came}, and the lock takes it from git"
                 return self._git_fault(pin, origin)
             case SourceKind.URL | SourceKind.FILE:
-                if origin is not None and origin.kind == "archive" and self._is_locked_archive(pin, origin):
+                if origin is not None and origin.kind == "archive" and _is_locked_archive(pin, origin, self._folder):
                     return ""
                 return f"{came}, and the lock takes it from {_source_words(pin)}"
-        if origin is None or origin.kind != "directory" or not self._is_at(origin, source.location):
+        bases = _bases(self._lock, pin, self._folder)
+        if origin is None or origin.kind != "directory" or not any(_is_at(origin, source.location, at) for at in bases):
             return f"{came}, and the lock takes it from {_source_words(pin)}"
         if origin.editable and source.kind is SourceKind.DIRECTORY:
             return f"it is editable, and the lock has a copy of {source.location}"
@@ -294,23 +357,25 @@ class _Comparison:
             return ""
         return f"it was installed from {_origin_words(origin)}, and the lock takes it from {_source_words(pin)}"
 
-    def _is_locked_archive(self, pin: Pin, origin: Origin) -> bool:
-        """Whether an archive is one that the lock names: by its digest, or by its place where one of the two has no digest."""
-        locked = {digest for artifact in pin.artifacts for digest in artifact.digests}
-        if not locked.isdisjoint(origin.digests):
-            return True
-        if {digest.algorithm for digest in locked} & {digest.algorithm for digest in origin.digests}:
-            return False
-        places = {artifact.location for artifact in pin.artifacts} | {pin.source.location}
-        if pin.source.kind is SourceKind.REGISTRY:
-            places.discard(pin.source.location)
-        return any(self._is_at(origin, place) for place in places if place)
 
-    def _is_at(self, origin: Origin, location: str) -> bool:
-        """Whether an *origin* and *location* of a lock are one place."""
-        if _is_path(origin.url) and _is_path(location):
-            return _path(location, self._folder) in {_path(origin.url, self._folder), origin.resolved}
-        return _place(origin.url) == _place(location)
+def _is_locked_archive(pin: Pin, origin: Origin, folder: str) -> bool:
+    """Whether an archive is one that the lock names: by its digest, or by its place where one of the two has no digest."""
+    locked = {digest for artifact in pin.artifacts for digest in artifact.digests}
+    if not locked.isdisjoint(origin.digests):
+        return True
+    if {digest.algorithm for digest in locked} & {digest.algorithm for digest in origin.digests}:
+        return False
+    places = {artifact.location for artifact in pin.artifacts} | {pin.source.location}
+    if pin.source.kind is SourceKind.REGISTRY:
+        places.discard(pin.source.location)
+    return any(_is_at(origin, place, folder) for place in places if place)
+
+
+def _is_at(origin: Origin, location: str, folder: str) -> bool:
+    """Whether an *origin* and *location* of a lock in *folder* are one place."""
+    if _is_path(origin.url) and _is_path(location):
+        return _path(location, folder) in {_path(origin.url, folder), origin.resolved}
+    return _place(origin.url) == _place(location)
 
 
 def _by_name(pins: Iterable[Pin]) -> dict[str, list[Pin]]:
@@ -321,7 +386,8 @@ def _by_name(pins: Iterable[Pin]) -> dict[str, list[Pin]]:
 
 
 def _wanted(pin: Pin) -> str:
-    return pin.version or pin.specifier or "any version"
+    anything = "any version" if pin.source.kind is SourceKind.REGISTRY else f"it from {_source_words(pin)}"
+    return pin.version or pin.specifier or anything
 
 
 def _is_path(location: str) -> bool:
@@ -368,6 +434,13 @@ def _source_words(pin: Pin) -> str:
             return f"the folder {source.location}, editable"
         case SourceKind.URL | SourceKind.FILE:
             return source.location or "an archive"
+
+
+def _place_words(source: Source) -> str:
+    """A *source* as a row of requirements without a name has it."""
+    lead = {SourceKind.EDITABLE: "-e ", SourceKind.GIT: "git+"}.get(source.kind, "")
+    inside = f"#subdirectory={source.subdirectory}" if source.subdirectory else ""
+    return f"{lead}{source.location}" + (f"@{source.revision}" if source.revision else "") + inside
 
 
 def _origin_words(origin: Origin | None) -> str:
