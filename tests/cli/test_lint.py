@@ -210,6 +210,29 @@ def test_a_baseline_that_is_none_is_an_error(folder: Path, capsys: pytest.Captur
     assert _lint("--write-baseline") == 0  # and that is the remedy
 
 
+def test_what_is_no_baseline_is_not_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "uv.lock").write_text(UV)
+    (folder / "known.json").write_text("")
+    assert _lint("uv.lock", "--write-baseline", "--baseline", "uv.lock") == 2
+    assert "error: baseline-syntax" in capsys.readouterr().err
+    assert (folder / "uv.lock").read_text() == UV
+    assert _lint("uv.lock", "--write-baseline", "--baseline", "known.json") == 0
+    assert _lint("uv.lock", "--write-baseline", "--baseline", "known.json") == 0
+
+
+def test_a_known_command_hides_no_other_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "Dockerfile"
+    file.write_text("FROM x\nRUN pip install -U pip\nRUN pip install aaa\n")
+    _lint("--write-baseline")
+    capsys.readouterr()
+    assert _json(capsys, "--strict")[0] == 0
+    for text, line in ((file.read_text() + "RUN pip install zzz\n", 4), (file.read_text().replace("aaa", "evil"), 3)):
+        file.write_text(text)
+        code, document = _json(capsys, "--strict")
+        new = [(each["code"], each["line"]) for each in document["findings"] if not each.get("known")]
+        assert (code, new[0]) == (1, ("install-unlocked", line))
+
+
 def test_no_baseline_makes_a_lock_readable(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "uv.lock").write_text("<<<<<<< ours\n" + UV)
     assert _lint("uv.lock", "--write-baseline") == 2

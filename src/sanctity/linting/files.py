@@ -33,6 +33,8 @@ _OLD: Final = re.compile(r"(.+?)\.(?:egg|exe|msi|rpm|deb|dmg)", re.IGNORECASE)
 #: Where, in the name of such an installer, the version can end and what it was built for can begin.
 _BUILT_FOR: Final = re.compile(r"[-.](?=[a-z])|$")
 _CONDA: Final = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-(?P<build>[^-]+)\.(?:conda|tar\.bz2)")
+#: A release of Python, of which its minor version decides what fits.
+_MICRO: Final = re.compile(r"(\b3\.\d+)\.\d+\S*")
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 
@@ -45,7 +47,8 @@ def filename_mismatch(subject: Subject) -> Iterator[Finding]:
             name = artifact.filename
             if name and not _fits(name, pin):
                 message = f"its file is called {name}, which is not {pin.name} {pin.version}".rstrip()
-                yield finding("filename-mismatch", message, pin=pin, where=artifact.where, hint=_see(subject.remedy))
+                about = (f"{name} for {pin.version}".removesuffix(" for "),)
+                yield finding("filename-mismatch", message, pin=pin, where=artifact.where, hint=_see(subject.remedy), about=about)
 
 
 def _fits(filename: str, pin: Pin) -> bool:
@@ -137,7 +140,8 @@ def no_wheel_for_platform(subject: Subject) -> Iterator[Finding]:
         what = "it is built from source there" if built else "it can not be installed there"
         message = f"no wheel fits {subject.judged_for}: {what}"
         severity = Severity.NOTE if built else Severity.WARNING
-        yield finding("no-wheel-for-platform", message, pin=pin, severity=severity)
+        about = _MICRO.sub(r"\1", subject.judged_for.partition(",")[0])
+        yield finding("no-wheel-for-platform", message, pin=pin, severity=severity, about=(about,))
 
 
 def wheel_hook(subject: Subject) -> Iterator[Finding]:
@@ -158,4 +162,4 @@ def wheel_runpath(subject: Subject) -> Iterator[Finding]:
         folders = list(dict.fromkeys(folder for _, folder in facts.runpaths))
         paths = list(dict.fromkeys(path for path, _ in facts.runpaths))
         message = f"{some(paths, 2)} looks for libraries in {some(folders, 2)}: who can write there, decides what it loads"
-        yield finding("wheel-runpath", message, pin=pin, count=len(paths))
+        yield finding("wheel-runpath", message, pin=pin, count=len(paths), about=tuple(folders))

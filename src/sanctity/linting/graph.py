@@ -37,6 +37,7 @@ def closure_incomplete(subject: Subject) -> Iterator[Finding]:
     mixed = any(pin.ecosystem is Ecosystem.CONDA for pin in lock.pins)
     environments = environments_of(lock.requires_python)
     lacking: dict[str, list[tuple[str, str]]] = {}
+    absent: dict[str, tuple[str, ...]] = {}
 
     def see(edge: Dependency, owner: Pin | None, *, extra: str = "") -> None:
         if len(lacking) > _ENOUGH:
@@ -45,6 +46,7 @@ def closure_incomplete(subject: Subject) -> Iterator[Finding]:
             return  # conda's own package may be what a name of the index is
         found = [pin for pin in pinned.get((edge.name, edge.ecosystem), ()) if edge.version in {"", pin.version}]
         wanted = set(edge.platforms or (owner.platforms if owner is not None else ()))
+        left: set[str] = set()
         if (
             found
             and (all(pin.platforms for pin in found) and wanted)
@@ -60,6 +62,7 @@ def closure_incomplete(subject: Subject) -> Iterator[Finding]:
         if edge.ecosystem is Ecosystem.PYPI and not any(_hold(conditions, each, active) for each in environments):
             return
         what = f"{edge.name} {edge.version}".strip() + on
+        absent[what] = tuple(sorted(left))
         lacking.setdefault(what, []).append(
             (owner.name if owner is not None else "the project", owner.where if owner is not None else "")
         )
@@ -80,7 +83,9 @@ def closure_incomplete(subject: Subject) -> Iterator[Finding]:
         hint = subject.remedy
         if lock.format is LockFormat.UV:
             hint = "uv does not read it so: take it from git as it was before, then uv lock"
-        yield finding("closure-incomplete", message, package=what.partition(" ")[0], where=owners[0][1], hint=hint)
+        # Which version is missing, and who else needs it, is the same gap; another platform is another one.
+        package, about = what.partition(" ")[0], absent[what] or ("",)
+        yield finding("closure-incomplete", message, package=package, where=owners[0][1], hint=hint, about=about)
 
 
 def _edges(lock: Lock) -> Iterator[Dependency]:
@@ -118,7 +123,7 @@ def pins_overlap(subject: Subject) -> Iterator[Finding]:
                 known = dict(environment.known)
                 versions = " and ".join(dict.fromkeys(pin.version for pin in both))
                 message = f"{versions} are both locked for Python {known['python_version']} on {known['sys_platform']}"
-                yield finding("pins-overlap", message, package=name, where=both[1].where, hint=subject.remedy)
+                yield finding("pins-overlap", message, package=name, where=both[1].where, hint=subject.remedy, about=("",))
                 break
 
 

@@ -26,7 +26,7 @@ def unpinned(subject: Subject) -> Iterator[Finding]:
         if pin.version or pin.source.kind is not SourceKind.REGISTRY:
             continue
         message = f"any version that {pin.specifier} allows" if pin.specifier else "any version at all"
-        yield finding("unpinned", message, pin=pin, hint=subject.remedy)
+        yield finding("unpinned", message, pin=pin, hint=subject.remedy, about=(pin.source.location,))
 
 
 def unhashed(subject: Subject) -> Iterator[Finding]:
@@ -39,14 +39,15 @@ def unhashed(subject: Subject) -> Iterator[Finding]:
         bare = [artifact for artifact in pin.artifacts if not artifact.digests]
         if bare and len(bare) < len(pin.artifacts):
             names = some([artifact.filename or artifact.location for artifact in bare], 2)
+            about = "some of its files"
             message = f"{len(bare)} of its {len(pin.artifacts)} files have no hash: {names}"
         elif bare or not pin.artifacts:
+            about = pin.source.location
             message = "no hash: whoever serves the file decides what is in it"
         else:
             continue
-        yield finding(
-            "unhashed", message, pin=pin, where=bare[0].where if bare and bare[0].where else "", hint=_hash_it(subject, pin)
-        )
+        where = bare[0].where if bare else ""
+        yield finding("unhashed", message, pin=pin, where=where, hint=_hash_it(subject, pin), about=(about,))
 
 
 def _hash_it(subject: Subject, pin: Pin) -> str:
@@ -66,7 +67,7 @@ def weak_hash(subject: Subject) -> Iterator[Finding]:
         kinds = " and ".join(sorted({digest.algorithm for artifact in weak for digest in artifact.digests}))
         message = f"held by {kinds} alone, which can be forged" + _of(weak, pin)
         hint = "list it with SHA-256: `conda list --explicit --sha256`" if _only_conda(subject, pin) else subject.remedy
-        yield finding("weak-hash", message, pin=pin, where=weak[0].where, hint=hint)
+        yield finding("weak-hash", message, pin=pin, where=weak[0].where, hint=hint, about=(kinds,))
 
 
 def _of(some_of: list[Artifact], pin: Pin) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
@@ -67,8 +68,27 @@ def judge(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]]) -> Iter
     yield from _installing(facts)
 
 
-def _finding(code: str, message: str, *, path: str, hint: str = "", severity: Severity | None = None, count: int = 1) -> Finding:
-    return Finding(code=code, severity=severity or severity_of(code), message=message, hint=hint, path=path, count=count)
+def _finding(
+    code: str,
+    message: str,
+    *,
+    path: str,
+    hint: str = "",
+    command: str = "",
+    severity: Severity | None = None,
+    count: int = 1,
+    about: tuple[str, ...] = (),
+) -> Finding:
+    return Finding(
+        code=code,
+        severity=severity or severity_of(code),
+        message=message,
+        hint=hint or command,
+        command=command,
+        path=path,
+        count=count,
+        about=about,
+    )
 
 
 # --- A lock at all
@@ -83,7 +103,8 @@ def _missing(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]]) -> I
             what = (
                 "its build backend says what it depends on" if wished < 0 else f"{wished} requirement{'s' if wished != 1 else ''}"
             )
-            yield _finding("lock-missing", f"the project asks for packages ({what}) and has no lock", path=path, hint=hint)
+            message = f"the project asks for packages ({what}) and has no lock"
+            yield _finding("lock-missing", message, path=path, hint=hint, about=("",))
             return
 
 
@@ -119,22 +140,23 @@ def _disagreeing(locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
         mine, theirs = _pins(lock), _pins(other)
         python = narrowed((lock.requires_python, other.requires_python))
         patience = Patience()
-        differing = [
-            f"{name} ({_versions(mine[name])} and {_versions(theirs[name])})"
-            for name in sorted(mine.keys() & theirs.keys())
-            if _differ(mine[name], theirs[name], python, patience)
-        ]
+        both = sorted(mine.keys() & theirs.keys())
+        unlike = [name for name in both if _differ(mine[name], theirs[name], python, patience)]
+        differing = [f"{name} ({_versions(mine[name])} and {_versions(theirs[name])})" for name in unlike]
         names = posixpath.basename(other_path)
         if differing:
+            about = tuple(f"{name} in {names}" for name in unlike)
             message = f"{names} has other versions of {_counted(len(differing))}: {_listed(differing)}"
-            yield _finding("locks-disagree", message, path=path, hint=_agree(lock, other), count=len(differing))
+            yield _finding("locks-disagree", message, path=path, hint=_agree(lock, other), count=len(differing), about=about)
         if patience.ended:
             message = f"whether it agrees with {names} could not be told of all packages: their markers are too many"
             yield _finding("locks-disagree", message, path=path, severity=Severity.NOTE)
         lacking = [*_lacking(lock, other, path), *_lacking(other, lock, other_path)]
         for where, which, absent in lacking:
-            message = f"{posixpath.basename(which)} lacks {_counted(len(absent))} of it: {_listed(absent)}"
-            yield _finding("locks-disagree", message, path=where or path, hint=_agree(lock, other), count=len(absent))
+            names = posixpath.basename(which)
+            message = f"{names} lacks {_counted(len(absent))} of it: {_listed(absent)}"
+            about = tuple(f"{name} not in {names}" for name in absent)
+            yield _finding("locks-disagree", message, path=where or path, hint=_agree(lock, other), count=len(absent), about=about)
 
 
 def _lacking(lock: Lock, other: Lock, path: str) -> Iterator[tuple[str, str, list[str]]]:
@@ -209,7 +231,7 @@ def _stale(path: str, lock: Lock, facts: ProjectFacts) -> Iterator[Finding]:
     if found.stale:
         more = len(found.stale) - 3
         message = "; ".join(found.stale[:3]) + (f"; and {more} more" if more > 0 else "")
-        yield _finding("lock-stale", message, path=path, hint=again, count=len(found.stale))
+        yield _finding("lock-stale", message, path=path, hint=again, count=len(found.stale), about=found.stale)
     for reason in found.unknown[:3]:
         message = f"whether it is stale could not be told: {reason}"
         yield _finding(
@@ -236,11 +258,13 @@ def _committed(facts: ProjectFacts) -> Iterator[Finding]:
                 hint = f"take it out of .gitignore, then git add {path}"
                 yield _finding(code, f"{what} is kept out of git by a .gitignore, so nobody else has it", path=path, hint=hint)
             elif standing is Standing.UNTRACKED:
-                yield _finding(code, f"{what} is not in git, so nobody else has it", path=path, hint=f"git add {path}")
+                command = f"git add {shlex.quote(path)}"
+                yield _finding(code, f"{what} is not in git, so nobody else has it", path=path, command=command)
     for path, count in repository.environments:
         message = f"an environment is committed to git: {count:,} file{'s' if count != 1 else ''} below it"
-        hint = f"git rm -r --cached {path}, name it in .gitignore, and commit the lock in its place"
-        yield _finding("environment-committed", message, path=path, hint=hint, count=count)
+        command = f"git rm -r --cached {shlex.quote(path)}"
+        hint = f"{command}; then name it in .gitignore, and commit the lock in its place"
+        yield _finding("environment-committed", message, path=path, hint=hint, command=command, count=count, about=("",))
 
 
 # --- The interpreter
@@ -321,7 +345,8 @@ def _installing(facts: ProjectFacts) -> Iterator[Finding]:
             yield from shown
             if rest:
                 message = f"{len(rest)} more lines like these, the first: {rest[0].message}"
-                yield replace(rest[0], message=message, count=len(rest))
+                about = tuple(each for finding in rest for each in finding.about)
+                yield replace(rest[0], message=message, count=len(rest), about=about)
     for path, reason in facts.unread:
         message = f"what it installs, or asks for, could not be told: {reason}"
         yield _finding("install-unlocked", message, path=path, severity=Severity.NOTE)

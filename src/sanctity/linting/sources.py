@@ -39,19 +39,20 @@ def source_mutable(subject: Subject) -> Iterator[Finding]:
         match source.kind:
             case SourceKind.GIT if not source.revision:
                 message = f"{source.location} at no full commit: a branch or tag can be moved"
-                yield finding("source-mutable", message, pin=pin, hint="name the full commit")
+                yield finding("source-mutable", message, pin=pin, hint="name the full commit", about=(source.location,))
             case SourceKind.URL if not any(artifact.digests for artifact in pin.artifacts):
                 moving = _MOVING.search(source.location)
                 said = f", and says {moving[1]!r}" if moving else ""
                 message = f"{source.location} has no hash{said}: what it serves can change"
-                yield finding("source-mutable", message, pin=pin, hint="give its hash: #sha256=… after the URL, or lock again")
+                hint = "give its hash: #sha256=… after the URL, or lock again"
+                yield finding("source-mutable", message, pin=pin, hint=hint, about=(source.location,))
             case SourceKind.EDITABLE | SourceKind.DIRECTORY if _is_outside(source.location, subject.inside):
                 absolute = _ABSOLUTE.match(source.location) is not None
                 why = "is a place of one machine" if absolute else "lies outside of the project"
                 message = f"the folder {source.location} {why}, and nothing says what is in it"
                 severity = Severity.WARNING if absolute else Severity.NOTE
                 hint = "lock a release, or a repository at a commit"
-                yield finding("source-mutable", message, pin=pin, hint=hint, severity=severity)
+                yield finding("source-mutable", message, pin=pin, hint=hint, severity=severity, about=(source.location,))
             case _:
                 pass
 
@@ -101,7 +102,9 @@ def source_insecure(subject: Subject) -> Iterator[Finding]:
         held = bool(names) and not bare
         message = f"{place}{serves}: who sits on the line sees what is asked" + ("" if held else ", and can answer in its place")
         severity = Severity.NOTE if held else Severity.WARNING
-        yield finding("source-insecure", message, where=where, hint="use https", severity=severity, count=max(1, len(names)))
+        about = tuple(f"{place} {name}" for name in bare or names) or (place,)
+        number = max(1, len(names))
+        yield finding("source-insecure", message, hint="use https", where=where, severity=severity, count=number, about=about)
 
 
 def indexes_several(subject: Subject) -> Iterator[Finding]:
@@ -118,7 +121,7 @@ def indexes_several(subject: Subject) -> Iterator[Finding]:
             message = f"{len(lock.indexes)} indexes are asked for every name, {_hosts(lock.indexes)}: {said}"
             severity = Severity.NOTE if held and lock.pins else Severity.WARNING
             hint = "use one index that mirrors the others, or a lock that names the index of each package"
-            yield finding("indexes-several", message, hint=hint, severity=severity)
+            yield finding("indexes-several", message, hint=hint, severity=severity, about=lock.indexes)
         return
     used = Counter(
         pin.source.location
@@ -130,7 +133,7 @@ def indexes_several(subject: Subject) -> Iterator[Finding]:
         others = [pin.name for pin in lock.pins if pin.source.location in used and pin.source.location != main]
         message = f"{len(used)} indexes are used, {_hosts(tuple(used))}; not from the first: {some(list(dict.fromkeys(others)))}"
         hint = "see that each name is tied to its index, so that no other can stand in for it"
-        yield finding("indexes-several", message, hint=hint, severity=Severity.NOTE, count=len(used))
+        yield finding("indexes-several", message, hint=hint, severity=Severity.NOTE, count=len(used), about=tuple(used))
 
 
 def _hosts(urls: tuple[str, ...]) -> str:
@@ -162,7 +165,7 @@ def artifact_elsewhere(subject: Subject) -> Iterator[Finding]:
         if expected is not None and host not in {expected, _host(pin.source.location)}:
             message = f"its file comes from {host}, and those of the same index from {expected}"
             hint = "see who changed this entry; then " + subject.remedy if subject.remedy else "see who changed this entry"
-            yield finding("artifact-elsewhere", message, pin=pin, where=where, hint=hint)
+            yield finding("artifact-elsewhere", message, pin=pin, where=where, hint=hint, about=(host,))
 
 
 def _served(subject: Subject) -> Iterator[tuple[Pin, str, str]]:

@@ -53,8 +53,12 @@ def finding(
     hint: str = "",
     severity: Severity | None = None,
     count: int = 1,
+    about: tuple[str, ...] = (),
 ) -> Finding:
-    """What a rule found: of *pin*, where it is about one. The code says what it weighs, unless *severity* does."""
+    """What a rule found: of *pin*, where it is about one. The code says what it weighs, unless *severity* does.
+
+    *about* is what it is known again by, beside its package: the message, where that is empty.
+    """
     return Finding(
         code=code,
         severity=severity or severity_of(code),
@@ -64,6 +68,7 @@ def finding(
         package=pin.name if pin is not None else package,
         version=pin.version if pin is not None else "",
         count=count,
+        about=about,
     )
 
 

@@ -72,20 +72,27 @@ class Finding:
 
     *path* is the file (or folder) as a report shows it, *where* the place inside it as its reader names it
     (``package[12].files[3]``, ``line 4``), and *line* the line that a reviewer is pointed to, 0 for none. *package* is normalised,
-    and *version* as written. *message* says what is wrong and *hint* what to do. *count* is how many like it this one stands for.
-    *known* says that the baseline has it, so that it weighs nothing.
+    and *version* as written. *message* says what is wrong and *hint* what to do; *command* is what does it, as a shell takes it,
+    where one command does. *count* is how many like it this one stands for. *known* says that the baseline has it, so that it
+    weighs nothing.
+
+    *about* is what the finding is about, beside its package: a host, a file, a command. It is what the finding is known again by,
+    so it says nothing that an upgrade or another place of the same moves, and all that makes it another finding. One that speaks
+    of several things names each of them. Where it is empty, the message counts.
     """
 
     code: str
     severity: Severity
     message: str
     hint: str = ""
+    command: str = ""
     path: str = ""
     where: str = ""
     line: int = 0
     package: str = ""
     version: str = ""
     count: int = 1
+    about: tuple[str, ...] = ()
     known: bool = False
 
 

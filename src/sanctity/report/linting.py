@@ -398,7 +398,7 @@ def linting_github(linting: Linting) -> str:
 
 def linting_sarif(linting: Linting) -> str:
     """A SARIF 2.1.0 log of one run: a rule a code with its page as help, a result a finding; what is known is suppressed."""
-    from sanctity.linting.baseline import key_of
+    from sanctity.linting.baseline import keys_of
     from sanctity.report.sarif import _MOST, _ROOT, _SCHEMA, _artifact, _Marks, _rule, _text
 
     mark = _Marks()
@@ -425,7 +425,7 @@ def linting_sarif(linting: Linting) -> str:
                 "level": str(finding.severity),
                 "message": {"text": message},
                 "locations": [location],
-                "partialFingerprints": mark(*key_of(finding)),
+                "partialFingerprints": mark(*(part for key in keys_of(finding) for part in key)),
                 "suppressions": [suppressed] if finding.known else [],
                 "properties": {name: value for name, value in stated.items() if value != ""},
             }

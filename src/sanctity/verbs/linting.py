@@ -344,25 +344,28 @@ def _baseline(asked: Lint, folder: str, world: World) -> tuple[Counter[Key] | No
     Raises:
         DocumentError: it is there and can not be read, or it was named and is not there.
     """
-    from sanctity.linting.baseline import parse_baseline
+    from sanctity.linting.baseline import is_baseline, parse_baseline
     from sanctity.observe.view import View
 
     path = os.path.expanduser(asked.baseline) or shown(f"{folder}/{BASELINE}", world)
+    data = b""
     try:
-        return parse_baseline(View().read(os.path.join(world.cwd, path), _LARGEST), path), path
+        data = View().read(os.path.join(world.cwd, path), _LARGEST)
+        return parse_baseline(data, path), path
     except FileNotFoundError as error:
         if not asked.baseline or asked.write_baseline:
             return None, path
         hint = "write it: sanctity lint --write-baseline"
         raise DocumentError("baseline-unreadable", "there is no such file", where=path, hint=hint) from error
     except OSError as error:
-        if asked.write_baseline:
-            return None, path
         raise DocumentError("baseline-unreadable", error.strerror or "it can not be read", where=path) from error
     except DocumentError:
-        if asked.write_baseline:
-            return None, path
-        raise
+        if not asked.write_baseline:
+            raise
+        if os.path.basename(path) != BASELINE and not is_baseline(data):
+            hint = "name another file: what is no baseline is not written over"
+            raise DocumentError("baseline-syntax", "it is no baseline, and is let be", where=path, hint=hint) from None
+        return None, path
 
 
 def _settled(
@@ -387,11 +390,11 @@ def _settled(
         return linting, None
     told, gone = settle(lasting, known, place)
     here = {place(path) for path in (*(each.path for each in linting.locks), *(each.path for each in linting.findings))}
-    words = tuple(
+    words = dict.fromkeys(
         " ".join(part for part in (key.code, key.package, f"in {key.path}") if part)
         for key in gone
         if (linting.project or key.path in here) and (key.code not in _OPENED or asked.means is not None)
     )
     others = [each for each in linting.findings if each.path in blind]
     findings = tuple(sorted((*told, *others), key=_order))
-    return replace(linting, findings=findings, baseline=path, gone=words), written
+    return replace(linting, findings=findings, baseline=path, gone=tuple(words)), written
