@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factories import a_comparison, a_distribution, a_drift, an_environment
+from factories import a_comparison, a_distribution, a_drift, an_environment, an_origin
 from sanctity.model.drift import Code, Drift, Reference, ReferenceKind, Selection
-from sanctity.model.environment import SystemFile
+from sanctity.model.environment import Origin, SystemFile
 from sanctity.model.lock import LockFormat
 from sanctity.plan.repair import RepairPlan, Tool, choose_tool, plan_repair, with_hints
 
@@ -134,6 +134,46 @@ def test_what_is_taken_out_comes_back_from_the_lock(kind: LockFormat, selection:
     assert str(plans[1].steps[-1]).removeprefix("env PDM_IGNORE_SAVED_PYTHON=1 ").removeprefix("env ") == (
         f"VIRTUAL_ENV=/elsewhere/env {words}"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "installed", "words"),
+    [
+        (LockFormat.PDM, None, "pdm sync --clean --prod --no-self"),
+        (LockFormat.PDM, an_origin(editable=True), "pdm sync --clean --prod"),
+        (LockFormat.PDM, an_origin(), "pdm sync --clean --prod --no-editable"),
+        (LockFormat.POETRY, None, "poetry sync --no-root"),
+        (LockFormat.POETRY, an_origin(editable=True), "poetry sync"),
+    ],
+)
+def test_a_project_that_is_not_installed_stays_so(kind: LockFormat, installed: Origin | None, words: str) -> None:
+    project = () if installed is None else (a_distribution("Demo.Project", origin=installed),)
+    plan = plan_repair(
+        a_comparison(a_drift(), reference=_reference(kind)),
+        an_environment(PIP, *project),
+        format=kind,
+        generator="",
+        folder=".",
+        env=".venv",
+        lock="lock",
+        project="demo_project",
+    )
+    assert str(plan.steps[-1]) == words
+
+
+def test_what_has_no_hash_is_not_asked_for_one() -> None:
+    for unhashable in (False, True):
+        plan = plan_repair(
+            a_comparison(a_drift(), reference=_reference(LockFormat.REQUIREMENTS)),
+            an_environment(UV),
+            format=LockFormat.REQUIREMENTS,
+            generator="",
+            folder=".",
+            env=".venv",
+            lock="lock.txt",
+            unhashable=unhashable,
+        )
+        assert ("--require-hashes" in str(plan.steps[-1])) is not unhashable
 
 
 def test_shared_files_need_the_cache_cleaned_first() -> None:

@@ -245,3 +245,17 @@ def test_a_repair_keeps_what_was_chosen(planter: Planter, built: Built, workshop
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{report.told()}"
     assert _selection(report) == _selection(before)
     assert report["environment"]["fingerprint"] == before["environment"]["fingerprint"]
+
+
+def test_a_repair_does_not_install_the_project(built: Built, workshop: Workshop) -> None:
+    if built.tool != "pdm":
+        pytest.skip("of PDM: Pipfile.lock names a project that it installs")
+    with copied(built):
+        workshop.run([workshop.tool("pip"), "--python", built.env, "uninstall", "-q", "-y", "demo-project"], cwd=built.project)
+        before = judge(built)
+        assert before["verdict"] == "clean", before.told()
+        edit_module(built, workshop)
+        done = sanctity("repair", "--apply", built.lock, "--env", built.env, cwd=built.project, environ=_environ(workshop))
+        report = judge(built)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{report.told()}"
+    assert report["environment"]["fingerprint"] == before["environment"]["fingerprint"]

@@ -219,11 +219,12 @@ def _selection_words(selection: Selection, tool: Tool, defaults: frozenset[str])
     return tuple(words)
 
 
-def _project_words(selection: Selection, environment: Environment, tool: Tool) -> tuple[str, ...]:
+def _project_words(selection: Selection, environment: Environment, tool: Tool, project: str) -> tuple[str, ...]:
     """The options that leave the project itself as it is: copied and not pointed at, or not installed at all."""
-    if tool not in {Tool.UV_PROJECT, Tool.POETRY, Tool.PDM} or not selection.members:
+    names = selection.members or ((_key(project),) if project else ())
+    if tool not in {Tool.UV_PROJECT, Tool.POETRY, Tool.PDM} or not names:
         return ()
-    installed = [item for item in environment.distributions if item.key in selection.members]
+    installed = [item for item in environment.distributions if item.key in names]
     if not installed:
         return ({Tool.UV_PROJECT: "--no-install-project", Tool.PDM: "--no-self"}.get(tool, "--no-root"),)
     pointed_at = any(item.origin is not None and item.origin.editable for item in installed)
@@ -240,11 +241,15 @@ def plan_repair(
     env: str,
     lock: str,
     default_groups: frozenset[str] = frozenset(),
+    project: str = "",
+    unhashable: bool = False,
 ) -> RepairPlan:
     """The plan that undoes every gating drift of *comparison*.
 
     *env* and *lock* are paths as seen from *folder*, where the commands are to be run; *generator* is what the lock says wrote it;
-    *default_groups* are those that the project's tool installs unasked. After its steps another look may find more: what an
+    *default_groups* are those that the project's tool installs unasked; *project* is its name, which may be installed beside what
+    it needs, and is left as it is. *unhashable* says that the lock has folders or repositories, which no installer takes where it
+    is to require hashes. After its steps another look may find more: what an
     older copy of a distribution left behind, say.
     """
     tool = choose_tool(environment, format=format, generator=generator)
@@ -259,10 +264,10 @@ def plan_repair(
         # A pip that is not what its RECORD says is not asked to repair anything.
         has_pip=any(item.key == "pip" for item in environment.distributions)
         and not any(drift.distribution == "pip" and drift.severity is not Severity.NOTE for drift in comparison.drifts),
-        hashed=not any(item.code == "unhashed" for item in comparison.unchecked),
+        hashed=not unhashable and not any(item.code == "unhashed" for item in comparison.unchecked),
         selection=(
             *_selection_words(comparison.reference.selection, tool, default_groups),
-            *_project_words(comparison.reference.selection, environment, tool),
+            *_project_words(comparison.reference.selection, environment, tool, project),
         ),
         conda=frozenset(file.package for file in environment.system) if environment.manager == "conda" else frozenset(),
         environment=comparison.reference.selection.environment or _pixis_name(env),

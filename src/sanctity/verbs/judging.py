@@ -236,6 +236,7 @@ def compare_and_judge(
     *means* are for depth ``artifact``.
     """
     from sanctity.compare.policy import apply_policy
+    from sanctity.observe.places import read_project_name
     from sanctity.plan.repair import plan_repair, with_hints
 
     references, environment = taken.references, taken.environment
@@ -277,6 +278,8 @@ def compare_and_judge(
         env=from_folder(folder, taken.place.prefix),
         lock=os.path.basename(lock.path) if lock else "",
         default_groups=_default_groups(lock),
+        project=read_project_name(folder) if lock else "",
+        unhashable=_has_places(lock),
     )
     comparison = replace(with_hints(comparison, plan), prefix=taken.place.shown, seconds=world.clock() - taken.started)
     told = tuple(
@@ -292,6 +295,14 @@ def _default_groups(lock: Lock | None) -> frozenset[str]:
     from sanctity.model.lock import RootKind
 
     return frozenset(root.name for root in lock.roots if root.kind is RootKind.GROUP and root.default) if lock else frozenset()
+
+
+def _has_places(lock: Lock | None) -> bool:
+    """Whether *lock* has folders or repositories, which have no hash."""
+    from sanctity.model.lock import SourceKind
+
+    kinds = {SourceKind.GIT, SourceKind.DIRECTORY, SourceKind.EDITABLE}
+    return lock is not None and any(pin.source.kind in kinds for pin in lock.pins)
 
 
 def _compare_with_lock(
