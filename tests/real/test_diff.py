@@ -228,6 +228,14 @@ def test_requirements_and_what_they_include_are_of_one_revision(project: Project
     assert project.diff("HEAD:requirements.txt", ".venv", code=0)
 
 
+def test_a_row_without_a_name_goes_by_its_place(project: Project) -> None:
+    (project.folder / "one.txt").write_text("-e .\n./library\nalpha==1.0\n")
+    (project.folder / "two.txt").write_text("-e .\nalpha==1.0\n")
+    (project.folder / "three.txt").write_text("alpha==1.0\n")
+    assert changes(project.diff("one.txt", "two.txt")) == {"./library": ["removed"]}
+    assert changes(project.diff("three.txt", "two.txt")) == {"-e .": ["added"]}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

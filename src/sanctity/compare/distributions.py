@@ -56,7 +56,7 @@ def members_in(lock: Lock, environment: Environment) -> frozenset[str]:
     return frozenset(members.intersection(distribution.key for distribution in environment.distributions))
 
 
-def with_names_of_places(lock: Lock, environment: Environment, *, lock_folder: str, project_name: str = "") -> Lock:
+def with_names_of_places(lock: Lock, environment: Environment | None = None, *, lock_folder: str, project_name: str = "") -> Lock:
     """*lock* with a name for each pin that has only a place (``-e .``), as far as *environment* tells.
 
     It is that of the distribution which says that it was installed from there, or *project_name* where the place is the folder of
@@ -68,7 +68,7 @@ def with_names_of_places(lock: Lock, environment: Environment, *, lock_folder: s
         return lock
     folder = _path(lock_folder, "/")
     named = lock.names()
-    copies = [copy for copy in environment.distributions if copy.origin is not None]
+    copies = [copy for copy in environment.distributions if copy.origin is not None] if environment is not None else []
     copies.sort(key=lambda copy: (copy.key in named, copy.key))
     names: dict[Source, str] = {}
     for pin in nameless:

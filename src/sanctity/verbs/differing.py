@@ -108,6 +108,7 @@ def diff(
         for side in (older, newer)
         if side.place is not None
     }
+    older, newer = _named(older, newer, environments, world), _named(newer, older, environments, world)
     from sanctity.compare.difference import difference
     from sanctity.model.difference import Difference as Found
 
@@ -137,6 +138,20 @@ def diff(
         places=tuple(places),
         notices=tuple(dict.fromkeys(text for text in notices if text)),
     )
+
+
+def _named(side: _Side, other: _Side, environments: Mapping[str, Environment], world: World) -> _Side:
+    """*side* with a name for each row of its lock that has only a place, as the *other* side tells it."""
+    from sanctity.compare.distributions import with_names_of_places
+
+    if side.lock is None:
+        return side
+    folder = os.path.dirname(os.path.realpath(os.path.join(world.cwd, os.path.expanduser(side.file))))
+    environment = environments[other.shown] if other.place is not None else None
+    project = normalise_name(side.project)
+    if other.lock is not None and project not in other.lock.names():
+        project = ""  # the other lock says nothing of the project by name: its row is there in one of them, or in both
+    return replace(side, lock=with_names_of_places(side.lock, environment, lock_folder=folder, project_name=project))
 
 
 def _reviewed(side: _Side) -> Reviewed:
