@@ -277,6 +277,21 @@ def test_one_name_twice_for_one_environment() -> None:
     assert "Python 3.9 on linux" in found.message
 
 
+def test_one_name_twice_in_a_uv_lock_that_something_needs_without_saying_which() -> None:
+    one, other = a_pin("six", "1.0"), a_pin("six", "2.0")
+    (found,) = _judged(a_lock(one, other, a_project(an_edge("six"))))
+    assert (found.code, found.package, found.severity) == ("pins-overlap", "six", Severity.ERROR)
+    assert "1.0 and 2.0" in found.message
+    assert _codes(one, other, a_project(an_edge("six", version="1.0"), an_edge("six", version="2.0"))) == []
+    assert _codes(one, a_project(an_edge("six"))) == []
+
+
+def test_what_can_not_be_read_of_the_pythons_accuses_nobody() -> None:
+    edge = an_edge("six", marker="python_version < '3.9'")
+    assert _codes(a_pin("idna", "1", edge), requires_python=">=3.8") == ["closure-incomplete"]
+    assert _codes(a_pin("idna", "1", edge), requires_python=">=3.12.[X]") == []
+
+
 def test_one_name_twice_for_environments_that_exclude_each_other() -> None:
     pins = (a_pin("six", "1.0", marker="python_version < '3.11'"), a_pin("six", "2.0", marker="python_version >= '3.11'"))
     assert _codes(*pins, format=LockFormat.PYLOCK) == []
@@ -286,6 +301,8 @@ def test_no_python_is_stated() -> None:
     (found,) = judge(Subject(lock=a_lock(a_pin("six"))))
     assert (found.code, found.severity) == ("requires-python-missing", Severity.NOTE)
     assert judge(Subject(lock=a_lock(a_pin("six"), format=LockFormat.REQUIREMENTS))) == ()
+    (found,) = judge(Subject(lock=a_lock(a_pin("six"), format=LockFormat.PYLOCK, generator="pip")))
+    assert "pip writes none" in found.hint
 
 
 # --- Sources -----------------------------------------------------------------------------------------------------------------
@@ -386,6 +403,17 @@ def test_several_indexes_of_a_requirements_file() -> None:
     (held,) = _judged(a_lock(a_pin("six"), format=LockFormat.REQUIREMENTS, indexes=urls))
     assert held.severity is Severity.NOTE
     assert _codes(a_pin("six"), format=LockFormat.REQUIREMENTS, indexes=urls[:1]) == []
+
+
+def test_the_default_index_counts_where_only_more_of_them_are_named() -> None:
+    more = {"format": LockFormat.REQUIREMENTS, "indexes": ("https://private.example/simple",)}
+    extra, other = ("--extra-index-url", "https://private.example/simple"), ("--index-url", "https://private.example/simple")
+    (found,) = _judged(a_lock(a_pin("six", artifacts=()), **more, settings=(extra,)))[1:]
+    assert (found.code, found.severity) == ("indexes-several", Severity.WARNING)
+    assert "2 indexes are asked for every name, the default index, private.example/simple" in found.message
+    assert [each.severity for each in _judged(a_lock(a_pin("six"), **more, settings=(extra,)))] == [Severity.NOTE]
+    assert _codes(a_pin("six"), **more, settings=(other,)) == []
+    assert _codes(a_pin("six"), **more, settings=(("--no-index", "given"), extra)) == []
 
 
 def test_a_real_lock_with_two_indexes() -> None:

@@ -108,6 +108,8 @@ def _hold(conditions: list[str], environment: MarkerEnvironment, extras: frozens
 def pins_overlap(subject: Subject) -> Iterator[Finding]:
     """One name pinned twice for one environment: which of them is installed, the installer decides."""
     lock = subject.lock
+    if lock.format is LockFormat.UV:
+        yield from _ambiguous(lock)
     if lock.format not in _MARKED:
         return
     by_name: dict[str, list[Pin]] = {}
@@ -127,10 +129,28 @@ def pins_overlap(subject: Subject) -> Iterator[Finding]:
                 break
 
 
+def _ambiguous(lock: Lock) -> Iterator[Finding]:
+    """Names that uv.lock has several entries of, and that something needs without saying which: uv refuses such a lock."""
+    by_name: dict[str, list[Pin]] = {}
+    for pin in lock.pins:
+        by_name.setdefault(pin.name, []).append(pin)
+    told: set[str] = set()
+    for edge in _edges(lock):
+        pins = by_name.get(edge.name, [])
+        if len(pins) > 1 and not edge.version and edge.source is None and edge.name not in told:
+            told.add(edge.name)
+            versions = " and ".join(dict.fromkeys(pin.version or pin.source.location for pin in pins))
+            message = f"{versions} are both locked, and what needs it does not say which"
+            hint = "uv does not read it so: take it from git as it was before, then uv lock"
+            yield finding("pins-overlap", message, package=edge.name, where=pins[1].where, hint=hint, about=("",))
+
+
 def requires_python_missing(subject: Subject) -> Iterator[Finding]:
     """A lock that does not say for which Python it was made."""
     if subject.lock.format in _FOR_PYTHON and not subject.lock.requires_python and subject.lock.pins:
         hint = "state requires-python in pyproject.toml, then lock again"
+        if subject.lock.format is LockFormat.PYLOCK and subject.lock.generator in {"pip", "pip-tools"}:
+            hint = f"{subject.lock.generator} writes none: lock with a tool that does (uv export --format pylock.toml)"
         if subject.lock.format is LockFormat.PIPFILE:
             hint = "state python_version under [requires] in the Pipfile, then `pipenv lock`"
         yield finding("requires-python-missing", "it does not say which Pythons it is for", hint=hint)

@@ -36,6 +36,8 @@ def unhashed(subject: Subject) -> Iterator[Finding]:
     for pin in subject.lock.pins:
         if pin.source.kind not in _FILES or (not pin.version and pin.source.kind is SourceKind.REGISTRY):
             continue
+        if pin.source.kind is SourceKind.URL and not any(artifact.digests for artifact in pin.artifacts):
+            continue  # which is told as source-mutable
         bare = [artifact for artifact in pin.artifacts if not artifact.digests]
         if bare and len(bare) < len(pin.artifacts):
             names = some([artifact.filename or artifact.location for artifact in bare], 2)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sanctity.linting.subject import Subject
     from sanctity.model.finding import Finding
-    from sanctity.model.lock import Pin
+    from sanctity.model.lock import Lock, Pin
 
 __all__ = ["artifact_elsewhere", "indexes_several", "source_insecure", "source_mutable"]
 
@@ -27,6 +27,8 @@ _OPEN: Final = re.compile(r"(?:git\+|hg\+|svn\+|bzr\+)?(http|git|ftp|svn):", re.
 _HERE: Final = re.compile(r"(?:localhost|127(?:\.\d+){3}|::1)", re.IGNORECASE)
 _MOVING: Final = re.compile(r"[@/](latest|main|master|HEAD|nightly|stable)(?=[./@?#-]|$)")
 _ABSOLUTE: Final = re.compile(r"/|~|file:|[A-Za-z]:[\\/]|\\\\")
+#: The index that is asked where no --index-url names another one.
+_DEFAULT: Final = "the default index"
 #: How many files an index must have in one place before another place is strange, and how many at most may be strange.
 _ENOUGH: Final = 10
 _STRANGE: Final = 0.1
@@ -111,17 +113,18 @@ def indexes_several(subject: Subject) -> Iterator[Finding]:
     """Several indexes: whoever can put a name on one of them can stand in for what another has."""
     lock = subject.lock
     if lock.format is LockFormat.REQUIREMENTS:
-        if len(lock.indexes) > 1:
+        asked = _asked(lock)
+        if len(asked) > 1:
             held = all(pin.artifacts and all(a.digests for a in pin.artifacts) for pin in lock.pins if pin.version)
             said = (
                 "hashes hold what was locked, and not what is locked next"
                 if held
                 else "the highest version of any of them is taken"
             )
-            message = f"{len(lock.indexes)} indexes are asked for every name, {_hosts(lock.indexes)}: {said}"
+            message = f"{len(asked)} indexes are asked for every name, {_hosts(asked)}: {said}"
             severity = Severity.NOTE if held and lock.pins else Severity.WARNING
             hint = "use one index that mirrors the others, or a lock that names the index of each package"
-            yield finding("indexes-several", message, hint=hint, severity=severity, about=lock.indexes)
+            yield finding("indexes-several", message, hint=hint, severity=severity, about=asked)
         return
     used = Counter(
         pin.source.location
@@ -134,6 +137,15 @@ def indexes_several(subject: Subject) -> Iterator[Finding]:
         message = f"{len(used)} indexes are used, {_hosts(tuple(used))}; not from the first: {some(list(dict.fromkeys(others)))}"
         hint = "see that each name is tied to its index, so that no other can stand in for it"
         yield finding("indexes-several", message, hint=hint, severity=Severity.NOTE, count=len(used), about=tuple(used))
+
+
+def _asked(lock: Lock) -> tuple[str, ...]:
+    """The indexes that pip asks for the names of a requirements file: the default one too, where only more of them are named."""
+    options = {option for option, _ in lock.settings}
+    if "--no-index" in options:
+        return ()
+    default = () if "--index-url" in options or "--extra-index-url" not in options else (_DEFAULT,)
+    return (*default, *lock.indexes)
 
 
 def _hosts(urls: tuple[str, ...]) -> str:

@@ -79,8 +79,14 @@ def some(names: list[str], most: int = 4) -> str:
 
 @lru_cache(maxsize=64)
 def environments_of(requires_python: str) -> tuple[MarkerEnvironment, ...]:
-    """Environments that a lock with *requires_python* is for: the usual systems, with each Python that it allows."""
-    minors = [minor for minor in _MINORS if satisfies(requires_python, f"3.{minor}") is not False]
+    """Environments that a lock with *requires_python* is for: the usual systems, with each Python that it allows.
+
+    None where what it allows can not be read.
+    """
+    allowed = {minor: satisfies(requires_python, f"3.{minor}") for minor in _MINORS}
+    if all(each is None for each in allowed.values()):
+        return ()  # nobody can tell for which Python it is, and a guess would accuse
+    minors = [minor for minor, known in allowed.items() if known is not False]
     return tuple(
         environment_of(Interpreter(version=f"3.{minor}", abi=f"cpython-3{minor}", machine=system))
         for minor in minors

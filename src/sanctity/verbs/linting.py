@@ -295,6 +295,8 @@ def _interpreter(lock: Lock, folder: str, world: World, asked: Lint) -> tuple[In
     if asked.platform or asked.python:
         platform = asked.platform or (platform_name(own) if own is not None else "")
         python = asked.python or _allowed(lock, own)
+        if not python:
+            return None, ""
         found = named_interpreter(platform, python)
         return found, f"Python {python} on {platform}"
     try:
@@ -307,17 +309,25 @@ def _interpreter(lock: Lock, folder: str, world: World, asked: Lint) -> tuple[In
     if own is None:
         return None, ""
     python = _allowed(lock, own)
+    if not python:
+        return None, ""
     found = own if f"{own.version}.".startswith(f"{python}.") else named_interpreter(platform_name(own), python)
     return found, f"Python {python} on {platform_name(own)}"
 
 
 def _allowed(lock: Lock, own: Interpreter | None) -> str:
-    """A Python ``3.N`` that *lock* is for: this tool's own, else the newest; of one that does not say, what its wheels are for."""
+    """A Python ``3.N`` that *lock* is for: this tool's own, else the newest; of one that does not say, what its wheels are for.
+
+    Empty where what it says can not be read: then no wheel is judged.
+    """
     from sanctity.compare.markers import satisfies
 
     mine = ".".join(own.version.split(".")[:2]) if own is not None else ""
     if lock.requires_python:
-        allowed = [f"3.{minor}" for minor in _MINORS if satisfies(lock.requires_python, f"3.{minor}") is not False]
+        known = {f"3.{minor}": satisfies(lock.requires_python, f"3.{minor}") for minor in _MINORS}
+        if all(each is None for each in known.values()):
+            return ""
+        allowed = [minor for minor, each in known.items() if each is not False]
         return mine if mine in allowed or not allowed else allowed[0]
     named = Counter(
         tag
