@@ -484,3 +484,18 @@ def test_what_is_too_large_to_be_tried_is_told(tmp_path: Path, capsys: pytest.Ca
     text = f'version = 1\nrequires-python = ">=3.9"\n\n{app}{rows}'
     code, said = compared(tmp_path, "uv.lock", text, text, capsys)
     assert (code, "for whom packages are installed" in said) == (0, True), said
+
+
+@pytest.mark.parametrize("place", ["https://me:hunter2@h.example/x", "//me:hunter2@h.example/x", "me:hunter2@h.example/x"])
+def test_a_secret_in_a_folder_is_never_printed(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder is no URL, and what is written in its place may be one."""
+    uv = UV.replace(
+        'version = "1.0"\nsource = { registry = "https://index.example/simple" }',
+        f'version = "1.0"\nsource = {{ editable = "{place}" }}',
+    )
+    pylock = PYLOCK + f'\n[[packages]]\nname = "x"\ndirectory = {{ path = "{place}" }}\n'
+    includes = f"-r {place}\nsix==1\n"
+    for name, plain, text in (("uv.lock", UV, uv), ("pylock.toml", PYLOCK, pylock), ("requirements.txt", "six==1\n", includes)):
+        assert "hunter2" not in compared(tmp_path, name, plain, text, capsys)[1]
+        for kind in ("text", "json", "sarif"):
+            assert "hunter2" not in ran(capsys, "lint", str(tmp_path / "after" / name), "--format", kind)[1]

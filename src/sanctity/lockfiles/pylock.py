@@ -147,11 +147,11 @@ def _origin(desk: Desk, row: dict[str, object], where: str) -> tuple[Source, tup
     table = cast("dict[str, object]", desk.get(row, key, dict, {}, where))
     subdirectory = desk.get(table, "subdirectory", str, "", place)
     if key == "directory":
-        path = desk.need(table, "path", str, "", place)
+        path = desk.place(desk.need(table, "path", str, "", place), f"{place}.path")
         kind = SourceKind.EDITABLE if desk.get(table, "editable", bool, False, place) else SourceKind.DIRECTORY
         return Source(kind=kind, location=path, subdirectory=subdirectory), ()
     url = desk.get(table, "url", str, "", place)
-    path = desk.get(table, "path", str, "", place)
+    path = desk.place(desk.get(table, "path", str, "", place), f"{place}.path")
     if not url and not path:
         desk.fault("lock-missing-key", place, "neither 'url' nor 'path' is there")
     if key == "vcs":
@@ -193,7 +193,7 @@ def _artifact(desk: Desk, row: Any, place: str) -> Artifact:
             return plain
     table = cast("dict[str, object]", row)
     url = desk.get(table, "url", str, "", place)
-    path = desk.get(table, "path", str, "", place)
+    path = desk.place(desk.get(table, "path", str, "", place), f"{place}.path")
     name = desk.get(table, "name", str, "", place)
     location = desk.url(url, f"{place}.url") if url else path
     if name:

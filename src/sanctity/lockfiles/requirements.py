@@ -344,7 +344,7 @@ class Reading:
             elif option in {"-r", "--requirement", "-c", "--constraint"}:
                 as_constraint = option in {"-c", "--constraint"}
                 target = posixpath.normpath(posixpath.join(posixpath.dirname(key), value))
-                written = f"{option} {value}" if _readable(value) else option
+                written = f"{option} {_SCP_USER.sub('', value)}" if _readable(value) else option
                 self.included.setdefault(key, []).append((written, "" if target == self.entry else target))
                 if _readable(value) and target == self.entry:
                     includes.append(("", as_constraint))

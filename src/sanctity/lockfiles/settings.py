@@ -19,6 +19,8 @@ __all__ = ["plain_setting", "settings_of"]
 #: A value that is longer is told by its beginning and by what tells it apart.
 _LONGEST: Final = 2000
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S+")
+#: A user and password where no ``//`` says that they are.
+_USER: Final = re.compile(r"(?<![^/\\@\s])[^/\\@\s:]*:[^/\\@\s]*@")
 #: How conda has a token in a path.
 _TOKEN: Final = re.compile(r"/t/[^/]+(?=/|$)")
 #: How deep a table is taken apart into keys; what lies deeper is one value.
@@ -27,7 +29,8 @@ _DEEPEST: Final = 3
 
 def plain_setting(text: str) -> str:
     """*text* with each URL in it less its user, password, query and fragment."""
-    return _URL.sub(_plain_url, text) if "://" in text else text
+    text = _URL.sub(_plain_url, text) if "://" in text else text
+    return _USER.sub("", text) if "@" in text else text
 
 
 def _plain_url(match: re.Match[str]) -> str:

@@ -63,7 +63,7 @@ _SECRETIVE: Final = re.compile(r"@|\?|://")
 _SECRET_WORD: Final = re.compile(r"token|key|secret|sig|pass|pwd|auth|cred|user|login|session", re.IGNORECASE)
 #: A user and password of a URL inside of another URL's path, and of a location without a scheme.
 _INNER_USER: Final = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*@")
-_SCP_USER: Final = re.compile(r"\A[^/\\@\s]*:[^/\\@\s]*@")
+_SCP_USER: Final = re.compile(r"(?<![^/\\@\s])[^/\\@\s:]*:[^/\\@\s]*@")
 _WERE: Final = {"credentials": "were", "query": "was"}
 _LONGEST: Final = 4096
 
@@ -105,6 +105,9 @@ def clean_url(url: str) -> tuple[str, str]:
         ValueError: it is no URL.
     """
     parts = urlsplit(url)
+    if not parts.netloc and "@" in url:  # no URL that anybody has; its secrets are still secrets
+        plain, number = _SCP_USER.subn("", url.partition("#")[0].partition("?")[0])
+        return plain, "credentials" if number or _SECRET_WORD.search(parts.query) else "query" if parts.query else ""
     _ = parts.port  # is a number, or ValueError: what looks like a port may be a password cut short
     user, at, host = parts.netloc.rpartition("@")
     if user == "git":

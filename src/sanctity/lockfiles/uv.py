@@ -171,7 +171,7 @@ def _source(desk: _UvDesk, table: Any, where: str) -> Source:
     elif kind in {SourceKind.REGISTRY, SourceKind.URL}:
         source = Source(kind=kind, location=desk.place(text, place), subdirectory=subdirectory)
     else:
-        source = Source(kind=kind, location=text, subdirectory=subdirectory)
+        source = Source(kind=kind, location=desk.place(text, place), subdirectory=subdirectory)
     if key is not None:
         desk.sources[key] = source
     return source
