@@ -380,6 +380,22 @@ REGISTRY = Source(kind=SourceKind.REGISTRY)
             "lock again",
         ),
         (a_lock(a_pin(marker="extra in 'x'"), format=LockFormat.PDM), "no meaning", ""),
+        (
+            a_lock(a_pin(), a_pin("six", "2.0"), a_project("six")),
+            "six is wanted twice for Python 3.8 on linux: 1.0 and 2.0",
+            "lock again",
+        ),
+        (
+            a_lock(
+                a_pin(marker="python_version < '3.12'"),
+                a_pin("six", "2.0", marker="python_version >= '3.11'"),
+                a_project("six"),
+                requires_python=">=3.10",
+            ),
+            "six is wanted twice for Python 3.11 on linux: 1.0 and 2.0",
+            "lock again",
+        ),
+        (a_lock(a_pin(), a_pin("six", "2.0"), format=LockFormat.PYLOCK), "six is wanted twice", "lock again"),
     ],
 )
 def test_what_can_not_be_written_is_refused_by_name(lock: Lock, message: str, hint: str) -> None:
@@ -389,6 +405,17 @@ def test_what_can_not_be_written_is_refused_by_name(lock: Lock, message: str, hi
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert caught.value.where.startswith("uv.lock")
+
+
+def test_two_of_one_name_that_never_meet_are_written() -> None:
+    forks = (a_pin(marker="python_version < '3.9'"), a_pin("six", "2.0", marker="python_version >= '3.8'"), a_project("six"))
+    assert len(flatten(a_lock(*forks, requires_python=">=3.9")).pins) == 2
+    windows = (a_pin(marker="sys_platform == 'win32'"), a_pin("six", "2.0", marker="os_name == 'posix'"), a_project("six"))
+    assert len(flatten(a_lock(*windows)).pins) == 2
+    everywhere = (a_pin(), a_pin("six", "2.0", marker="sys_platform == 'win32'"), a_project("six"))
+    assert len(flatten(a_lock(*everywhere, environments=("sys_platform == 'linux'",))).pins) == 2
+    with pytest.raises(DocumentError):
+        flatten(a_lock(*everywhere))
 
 
 def test_all_reasons_are_told_at_once_with_the_packages_named() -> None:

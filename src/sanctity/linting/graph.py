@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sanctity.compare.markers import evaluate
+from sanctity.compare.usual import environments_of
 from sanctity.errors import DocumentError
-from sanctity.linting.subject import environments_of, finding, some
+from sanctity.linting.subject import finding, some
 from sanctity.model.lock import Ecosystem, LockFormat
 
 if TYPE_CHECKING:

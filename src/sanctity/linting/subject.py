@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sanctity.compare.markers import environment_of, satisfies
-from sanctity.model.environment import Interpreter
 from sanctity.model.finding import Finding, severity_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sanctity.compare.markers import MarkerEnvironment
     from sanctity.model.drift import Severity
+    from sanctity.model.environment import Interpreter
     from sanctity.model.lock import Lock, Pin
     from sanctity.model.wheel import WheelFacts
 
-__all__ = ["Subject", "environments_of", "finding", "some"]
-
-#: Environments that a lock for all of them is tried in: the systems that nearly all wheels are built for.
-_SYSTEMS: Final = ("linux-x86_64", "macosx-arm64", "win-amd64")
-#: The Pythons that it is tried with, where its own ``requires-python`` allows them.
-_MINORS: Final = (8, 9, 10, 11, 12, 13, 14)
+__all__ = ["Subject", "finding", "some"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,20 +67,3 @@ def finding(
 def some(names: list[str], most: int = 4) -> str:
     """The first of *names*, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
-@lru_cache(maxsize=64)
-def environments_of(requires_python: str) -> tuple[MarkerEnvironment, ...]:
-    """Environments that a lock with *requires_python* is for: the usual systems, with each Python that it allows.
-
-    None where what it allows can not be read.
-    """
-    allowed = {minor: satisfies(requires_python, f"3.{minor}") for minor in _MINORS}
-    if all(each is None for each in allowed.values()):
-        return ()  # nobody can tell for which Python it is, and a guess would accuse
-    minors = [minor for minor, known in allowed.items() if known is not False]
-    return tuple(
-        environment_of(Interpreter(version=f"3.{minor}", abi=f"cpython-3{minor}", machine=system))
-        for minor in minors
-        for system in _SYSTEMS
-    )

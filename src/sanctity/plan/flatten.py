@@ -25,8 +25,9 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from sanctity.compare.conditions import FALSE, TRUE, Space
-from sanctity.compare.markers import names_in
+from sanctity.compare.markers import evaluate, names_in
 from sanctity.compare.selection import encoded
+from sanctity.compare.usual import environments_of
 from sanctity.errors import DocumentError
 from sanctity.model.lock import Ecosystem, LockFormat, RootKind, SourceKind
 from sanctity.model.names import SEEDS
@@ -87,6 +88,7 @@ def flatten(lock: Lock, *, project: bool = True) -> Flat:
     if not project:
         pins = tuple(pin for pin in pins if pin.name not in members or pin.source.kind not in _LOCAL)
     kept = [_fitted(desk, pin) for pin in pins if pin.source.kind is not SourceKind.VIRTUAL]
+    _check_overlaps(desk, lock, kept, frozenset(defaults))
     desk.finish()
     return Flat(
         requires_python=_specifier(desk, lock.requires_python, "the lock's requires-python"),
@@ -349,6 +351,26 @@ class _Walk:
 
 def _is_meant(edge: Dependency, pin: Pin) -> bool:
     return (not edge.version or edge.version == pin.version) and (edge.source is None or edge.source == pin.source)
+
+
+def _check_overlaps(desk: _Desk, lock: Lock, pins: list[Pin], defaults: frozenset[str]) -> None:
+    """Refuse two pins of one name that are both wanted in one usual environment, with nothing chosen: installers take one."""
+    by_name: dict[str, list[Pin]] = {}
+    for pin in pins:
+        by_name.setdefault(pin.name, []).append(pin)
+    for name, alike in by_name.items():
+        if len(alike) < 2 or not name:
+            continue
+        for environment in environments_of(lock.requires_python):
+            if lock.environments and not any(evaluate(each, environment) for each in lock.environments):
+                continue
+            both = [pin for pin in alike if not pin.marker or evaluate(pin.marker, environment, groups=defaults)]
+            if len(both) > 1:
+                versions = " and ".join(dict.fromkeys(pin.version or pin.source.location for pin in both))
+                known = dict(environment.known)
+                where = f"for Python {known['python_version']} on {known['sys_platform']}"
+                desk.fault(_CODE, both[1].where, f"{name} is wanted twice {where}: {versions}", "lock again, so that one is left")
+                break
 
 
 # --- What the format can name ------------------------------------------------------------------------------------------------
