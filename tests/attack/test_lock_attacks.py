@@ -499,3 +499,19 @@ def test_a_secret_in_a_folder_is_never_printed(place: str, tmp_path: Path, capsy
         assert "hunter2" not in compared(tmp_path, name, plain, text, capsys)[1]
         for kind in ("text", "json", "sarif"):
             assert "hunter2" not in ran(capsys, "lint", str(tmp_path / "after" / name), "--format", kind)[1]
+
+
+def test_a_secret_in_a_name_is_never_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a tool calls itself, and what Poetry calls an index, are texts as any other."""
+    poetry = (
+        f'[[package]]\nname = "six"\nversion = "1.0"\ndescription = ""\noptional = false\npython-versions = "*"\ngroups = ["main"]\n'
+        f'files = [{{file = "six-1.0-py3-none-any.whl", hash = "sha256:{A}"}}]\n\n[package.source]\ntype = "legacy"\n'
+        f'url = "https://index.example/simple"\nreference = "https://me:hunter2@index.example/simple"\n\n'
+        f'[metadata]\nlock-version = "2.1"\npython-versions = ">=3.9"\ncontent-hash = "{A}"\n'
+    )
+    pylock = PYLOCK.replace('"tool"', '"tool of https://me:hunter2@index.example/?token=hunter2"')
+    for name, text in (("poetry.lock", poetry), ("pylock.toml", pylock)):
+        (tmp_path / name).write_text(text)
+        code, said = ran(capsys, "lint", str(tmp_path / name), "--format", "json")
+        assert code in {0, 1}, said
+        assert "hunter2" not in said

@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from sanctity.lockfiles import toml
-from sanctity.lockfiles.settings import settings_of
+from sanctity.lockfiles.settings import plain_setting, settings_of
 from sanctity.lockfiles.summary import count_markers
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
@@ -934,4 +934,4 @@ def _legacy(package: dict[str, Any]) -> Iterator[str]:
     """The name that the project gave the index of *package*."""
     source = package.get("source")
     if isinstance(source, dict) and source.get("type") == "legacy" and isinstance(source.get("reference"), str):
-        yield source["reference"]
+        yield plain_setting(source["reference"])

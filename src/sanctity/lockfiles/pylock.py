@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sanctity.errors import DocumentError
-from sanctity.lockfiles.settings import settings_of
+from sanctity.lockfiles.settings import plain_setting, settings_of
 from sanctity.lockfiles.toml import Desk, load, plain_artifact, shown
 from sanctity.model.lock import Artifact, Dependency, Lock, LockFormat, Pin, Root, RootKind, Source, SourceKind
 
@@ -62,7 +62,7 @@ def parse(text: str, *, path: str, digest: Digest, beside: Mapping[str, str]) ->
     pins = tuple([_pin(desk, row, where) for where, row in desk.tables(document, "packages", "")])
     desk.distinct(pins, by_marker=True)
     roots = tuple(_roots(desk, document, pins))
-    created_by = desk.get(document, "created-by", str, "", "")
+    created_by = plain_setting(desk.get(document, "created-by", str, "", ""))
     requires_python = desk.requires_python(document, "")
     desk.finish()
     return Lock(
