@@ -18,6 +18,7 @@ from factories import (
     a_lock,
     a_pin,
     a_project,
+    a_root,
     an_environment,
     an_origin,
 )
@@ -30,7 +31,7 @@ from sanctity.model.difference import Answer, Change, Difference, FileChange, Pa
 from sanctity.model.drift import Selection
 from sanctity.model.environment import FileEntry, FileKind, Hook, HookKind, Problem, SystemFile
 from sanctity.model.inventory import Inventory, InventoryKind, LockedFile, Package, Part
-from sanctity.model.lock import Artifact, LockFormat, Pin, Source, SourceKind
+from sanctity.model.lock import Artifact, LockFormat, Pin, RootKind, Source, SourceKind
 from sanctity.model.names import SEEDS
 from sanctity.model.platform import StandardLibrary
 from sanctity.model.policy import Policy, Waiver
@@ -289,6 +290,97 @@ def test_a_loose_row_that_was_pinned() -> None:
 def test_requires_python_of_two_locks() -> None:
     found = _locks(a_lock(a_pin(), requires_python=">=3.9"), a_lock(a_pin(), requires_python=">=3.10"))
     assert found.parts == (PartChange("requires", "requires-python", ">=3.9", ">=3.10"),)
+
+
+def test_what_only_one_format_states_of_python_is_no_change() -> None:
+    stated, export = a_lock(a_pin(), requires_python=">=3.9"), a_lock(a_pin(), format=LockFormat.REQUIREMENTS)
+    for sides in ((stated, export), (export, stated)):
+        found = _locks(*sides)
+        assert (found.answer, found.parts) == (Answer.SAME, ())
+        assert "requires-python" in [item.what for item in found.unchecked]
+    # One that could state it, and does not, says that any Python will do.
+    assert _locks(stated, replace(stated, requires_python="")).parts
+    assert _locks(stated, replace(export, requires_python=">=3.10")).parts
+
+
+def _for_whom(before: Lock, after: Lock) -> Difference:
+    """What two locks differ in, for whom their packages are there too."""
+    return difference(inventory_of_lock(before, beside=after), inventory_of_lock(after, beside=before))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "python", "shown"),
+    [
+        ("sys_platform == 'win32'", 'sys_platform=="win32"', "", None),
+        ("python_version >= '3.9' or python_version < '3.9'", "", "", None),
+        ("os_name == 'nt' and (os_name == 'nt' or extra == 'x')", "os_name == 'nt'", "", None),
+        ("python_full_version < '3.10'", "python_full_version >= '3.9' and python_full_version < '3.10'", ">=3.9", None),
+        ("python_version == '3.9' and os_name == 'nt'", "python_version < '3.10' and os_name == 'nt'", ">=3.9", None),
+        (
+            "sys_platform == 'win32'",
+            "(sys_platform == 'win32' and python_version >= '3.8') or (sys_platform == 'linux' and python_version >= '3.8')",
+            ">=3.9",
+            ("sys_platform == 'win32'", "sys_platform == 'linux' or sys_platform == 'win32'"),
+        ),
+        ("", "extra == 'x' and python_version > '3'", ">=3.8", ("", "extra == 'x'")),
+        (
+            "os_name == 'nt'",
+            "os_name == 'nt' and os_name == 'posix'",
+            "",
+            ("os_name == 'nt'", "os_name == 'nt' and os_name == 'posix'"),
+        ),
+        ("os_name == 'nt'", "this is none", "", ("os_name == 'nt'", "this is none")),
+    ],
+)
+def test_markers_are_compared_by_what_they_mean(before: str, after: str, python: str, shown: tuple[str, str] | None) -> None:
+    one, other = (a_lock(a_pin(marker=marker), requires_python=python) for marker in (before, after))
+    for sides, words in (((one, other), shown), ((other, one), shown and shown[::-1])):
+        found = [change for change in _for_whom(*sides).packages if Change.MARKER in change.changes]
+        assert [(each.before and each.before.where, each.after and each.after.where) for each in found] == (
+            [words] if words else []
+        )
+
+
+def test_markers_that_are_too_many_are_compared_as_they_are_written() -> None:
+    pins = [a_pin("six", f"1.{number}", marker=f"os_name == '{number}'") for number in range(1_200)]
+    changed = [replace(pins[0], marker="os_name=='0'"), *pins[1:]]
+    (found,) = _for_whom(a_lock(*pins), a_lock(*changed)).packages
+    assert found.changes == (Change.MARKER,)
+    assert _for_whom(a_lock(*pins), a_lock(*reversed(pins))).answer is Answer.SAME
+
+
+def test_pins_of_one_name_say_which_they_are() -> None:
+    windows, others = "sys_platform=='win32'", "sys_platform!='win32'"
+    before = a_lock(a_pin("six", "1.0", marker=windows), a_pin("six", "2.0", marker=others), a_pin("idna", "1", marker=windows))
+    after = a_lock(a_pin("six", "1.1", marker=windows), a_pin("six", "2.1", marker=others), a_pin("idna", "2", marker=windows))
+    told = {(change.name, change.after.version): change.fork for change in _for_whom(before, after).packages if change.after}
+    assert told == {("idna", "2"): "", ("six", "1.1"): "sys_platform == 'win32'", ("six", "2.1"): "sys_platform != 'win32'"}
+
+
+def test_what_an_older_layout_of_a_lock_does_not_say_is_no_change() -> None:
+    """Poetry before 2.1 has no groups, and its markers with what asks; since then each package says both for itself."""
+    unsure = a_root(RootKind.PROJECT, "main", "idna", complete=False)
+    older = a_lock(a_pin("idna", "1.0", 'six; os_name == "nt"'), a_pin("six", "1.0"), unsure, format=LockFormat.POETRY)
+    stated = a_lock(
+        a_pin("idna", "1.0"),
+        a_pin("six", "1.0", marker='os_name == "nt"'),
+        a_root(RootKind.PROJECT, "main", "idna", "six"),
+        a_group("dev", "six", default=True),
+        format=LockFormat.POETRY,
+        digest=a_digest("newer"),
+    )
+    for sides in ((older, stated), (stated, older)):
+        found = _for_whom(*sides)
+        assert (found.answer, found.packages) == (Answer.SAME, ())
+        told = {item.what for item in found.unchecked}
+        assert {"six", "for whom packages are installed", "which groups and extras ask for packages"} <= told
+    # With its project beside it, an older one says for whom its packages are: that much is compared, and found.
+    known = replace(older, roots=(a_root(RootKind.PROJECT, "main", "idna"),))
+    assert not _for_whom(known, stated).packages
+    narrower = replace(known, pins=(a_pin("idna", "1.0", 'six; os_name == "posix"'), *known.pins[1:]))
+    assert [change.changes for change in _for_whom(narrower, stated).packages if change.name == "six"] == [(Change.REACH,)]
+    # And two of one layout that know nothing more than each other say so.
+    assert "for whom packages are installed" in {item.what for item in _for_whom(older, older).unchecked}
 
 
 # -- environments -----------------------------------------------------------------------------------------------------------------

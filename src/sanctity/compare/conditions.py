@@ -312,15 +312,17 @@ class Space:
 
     # --- writing them down ---
 
-    def written(self, condition: Condition) -> str:
-        """The marker of *condition*; empty where it always holds.
+    def written(self, condition: Condition, *, given: Condition = TRUE) -> str:
+        """The marker of *condition*; empty where it always holds. Where *given* does not, it may say anything.
 
         Raises:
             ValueError: it never holds, which no marker says.
+            OverflowError: there are too many conditions.
         """
-        if condition == FALSE:
+        least = self.both(condition, given)
+        if least == FALSE:
             raise ValueError("a condition that never holds has no marker")
-        terms = sorted({term for term, _ in self._cover(condition, condition)})
+        terms = sorted({term for term, _ in self._cover(least, self.either(condition, self.opposite(given)))})
         common = [literal for literal in terms[0] if all(literal in term for term in terms)] if len(terms) > 1 else []
         rest = [tuple(literal for literal in term if literal not in common) for term in terms]
         text = self._any_of(rest, alone=not common)

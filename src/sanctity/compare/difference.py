@@ -165,6 +165,8 @@ class _Finding:
         self.changes: list[PackageChange] = []
         self._remarks: dict[_Remark, set[str]] = {}
         self._extra: list[Unchecked] = []
+        self._alike = self.sides.locks and before.format == after.format
+        self._several = False
 
     def remark(self, name: str, code: str, reason: str, *, in_scope: bool = False) -> None:
         """Note that something of *name* was not compared."""
@@ -193,6 +195,7 @@ class _Finding:
     def compare(self, before: Sequence[Package], after: Sequence[Package]) -> None:
         """The copies of one name."""
         older, newer = self._counting(before, self.after), self._counting(after, self.before)
+        self._several = self.sides.locks and (len(older) > 1 or len(newer) > 1)
         for one, other in self._paired(older, newer):
             if one is not None and other is not None:
                 self._compare(one, other)
@@ -217,12 +220,12 @@ class _Finding:
         older, newer = (sorted(side, key=self._rank, reverse=True) for side in (before, after))
         keys: tuple[Callable[[Package], Hashable], ...] = (
             _facts,
-            lambda item: (_version(item), item.marker, item.origin),
-            lambda item: (_version(item), item.marker),
+            lambda item: (_version(item), item.where, item.origin),
+            lambda item: (_version(item), item.where),
             lambda item: (_version(item), item.origin),
             _version,
-            lambda item: (item.marker, item.origin),
-            lambda item: item.marker,
+            lambda item: (item.where, item.origin),
+            lambda item: item.where,
             lambda item: item.origin,
             lambda _: None,
         )
@@ -279,7 +282,8 @@ class _Finding:
             self.remark(package.name, "not-stated", "it is the project itself, which the lock does not name")
             return
         before, after = (package, None) if change is Change.REMOVED else (None, package)
-        self.changes.append(PackageChange(name=package.name, changes=(change,), before=before, after=after))
+        fork = package.where if self._several else ""
+        self.changes.append(PackageChange(name=package.name, changes=(change,), before=before, after=after, fork=fork))
 
     def _compare(self, before: Package, after: Package) -> None:
         changes: list[Change] = []
@@ -291,10 +295,8 @@ class _Finding:
             changes.append(_direction(before, after))
         if not self._is_same_source(before, after):
             changes.append(Change.SOURCE)
-        if self.sides.locks and self.before.format == self.after.format and before.marker != after.marker:
-            changes.append(Change.MARKER)
-        if self.sides.locks and self.before.format == self.after.format and before.reach != after.reach:
-            changes.append(Change.REACH)
+        if self._alike:
+            changes += self._for_whom(before, after)
         if same is not False:
             change, gone, new = self._artifacts(before, after)
             changes += [change] if change is not None else []
@@ -308,9 +310,27 @@ class _Finding:
             reason = "one side has the digest of its content alone, so no file can be named (seal with `--files` to keep the rows)"
             self.remark(before.name, "not-stated", reason)
         if changes:
+            fork = after.where if self._several and Change.MARKER not in changes else ""
             self.changes.append(
-                PackageChange(name=before.name, changes=tuple(changes), before=before, after=after, files=files, gone=gone, new=new)
+                PackageChange(
+                    name=before.name, changes=tuple(changes), before=before, after=after, files=files, gone=gone, new=new, fork=fork
+                )
             )
+
+    def _for_whom(self, before: Package, after: Package) -> Iterator[Change]:
+        """Whether a pin of two locks of one format is there for others than before, as far as both say."""
+        if before.where != after.where:
+            if self.before.listed is self.after.listed:
+                yield Change.MARKER
+            else:
+                self.remark(
+                    before.name, "not-stated", "one lock has the marker with the package, and the other with what asks for it"
+                )
+        old, new = PackageChange(name=before.name, changes=(), before=before, after=after).reach
+        if old != new:
+            yield Change.REACH
+        elif before.reach != after.reach:
+            self.remark(before.name, "not-stated", "one of the two does not say for whom it is installed")
 
     def _is_same_source(self, before: Package, after: Package) -> bool:
         """Whether both are taken from one source, as far as both say."""
@@ -418,6 +438,9 @@ class _Finding:
                 self.remark(name, "platform-unknown", reason, in_scope=in_scope)
             elif name in _OF_FORMAT and self.before.format != self.after.format:
                 continue
+            elif name == "requires" and not self._alike and bool(older.get(name)) is not bool(newer.get(name)):
+                if self.sides.locks:
+                    self.remark("requires-python", "not-stated", "only one of the two states it")
             elif name in older and name in newer:
                 yield from self._part(name, older[name], newer[name])
             elif (name in older or name in newer) and name not in _OWN_PARTS and InventoryKind.LOCK not in self.sides:

@@ -14,7 +14,7 @@ from sanctity.canon.fingerprint import plain_text, sealed_hook, startup_hooks, s
 from sanctity.compare.files import compare_problems, unclaimed_code
 from sanctity.compare.hooks import KNOWN_HOOKS
 from sanctity.compare.ownership import own
-from sanctity.compare.reach import reaches
+from sanctity.compare.reach import Reach, is_listed, reaches, simplified
 from sanctity.compare.seal import origin_in_short, platform_of, stdlib_digests
 from sanctity.model.drift import Unchecked
 from sanctity.model.environment import CondaPackage, Interpreter
@@ -159,7 +159,7 @@ def _origin_of(pin: Pin) -> str:
     return str(source.kind)
 
 
-def _package_of(pin: Pin, direct: AbstractSet[str] | None, reach: frozenset[str] = frozenset()) -> Package:
+def _package_of(pin: Pin, direct: AbstractSet[str] | None, reach: Reach | None = None, condition: str | None = None) -> Package:
     source = pin.source
     place = source.location + (f"#{source.subdirectory}" if source.subdirectory else "")
     artifacts = {
@@ -176,7 +176,9 @@ def _package_of(pin: Pin, direct: AbstractSet[str] | None, reach: frozenset[str]
         artifacts=tuple(sorted(artifacts)),
         marker=pin.marker or ", ".join(pin.platforms),
         direct=pin.name in direct if direct is not None else None,
-        reach=reach,
+        reach=reach.told if reach is not None else frozenset(),
+        doubtful=reach.doubtful if reach is not None else frozenset(),
+        condition=condition,
         locations=tuple(sorted({(each.filename, each.location) for each in pin.artifacts if each.filename and each.location})),
     )
 
@@ -189,7 +191,7 @@ def _name_of(pin: Pin) -> str:
 def inventory_of_lock(lock: Lock, *, project: str = "", beside: Lock | None = None) -> Inventory:
     """Everything that *lock* pins, for whatever environment. *project* is the normalised name of the project it is for.
 
-    Where another lock is *beside* it, it is also said for whom each pin is there, in environments that both locks are for.
+    Where another lock of its format is *beside* it, it is also said for whom each pin is there, in environments that both are for.
     """
     listed = all(edge.name for root in lock.roots for edge in root.dependencies) and not any(pin.dependencies for pin in lock.pins)
     flat = listed or lock.format.is_of_conda
@@ -197,9 +199,13 @@ def inventory_of_lock(lock: Lock, *, project: str = "", beside: Lock | None = No
     asked = {edge.name for root in lock.roots for edge in root.dependencies}
     asked |= {edge.name for pin in lock.pins if pin.name in own_names for edge in pin.dependencies}
     # A flat list says of no row whether somebody asked for it or something needs it.
-    reach, tried = reaches(lock, beside) if beside is not None else ({}, True)
-    blind = Unchecked(code="not-stated", what="for whom packages are installed", reason="there are too many of them to try it")
-    packages = [_package_of(pin, None if flat else asked, reach.get(id(pin), frozenset())) for pin in lock.pins]
+    alike = beside if beside is not None and beside.format is lock.format else None
+    reach = reaches(lock, alike) if alike is not None else None
+    short = simplified(lock, alike) if alike is not None else {}
+    packages = [
+        _package_of(pin, None if flat else asked, reach.of.get(id(pin)) if reach is not None else None, short.get(pin.marker))
+        for pin in lock.pins
+    ]
     return Inventory(
         kind=InventoryKind.LOCK,
         path=lock.path,
@@ -212,7 +218,8 @@ def inventory_of_lock(lock: Lock, *, project: str = "", beside: Lock | None = No
             Part("indexes", tuple((str(number), url) for number, url in enumerate(lock.indexes, start=1)) if _asks(lock) else ()),
             Part("options", tuple(sorted(lock.settings))),
         ),
-        blind=() if tried else (blind,),
+        listed=is_listed(lock),
+        blind=tuple(Unchecked(code="not-stated", what=what, reason=why) for what, why in reach.blind) if reach is not None else (),
     )
 
 

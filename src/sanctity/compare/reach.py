@@ -1,26 +1,30 @@
 """For whom the pins of a lock are there: in which environments the tool installs each when it is told nothing, and who names it.
 
 A marker on an edge, a group that became a default one, a root that moved: none of them is a word of the pin's own, and each can
-bring a package to where it was not. So two locks are tried in the usual environments, and what comes out is compared.
+bring a package to where it was not. So two locks are tried in the usual environments, and what comes out is compared. What a lock
+does not say of a pin is doubtful, and neither yes nor no.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sanctity.compare.markers import environment_of, satisfies
+from sanctity.compare.conditions import Space
+from sanctity.compare.markers import Junction, Test, environment_of, parse_marker, satisfies
 from sanctity.compare.selection import select
 from sanctity.errors import SanctityError
 from sanctity.model.environment import Interpreter
-from sanctity.model.lock import RootKind
+from sanctity.model.lock import LockFormat, RootKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from sanctity.compare.markers import Tree
     from sanctity.model.lock import Dependency, Lock, Root
 
-__all__ = ["reaches"]
+__all__ = ["Reach", "Reaches", "is_listed", "reaches", "simplified"]
 
 _SYSTEMS: Final = {"Linux": "linux-x86_64", "Linux on ARM": "linux-aarch64", "macOS": "macosx-arm64", "Windows": "win-amd64"}
 _MINORS: Final = (8, 9, 10, 11, 12, 13, 14)
@@ -29,32 +33,88 @@ _MINORS: Final = (8, 9, 10, 11, 12, 13, 14)
 _BUDGET: Final = ((10_000, len(_MINORS)), (50_000, 2), (200_000, 1))
 
 
-def reaches(lock: Lock, beside: Lock) -> tuple[dict[int, frozenset[str]], bool]:
-    """For each pin of *lock* (by its identity) the environments in which it is installed when nothing is chosen, and who names it.
+#: Formats of which some locks are a graph, and others a list.
+_OF_TWO_LAYOUTS: Final = frozenset({LockFormat.POETRY, LockFormat.PDM})
 
-    Environments are told as a system and a Python, of those that both *lock* and the one *beside* it are for. The other answer is
-    whether they were tried: what is too large for that is not.
+
+class Reach(NamedTuple):
+    """For whom a pin is there, in words, and those of whom its lock does not say it."""
+
+    told: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+
+
+class Reaches(NamedTuple):
+    """What is known of the pins of a lock, by their identity.
+
+    *blind* is what the two locks can not be compared by, and why.
+    """
+
+    of: dict[int, Reach]
+    blind: tuple[tuple[str, str], ...]
+
+
+def is_listed(lock: Lock) -> bool:
+    """Whether *lock*, whose format has two layouts, is a list, in which each package says for itself when it is wanted."""
+    return lock.format in _OF_TWO_LAYOUTS and not any(pin.dependencies or pin.optional for pin in lock.pins)
+
+
+def reaches(lock: Lock, beside: Lock) -> Reaches:
+    """For each pin of *lock* the environments in which it is installed when nothing is chosen, and who names it.
+
+    Environments are told as a system and a Python, of those that both *lock* and the one *beside* it are for.
     """
     found: dict[int, set[str]] = {id(pin): set() for pin in lock.pins}
-    for pin_id, words in _named(lock):
+    doubts: dict[int, set[str]] = {}
+    blind = tuple(_untold(lock, beside))
+    for pin_id, words in _named(lock) if _WHO not in dict(blind) else ():
         found[pin_id].add(words)
-    tried = True
-    if not lock.format.is_of_conda:
-        work = max(_work(lock), _work(beside))
-        most = next((number for limit, number in _BUDGET if work <= limit), 0)
+    if not lock.format.is_of_conda and _FOR_WHOM not in dict(blind):
+        most = _pythons(lock, beside)
         wanted = (lock.requires_python, beside.requires_python)
         allowed = [minor for minor in _MINORS if all(satisfies(each, f"3.{minor}") is not False for each in wanted)]
-        tried = most > 0
-        for minor in allowed if most >= len(allowed) else [allowed[0], allowed[-1]] if most > 1 else allowed[-1:] if tried else []:
+        for minor in allowed if most >= len(allowed) else [allowed[0], allowed[-1]] if most > 1 else allowed[-1:]:
             for system, machine in _SYSTEMS.items():
                 environment = environment_of(Interpreter(version=f"3.{minor}", abi=f"cpython-3{minor}", machine=machine))
+                words = f"by default for Python 3.{minor} on {system}"
                 try:
                     selected = select(lock, environment, {})
                 except SanctityError:  # a marker that is none: its reader has told
                     continue
                 for pin in selected.expected:
-                    found.setdefault(id(pin), set()).add(f"by default for Python 3.{minor} on {system}")
-    return {pin: frozenset(words) for pin, words in found.items()}, tried
+                    found.setdefault(id(pin), set()).add(words)
+                for each in selected.undecided:
+                    doubts.setdefault(id(each.pin), set()).add(words)
+    known = {pin: Reach(frozenset(words), frozenset(doubts.get(pin, ()))) for pin, words in found.items()}
+    return Reaches(known, blind)
+
+
+_FOR_WHOM: Final = "for whom packages are installed"
+_WHO: Final = "which groups and extras ask for packages"
+
+
+def _pythons(lock: Lock, beside: Lock) -> int:
+    """With how many Pythons the two are tried; none where they are too large for that."""
+    work = max(_work(lock), _work(beside))
+    return next((number for limit, number in _BUDGET if work <= limit), 0)
+
+
+def _untold(lock: Lock, beside: Lock) -> Iterator[tuple[str, str]]:
+    """What the two can not be compared by, and why."""
+    complete = [all(root.complete for root in each.roots) for each in (lock, beside)]
+    if not all(complete):
+        yield (
+            _FOR_WHOM,
+            "neither of the two says all that is asked for"
+            if not any(complete)
+            else "one of the two does not say all that is asked for",
+        )
+    elif not lock.format.is_of_conda and not _pythons(lock, beside):
+        yield _FOR_WHOM, "there are too many of them to try it"
+    if is_listed(lock) is not is_listed(beside):
+        yield _WHO, "one lists all that each of them brings, and the other what it asks for itself"
+    elif complete[0] is not complete[1]:
+        yield _WHO, "one of the two does not say it"
 
 
 def _work(lock: Lock) -> int:
@@ -96,3 +156,79 @@ def _words(root: Root, lock: Lock) -> str:
     if root.kind is RootKind.PROJECT:
         return "by default" if lock.format.is_of_conda else ""
     return " of ".join(filter(None, (f"in the {root.kind} {root.name}".rstrip(), root.member)))
+
+
+# -- markers ----------------------------------------------------------------------------------------------------------------------
+
+_CLAUSE: Final = re.compile(r"\s*(===|~=|[=!<>]=|[<>])\s*([0-9A-Za-z.*+!-]+)\s*")
+_MINOR: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
+_IN_EXTRAS: Final = re.compile(r"('[^']*') (not in|in) extras")
+
+
+def simplified(lock: Lock, beside: Lock) -> dict[str, str]:
+    """Each marker of a pin of the two as short as it comes for the Pythons that both are for.
+
+    Markers that mean the same there are one text, from either side. One that can not be simplified is left out.
+    """
+    given = [_python_marker(each) for each in sorted({lock.requires_python, beside.requires_python})]
+    # Of both, so that what is too much for one is too much for the other.
+    every = sorted({pin.marker for each in (lock, beside) for pin in each.pins if pin.marker})
+    if not every:
+        return {}
+    try:
+        tests = [test for marker in every for test in _tests(parse_marker(marker)) if test.variable in _CHOICES]
+        extras = {test.literal for test in tests if test.variable != "dependency_groups"}
+        groups = {test.literal for test in tests if test.variable == "dependency_groups"}
+        space = Space([*every, *filter(None, given)], extras=extras, groups=groups)
+    except SanctityError:
+        return {}
+
+    def chosen(kind: str, name: str) -> int:
+        return space.group_chosen(name) if kind == "dependency_groups" else space.extra_chosen(name)
+
+    found: dict[str, str] = {}
+    try:
+        known = space.both(space.of(given[0], chosen), space.of(given[-1], chosen))
+        for marker in every:
+            try:
+                text = space.written(space.of(marker, chosen), given=known)
+            except ValueError:  # what never holds has no marker, and what is asked of extras may have no meaning
+                continue
+            found[marker] = text if any(test.variable == "extras" for test in tests) else _IN_EXTRAS.sub(_extra, text)
+    except OverflowError:
+        return {}
+    return found
+
+
+_CHOICES: Final = frozenset({"extra", "extras", "dependency_groups"})
+
+
+def _extra(match: re.Match[str]) -> str:
+    return f"extra {'==' if match[2] == 'in' else '!='} {match[1]}"
+
+
+def _tests(tree: Tree) -> Iterator[Test]:
+    if isinstance(tree, Junction):
+        for term in tree.terms:
+            yield from _tests(term)
+    elif isinstance(tree, Test):
+        yield tree
+
+
+def _python_marker(requires_python: str) -> str:
+    """The marker that holds where an interpreter is one that *requires_python* allows, as far as that can be told."""
+    parts: list[str] = []
+    for alternative in requires_python.split("||"):
+        clauses: list[str] = []
+        for text in filter(str.strip, alternative.split(",")):
+            match = _CLAUSE.fullmatch(text)
+            if match is None:
+                return ""
+            clauses.append(f"python_full_version {match[1]} '{match[2]}'")
+            if match[1] in {">=", "<"} and _MINOR.fullmatch(match[2]):
+                # Two variables, of which nobody else says that they hang together.
+                clauses.append(f"python_version {match[1]} '{match[2]}'")
+        if not clauses:
+            return ""
+        parts.append(f"({' and '.join(clauses)})")
+    return " or ".join(parts)

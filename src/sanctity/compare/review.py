@@ -442,9 +442,9 @@ class _Case:
             yield Look(LookCode.NEW_TRANSITIVE, "new, and only another package asks for it")
 
     def _by_reach(self) -> Iterator[Look]:
-        before, after = self.change.before, self.change.after
-        if before is not None and after is not None and Change.REACH in self.change.changes:
-            more = after.reach - before.reach
+        if Change.REACH in self.change.changes:
+            before, after = self.change.reach
+            more = after - before
             if any(each.startswith("by default") for each in more):
                 yield Look(LookCode.WIDER, "installed by default where it was not before")
             elif any(each.startswith("with its extra") for each in more):

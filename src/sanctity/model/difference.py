@@ -152,7 +152,7 @@ class PackageChange:
     """A package that differs in all of *changes*; one side is None where it was added or removed.
 
     *files* are the rows that changed, where both sides have rows. *gone* and *new* are the artifacts that only
-    one side allows.
+    one side allows. *fork* is the condition that tells it from other packages of its name in the same lock.
 
     Of two locks also: *why* it is in the new one, or of one that was removed, was in the old; *looks*, the gravest first, are
     reasons to look at it; and *age_days* is how long ago its new version was released, None where that is not known or it has none.
@@ -165,6 +165,7 @@ class PackageChange:
     files: tuple[FileChange, ...] = ()
     gone: tuple[LockedFile, ...] = ()
     new: tuple[LockedFile, ...] = ()
+    fork: str = ""
     why: Why | None = None
     looks: tuple[Look, ...] = ()
     age_days: int | None = None
@@ -174,6 +175,14 @@ class PackageChange:
         """What the gravest of its looks weighs; None where it has none."""
         weights = {look.severity for look in self.looks}
         return next((weight for weight in (Severity.ERROR, Severity.WARNING, Severity.NOTE) if weight in weights), None)
+
+    @property
+    def reach(self) -> tuple[frozenset[str], frozenset[str]]:
+        """For whom it was there and for whom it is, as far as both sides say."""
+        if self.before is None or self.after is None:
+            return frozenset(), frozenset()
+        blind = self.before.doubtful | self.after.doubtful
+        return self.before.reach - blind, self.after.reach - blind
 
     @property
     def alarming(self) -> bool:

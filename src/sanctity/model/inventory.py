@@ -88,7 +88,9 @@ class Package:
     that the system's package manager keeps its files, which count as those of a package of the system.
 
     Where two locks are compared, *reach* says for whom a pin is there, in words: of each environment in which it is installed, and
-    of each root that names it; *locations* are where its artifacts are fetched, by file name.
+    of each root that names it; *doubtful* are those of which its lock does not say. *condition* is *marker* as short as it comes
+    for what both locks are for, the same text for what means the same; None where it is not known. *locations* are where its
+    artifacts are fetched, by file name.
     """
 
     name: str
@@ -107,7 +109,14 @@ class Package:
     seed: bool = False
     kept: bool = False
     reach: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+    condition: str | None = None
     locations: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def where(self) -> str:
+        """For which environments it is there: its marker, simplified where that could be done."""
+        return self.marker if self.condition is None else self.condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +124,8 @@ class Inventory:
     """All that one side states. *path* is what the user named, *format* a lock's, *digest* of a document, or a fingerprint.
 
     *environment* is the key of a seal's entry (``linux-x86_64-glibc cpython-3.11``), empty for others. *project* is the normalised
-    name of a project that a lock is for and does not itself name. *parts* are in the order of `PART_NAMES`; what is not among them
+    name of a project that a lock is for and does not itself name. *listed* says of a lock, whose format has two layouts, that it is
+    a list: each package says for itself when it is wanted. *parts* are in the order of `PART_NAMES`; what is not among them
     is not stated. *behind* are the rows that a digest in a part is over, by that digest, where they are known. *unknown* are
     (part, reason) of what could not be told, and *blind* is what could not be looked at.
     """
@@ -126,6 +136,7 @@ class Inventory:
     digest: str = ""
     environment: str = ""
     project: str = ""
+    listed: bool = False
     packages: tuple[Package, ...] = ()
     parts: tuple[Part, ...] = ()
     behind: tuple[tuple[str, tuple[Row, ...]], ...] = ()

@@ -162,9 +162,9 @@ def _phrases(change: PackageChange) -> Iterator[str]:
     if Change.ARTIFACTS in change.changes:
         yield _artifacts(change)
     if Change.MARKER in change.changes:
-        yield f"marker {before.marker or 'none'} -> {after.marker or 'none'}"
+        yield f"marker {before.where or 'none'} -> {after.where or 'none'}"
     if Change.REACH in change.changes and Change.MARKER not in change.changes:
-        yield _reach(before.reach, after.reach)
+        yield _reach(*change.reach)
     if Change.PLACE in change.changes:
         old = dict(before.locations)
         moved = [(old[name], place) for name, place in after.locations if old.get(name, place) != place]
