@@ -331,9 +331,75 @@ def test_a_fix_that_fails_is_told(folder: Path, capsys: pytest.CaptureFixture[st
 
 def test_where_nothing_can_be_mended_that_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "requirements.txt").write_text("six==1.16.0\n")
-    assert _lint("requirements.txt", "--fix", "--apply") == 0
-    assert _lint("requirements.txt", "--fix") == 0
-    assert "nothing that a tool of this project can mend" in capsys.readouterr().err
+    for words in (("--fix", "--apply"), ("--fix",)):
+        assert _lint("requirements.txt", *words) == 0
+        told = capsys.readouterr()
+        assert told.out.count("PASSED") == 1
+        assert "nothing that a tool of this project can mend" in told.err
+        command = "uv pip compile --generate-hashes requirements.txt -o requirements-lock.txt"
+        assert f"fix: {command}\n" in told.out
+        assert f"by hand, since what these make is for somebody to choose:\n  {command}\n      for unhashed in" in told.err
+
+
+def test_what_a_tool_prints_as_its_result_is_not_passed_on(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "requirements.txt").write_text(COMPILED)
+    for name, value in _fake_uv(folder.parent, 'echo result; echo message >&2; printf "" > requirements.txt').items():
+        monkeypatch.setenv(name, value)
+    _lint("requirements.txt", "--fix", "--apply")
+    told = capfd.readouterr()
+    assert "message\n" in told.err
+    assert "result" not in told.out + told.err
+
+
+def test_each_folder_that_is_named_is_a_project_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("api", "worker"):
+        (folder / name).mkdir()
+        (folder / name / "pyproject.toml").write_text(
+            f'[project]\nname = "{name}"\nversion = "0.1"\ndependencies = ["six"]\n[tool.uv]\n'
+        )
+    (folder / "api/uv.lock").write_text(UV)
+    _, document = _json(capsys, "api", "worker")
+    assert document["project"] == "api, worker"
+    (found,) = [each for each in document["findings"] if each["code"] == "lock-missing"]
+    assert (found["path"], found["command"]) == ("worker/pyproject.toml", "cd worker && uv lock")
+    _lint("api", "worker", "--write-baseline")
+    assert capsys.readouterr().out.splitlines()[0].endswith("   1 lock, 3 packages")
+    assert (folder / "lint.baseline.json").exists()
+    assert not (folder / "api/lint.baseline.json").exists()
+    _lint("worker")
+    assert "the project in worker" in capsys.readouterr().out
+
+
+def test_where_there_is_nothing_to_lint_that_is_no_pass(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = _json(capsys)
+    assert (code, _codes(document)) == (0, ["lock-missing"])
+    assert _lint("--strict") == 1
+    assert "nothing to lint here" in capsys.readouterr().out
+    for name in ("api", "apps/worker"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "uv.lock").write_text(UV)
+    code, document = _json(capsys, "--strict")
+    assert "projects lie in api/, apps/worker/" in document["findings"][0]["message"]
+    assert document["findings"][0]["hint"] == "name them: sanctity lint api apps/worker"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "command"),
+    [
+        ("Pipfile", '[packages]\nsix = "*"\n', "pipenv lock"),
+        ("environment.yml", "dependencies:\n  - python\n", "conda-lock lock -f environment.yml"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\nsix = "1"\n', "poetry lock"),
+        ("setup.py", "setup(install_requires=[])\n", "uv pip compile --generate-hashes setup.py -o requirements.txt"),
+    ],
+)
+def test_a_missing_lock_is_made_by_the_tool_whose_file_it_is(
+    name: str, text: str, command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / name).write_text(text)
+    _, document = _json(capsys)
+    assert [each["command"] for each in document["findings"] if each["code"] == "lock-missing"] == [command]
 
 
 @pytest.mark.skipif(not CORPUS.exists(), reason="the corpus of real locks is not beside this checkout")

@@ -23,7 +23,7 @@ def is_installed(tool: str, environ: Mapping[str, str]) -> bool:
 
 
 def apply_fix(step: Step, *, cwd: str, environ: Mapping[str, str]) -> None:
-    """Run *step*. What its command prints goes where our own messages go.
+    """Run *step*. Its messages go where our own go; what it prints as its result (uv prints the whole file) is in the lock already.
 
     Raises:
         SanctityError: ``fix-failed``, it could not be started or did not succeed.
@@ -38,7 +38,7 @@ def apply_fix(step: Step, *, cwd: str, environ: Mapping[str, str]) -> None:
             cwd=os.path.join(cwd, step.folder),
             env=dict(environ),
             check=False,
-            stdout=2,
+            stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )
     except OSError as error:
@@ -46,5 +46,5 @@ def apply_fix(step: Step, *, cwd: str, environ: Mapping[str, str]) -> None:
             "fix-failed", f"it can not be started: {error.strerror}", where=str(step), hint="run it by hand"
         ) from error
     if done.returncode:
-        hint = "see its own message above, and lint again"
+        hint = "see its own message above, or run it by hand, and lint again"
         raise SanctityError("fix-failed", f"it ended with {done.returncode}", where=str(step), hint=hint)

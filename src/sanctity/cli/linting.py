@@ -108,18 +108,18 @@ def _report(found: Linted, format_: str, output: str, also: tuple[tuple[str, str
 
 
 def _fix(locks: tuple[str, ...], asked: Lint, found: Linted, *, apply: bool) -> Linted:
-    """Tell what mends what *found* has, and with *apply* do it; what is found then."""
+    """Tell what mends what *found* has, and with *apply* do it, where there is something to do; what is found then."""
     from sanctity.report.linting import fix_text, linting_text
 
-    if not apply:
+    if not (apply and found.steps):
         tools = perform("lint", "text", lambda world: _installed(found, world))
-        tell(fix_text(found.steps, tools))
+        tell(fix_text(found.linting, found.steps, tools))
         return found
     write(linting_text(found.linting, paint(sys.stdout)), "")
     for step in found.steps:
         tell(f"$ {step}\n")
         perform("lint", "text", partial(_run, step))
-    return _look(locks, asked, "text") if found.steps else found
+    return _look(locks, asked, "text")
 
 
 def _installed(found: Linted, world: World) -> frozenset[str]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from sanctity.errors import DocumentError
 from sanctity.linting.conditions import Patience, can_hold_together, narrowed, parsed, versions_admitted
 from sanctity.linting.installs import judge_installs
+from sanctity.linting.remedies import locked_name
 from sanctity.linting.stale import staleness
 from sanctity.lockfiles.toml import load
 from sanctity.model.drift import Severity
 from sanctity.model.finding import Finding, severity_of
-from sanctity.model.lock import Ecosystem, LockFormat, SourceKind
+from sanctity.model.lock import Ecosystem, LockFormat, RootKind, SourceKind
 from sanctity.model.names import SEEDS
 from sanctity.model.project import Standing
 
@@ -45,6 +46,8 @@ _AGAIN: Final = {
 _WHOLE: Final = frozenset({LockFormat.UV, LockFormat.POETRY, LockFormat.PDM, LockFormat.PIPFILE})
 _EXPORTS: Final = ("uv export", "PDM", "Poetry")
 #: Words in a file's name that say what it alone is for, so that another file may well differ.
+#: An export that leaves something out, as the command in its first lines says.
+_PARTIAL: Final = re.compile(r"^#.*\s--(?:only-(?:group|dev)|package|prune|no-emit-|no-install-|without|only\b)", re.MULTILINE)
 _FOR_ONE: Final = re.compile(
     r"(?:^|[._-])(?:py\d+|cp\d+|python\d*|3\.\d+|linux|macos|mac|osx|darwin|win|win32|win64|windows|x86|64|aarch64|arm64|amd64|cpu|gpu|cuda"
     r"|cu\d+|rocm\d*|mps|min|minimum|minimal|lowest|oldest|latest|nightly|dev\d+)(?=[._-]|$)",
@@ -60,7 +63,7 @@ def judge(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]]) -> Iter
     """The findings on the project that *facts* are of; *locks* are those read, by their paths, None for one that can not be."""
     read = [(path, lock) for path, lock in locks if lock is not None]
     yield from _missing(facts, locks)
-    yield from _disagreeing(read)
+    yield from _disagreeing(read, facts.texts)
     for path, lock in read:
         yield from _stale(path, lock, facts)
     yield from _committed(facts)
@@ -99,13 +102,33 @@ def _missing(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]]) -> I
         return
     for path, wished in _wishes(facts.texts):
         if wished:
-            hint = "lock it: uv lock, poetry lock, pdm lock, or uv pip compile --generate-hashes"
+            command = _to_lock(path, facts.texts)
+            hint = "" if command else "lock it: uv lock, poetry lock, pdm lock, or uv pip compile --generate-hashes"
             what = (
                 "its build backend says what it depends on" if wished < 0 else f"{wished} requirement{'s' if wished != 1 else ''}"
             )
             message = f"the project asks for packages ({what}) and has no lock"
-            yield _finding("lock-missing", message, path=path, hint=hint, about=("",))
+            yield _finding("lock-missing", message, path=path, hint=hint, command=command, about=("",))
             return
+
+
+def _to_lock(path: str, texts: Mapping[str, str]) -> str:
+    """The command that locks what the manifest *path* asks for, by the tool whose file it is; empty where that is open."""
+    match path:
+        case "pyproject.toml":
+            tools = _table(_toml(texts, path), "tool")
+            used = [tool for tool in ("uv", "poetry", "pdm", "pixi") if tool in tools]
+            return f"{used[0]} lock" if len(used) == 1 else ""
+        case "Pipfile":
+            return "pipenv lock"
+        case "pixi.toml":
+            return "pixi lock"
+        case "environment.yml" | "environment.yaml":
+            return f"conda-lock lock -f {path}"
+        case "setup.py" | "setup.cfg":
+            return f"uv pip compile --generate-hashes {path} -o requirements.txt"
+        case _:
+            return f"uv pip compile --generate-hashes {shlex.quote(path)} -o {shlex.quote(locked_name(path))}"
 
 
 def _wishes(texts: Mapping[str, str]) -> Iterator[tuple[str, int]]:
@@ -131,9 +154,13 @@ def _wishes(texts: Mapping[str, str]) -> Iterator[tuple[str, int]]:
 # --- Locks that disagree
 
 
-def _disagreeing(locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
+def _disagreeing(locks: Sequence[tuple[str, Lock]], texts: Mapping[str, str]) -> Iterator[Finding]:
     """Each pair of locks of one folder that have no version of a name in common, where both can hold."""
-    usable = [(path, lock) for path, lock in locks if lock.format.is_lock and not _FOR_ONE.search(posixpath.basename(path))]
+    usable = [
+        (path, lock)
+        for path, lock in locks
+        if lock.format.is_lock and not _FOR_ONE.search(posixpath.basename(path)) and not path.endswith(".py.lock")
+    ]
     for (path, lock), (other_path, other) in combinations(usable[:30], 2):
         if posixpath.dirname(path) != posixpath.dirname(other_path):
             continue
@@ -151,7 +178,7 @@ def _disagreeing(locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
         if patience.ended:
             message = f"whether it agrees with {names} could not be told of all packages: their markers are too many"
             yield _finding("locks-disagree", message, path=path, severity=Severity.NOTE)
-        lacking = [*_lacking(lock, other, path), *_lacking(other, lock, other_path)]
+        lacking = [*_lacking(lock, other, path, texts), *_lacking(other, lock, other_path, texts)]
         for where, which, absent in lacking:
             names = posixpath.basename(which)
             message = f"{names} lacks {_counted(len(absent))} of it: {_listed(absent)}"
@@ -159,15 +186,50 @@ def _disagreeing(locks: Sequence[tuple[str, Lock]]) -> Iterator[Finding]:
             yield _finding("locks-disagree", message, path=where or path, hint=_agree(lock, other), count=len(absent), about=about)
 
 
-def _lacking(lock: Lock, other: Lock, path: str) -> Iterator[tuple[str, str, list[str]]]:
-    """The names of *lock* that *other* does not have, where *other* is of the whole project, and *lock* too or made from such."""
-    export = (lock.format is LockFormat.PYLOCK and posixpath.basename(path) == "pylock.toml") or (
-        lock.format is LockFormat.REQUIREMENTS and lock.generator.startswith(_EXPORTS)
-    )
-    if other.format in _WHOLE and (lock.format in _WHOLE or export):
+def _lacking(lock: Lock, other: Lock, path: str, texts: Mapping[str, str]) -> Iterator[tuple[str, str, list[str]]]:
+    """The names of *lock*, at *path*, that *other* does not have and should have.
+
+    A lock of the whole project should have all that another one has, and what an export of it has. An export should have all that
+    the project itself needs; groups and extras may have been left out of it.
+    """
+    if other.format in _WHOLE and (lock.format in _WHOLE or _is_export(lock)):
         absent = sorted(_pins(lock).keys() - other.names() - SEEDS)
         if absent:
             yield path, other.path, absent
+    elif lock.format in _WHOLE and _is_export(other) and not _PARTIAL.search(_head(other, path, texts)):
+        absent = sorted((_pins(lock).keys() & _needed(lock)) - other.names() - SEEDS)
+        if absent:
+            yield path, other.path, absent
+
+
+def _is_export(lock: Lock) -> bool:
+    """Whether *lock* says that a tool wrote it from another one, or is a list of its kind that stands for the project."""
+    if lock.format is LockFormat.PYLOCK:
+        return posixpath.basename(lock.path) == "pylock.toml"
+    return lock.format is LockFormat.REQUIREMENTS and lock.generator.startswith(_EXPORTS)
+
+
+def _head(lock: Lock, beside: str, texts: Mapping[str, str]) -> str:
+    """How the text of *lock*, which lies in the folder of *beside*, begins: where a tool puts the command that wrote it."""
+    return texts.get(posixpath.join(posixpath.dirname(beside), posixpath.basename(lock.path)), "")[:4096]
+
+
+def _needed(lock: Lock) -> frozenset[str]:
+    """The names that the project itself needs by *lock*, whatever the environment; its extras and groups do not count."""
+    pins: dict[str, list[Pin]] = {}
+    for pin in lock.pins:
+        pins.setdefault(pin.name, []).append(pin)
+    seen: set[tuple[str, str]] = set()
+    waiting = [edge for root in lock.roots if root.kind is RootKind.PROJECT and root.default for edge in root.dependencies]
+    while waiting:
+        edge = waiting.pop()
+        for extra in ("", *edge.extras):
+            if (edge.name, extra) in seen:
+                continue
+            seen.add((edge.name, extra))
+            for pin in pins.get(edge.name, ()):
+                waiting += dict(pin.optional).get(extra, ()) if extra else pin.dependencies
+    return frozenset(name for name, _ in seen)
 
 
 def _pins(lock: Lock) -> dict[str, list[Pin]]:

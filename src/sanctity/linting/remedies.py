@@ -9,9 +9,10 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sanctity.model.drift import Severity
 from sanctity.model.lock import LockFormat
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sanctity.model.finding import Finding
     from sanctity.model.lock import Lock
 
-__all__ = ["FIXABLE", "Step", "remedy_of", "steps_for"]
+__all__ = ["FIXABLE", "Remedy", "Step", "locked_name", "mended", "remedy_of", "steps_for"]
 
 #: What locking again mends. Anything else is for somebody to look at: a forged hash must not be locked over.
 FIXABLE: Final = frozenset({"lock-stale", "unhashed", "weak-hash", "unpinned", "closure-incomplete"})
@@ -37,7 +38,8 @@ _FLAGS: Final = frozenset(
         "--generate-hashes --universal --strip-extras --no-strip-extras --allow-unsafe --no-allow-unsafe --all-extras --no-header "
         "--no-annotate --no-emit-index-url --emit-index-url --no-emit-trusted-host --no-emit-options --pre --quiet -q --no-deps "
         "--all-build-deps --reuse-hashes --no-reuse-hashes --frozen --locked --no-dev --all-groups --no-emit-project --no-editable "
-        "--all-packages --no-emit-workspace --no-emit-local --no-default-groups --only-dev --no-emit-find-links --no-sources"
+        "--all-packages --no-emit-workspace --no-emit-local --no-default-groups --only-dev --no-emit-find-links --no-sources "
+        "--no-hashes"
     ).split()
 )
 _VALUED: Final = frozenset(
@@ -80,33 +82,67 @@ class Step:
     codes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return shlex.join(self.command)
+        """What a shell runs, from where the lock's path is seen from."""
+        return (f"cd {shlex.quote(self.folder)} && " if self.folder else "") + shlex.join(self.command)
 
 
-def remedy_of(lock: Lock, text: str) -> str:
-    """How *lock*, which *text* is, is made again with hashes, in words that fit a line."""
+class Remedy(NamedTuple):
+    """What makes a lock again, in *words* that fit a line, and the *command* that they are, empty where they are none."""
+
+    words: str
+    command: str = ""
+
+
+def remedy_of(lock: Lock, text: str) -> Remedy:
+    """How *lock*, which *text* is, is made again with hashes."""
     step = _step(lock, text, hashes=lock.format is LockFormat.REQUIREMENTS)
     if step is not None:
-        return str(step)
-    path = lock.path
+        return Remedy(str(step), str(step))
+    path = shlex.quote(lock.path)
     match lock.format:
+        case LockFormat.REQUIREMENTS if (said := _COMMAND.search(text[:_HEAD])) is not None:
+            hashes = "" if "export" in said[1].split()[1:2] else ", with --generate-hashes"
+            return Remedy(f"run the command in its first lines again{hashes}")
+        case LockFormat.REQUIREMENTS if lock.generator.startswith(("PDM", "Poetry")):
+            return Remedy(f"export it again with hashes: {lock.generator.split()[0].lower()} export -o {path}")
         case LockFormat.REQUIREMENTS:
-            return f"uv pip compile --generate-hashes {shlex.quote(path)} -o requirements-lock.txt"
+            command = f"uv pip compile --generate-hashes {path} -o {shlex.quote(locked_name(lock.path))}"
         case LockFormat.PYLOCK:
-            return f"lock again with {lock.generator or 'the tool that made it'}"
+            return Remedy(f"lock again with {lock.generator or 'the tool that made it'}")
         case LockFormat.ENVIRONMENT_YML:
-            return f"conda-lock lock -f {shlex.quote(path)}"
+            command = f"conda-lock lock -f {path}"
         case LockFormat.CONDA_EXPLICIT:
-            return "conda list --explicit --sha256"
+            command = "conda list --explicit --sha256"
+        case _ if lock.format in _AGAIN:
+            return Remedy(f"lock it again as {_AGAIN[lock.format]} does")
         case _:
-            return _AGAIN.get(lock.format, "lock it with the project's own tool: uv lock, poetry lock, pdm lock")
+            return Remedy("lock it with the project's own tool: uv lock, poetry lock, pdm lock")
+    return Remedy(command, command)
+
+
+def locked_name(path: str) -> str:
+    """Where the requirements in *path* are locked to: a file of its own beside it, for each of them another one."""
+    stem, suffix = posixpath.splitext(path)
+    return f"{stem}.txt" if suffix == ".in" else f"{stem}-lock.txt"
+
+
+def mended(findings: Iterable[Finding], steps: Iterable[Step]) -> tuple[Finding, ...]:
+    """*findings*, those that one of *steps* mends with its command as what to do: it is said once, and the same everywhere."""
+    commands = {(step.path, code): str(step) for step in steps for code in step.codes}
+    told = []
+    for finding in findings:
+        command = commands.get((finding.path, finding.code), "")
+        told.append(
+            replace(finding, hint=command, command=command) if command and finding.severity is not Severity.NOTE else finding
+        )
+    return tuple(told)
 
 
 def steps_for(findings: Iterable[Finding], locks: Iterable[tuple[Lock, str]]) -> tuple[Step, ...]:
     """The commands that mend what can be mended of *findings*; each of *locks* comes with its text."""
     by_path: dict[str, set[str]] = {}
     for finding in findings:
-        if finding.code in FIXABLE and not finding.known:
+        if finding.code in FIXABLE and not finding.known and finding.severity is not Severity.NOTE:
             by_path.setdefault(finding.path, set()).add(finding.code)
     steps: list[Step] = []
     for lock, text in locks:
@@ -190,7 +226,9 @@ def _compiled(path: str, text: str, *, hashes: bool) -> Step | None:
     folder = _run_from(path, output)
     if folder is None or not all(map(_WORD.fullmatch, (word for word in kept if not word.startswith("-")))):
         return None
-    if hashes and "--generate-hashes" not in kept and start[-1] != "export":
+    if hashes and start[-1] == "export":
+        kept = [word for word in kept if word != "--no-hashes"]
+    elif hashes and "--generate-hashes" not in kept:
         kept.insert(0, "--generate-hashes")
     target = posixpath.relpath(path, folder) if folder else path
     return Step(command=(*start, *kept, "-o", target), folder=folder, path=path)

@@ -59,7 +59,8 @@ def judge(subject: Subject) -> tuple[Finding, ...]:
     lock = subject.lock
     noted = [finding(note.code, note.message, where=note.where, hint=_HINTS.get(note.code, "")) for note in lock.notes]
     found = [*noted, *(each for rule in JUDGES for each in rule(subject))]
-    return tuple(replace(each, path=lock.path) for each in found)
+    commands = {subject.remedy: subject.command}
+    return tuple(replace(each, path=lock.path, command=commands.get(each.hint, "")) for each in found)
 
 
 def judge_unreadable(error: DocumentError, path: str) -> tuple[Finding, ...]:

@@ -22,15 +22,17 @@ __all__ = ["Subject", "finding", "some"]
 class Subject:
     """A *lock* to be judged, and what is known around it.
 
-    *interpreter* is the one that wheels are judged for, None for none, and *judged_for* names it. *remedy* is the command that
-    makes the lock again. *inside* is the lock's own folder as seen from the root of the repository that it is in, empty for the
-    root itself, and where it is in none. *opened* is what is in its wheels, where they were opened.
+    *interpreter* is the one that wheels are judged for, None for none, and *judged_for* names it. *remedy* is what makes the
+    lock again, in words, and *command* is those words where a shell takes them. *inside* is the lock's own folder as seen from the
+    root of the repository that it is in, empty for the root itself, and where it is in none. *opened* is what is in its wheels,
+    where they were opened.
     """
 
     lock: Lock
     interpreter: Interpreter | None = None
     judged_for: str = ""
     remedy: str = ""
+    command: str = ""
     inside: str = ""
     opened: Mapping[tuple[str, str], WheelFacts] = field(default_factory=dict, hash=False)
 

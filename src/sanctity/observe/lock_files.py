@@ -13,7 +13,7 @@ from sanctity.observe.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["find_locks"]
+__all__ = ["find_locks", "projects_below"]
 
 _HERE: Final = View()
 #: How much of a text file is looked at.
@@ -29,6 +29,10 @@ _WISHES: Final = {
 }
 _REQUIREMENTS: Final = "sanctity.lockfiles.requirements"
 _NAMED: Final = re.compile(r"(?i).*(?:requirement|constraint).*\.txt|requirements[\w.-]*\.lock")
+_EXPLICIT_MODULE: Final = "sanctity.lockfiles.conda_explicit"
+#: How deep below a folder without a project others are looked for, and among how many folders.
+_DEEP: Final = 2
+_MOST_FOLDERS: Final = 200
 _EXPLICIT: Final = re.compile(r"^@EXPLICIT\s*$", re.MULTILINE)
 #: A line that a requirements file may have, and one that only such a file has.
 _LINE: Final = re.compile(r"\s*(?:#.*|-{1,2}[A-Za-z].*|[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@(\\].*)?)?")
@@ -50,13 +54,47 @@ def find_locks(folder: str) -> tuple[str, ...]:
         name = os.path.basename(path)
         module = next((module for pattern, module in READERS if re.fullmatch(pattern, name)), "")
         if module == _REQUIREMENTS and not _is_requirements(path, name):
-            module = "sanctity.lockfiles.conda_explicit" if _is_explicit(path) else ""
+            module = _EXPLICIT_MODULE if _is_explicit(path) else ""
         if module:
             found[module].append(path)
     for wish, better in _WISHES.items():
         if any(found[module] for module in better):
             found[wish] = []
     return tuple(path for paths in found.values() for path in paths)
+
+
+def projects_below(folder: str) -> tuple[str, ...]:
+    """The folders up to two levels below *folder*, relative to it, that have a lock or say what they wish for: the outermost."""
+    found: list[str] = []
+    waiting = [""]
+    for _ in range(_DEEP):
+        inner: list[str] = []
+        for above in waiting:
+            for name in _folders(os.path.join(folder, above)):
+                below = f"{above}/{name}".lstrip("/")
+                if any(_says_what_it_is(path) for path in _names(os.path.join(folder, below))):
+                    found.append(below)
+                else:
+                    inner.append(below)
+        waiting = inner[:_MOST_FOLDERS]
+    return tuple(sorted(found))
+
+
+def _says_what_it_is(name: str) -> bool:
+    return _NAMED.fullmatch(name) is not None or any(
+        re.fullmatch(pattern, name) for pattern, module in READERS if module not in {_REQUIREMENTS, _EXPLICIT_MODULE}
+    )
+
+
+def _folders(folder: str) -> list[str]:
+    return [name for name in _names(folder) if not name.startswith(".") and os.path.isdir(f"{folder}/{name}")][:_MOST_FOLDERS]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _files(folder: str) -> Iterator[str]:

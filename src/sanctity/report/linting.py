@@ -7,8 +7,6 @@ never drives a terminal, and never becomes a link, a mention or a command of a w
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sanctity
@@ -36,9 +34,8 @@ _MOST_LINES: Final = 4
 _MOST_GROUPS: Final = 40
 _MOST_ROWS: Final = 40
 _MOST_UNCHECKED: Final = 8
+_NO_STEP: Final = "fix: there is nothing that a tool of this project can mend by itself"
 _WIDEST: Final = 118
-#: How a hint begins that is a command and no sentence.
-_COMMAND: Final = re.compile(r"(?:uv|poetry|pdm|pipenv|pixi|conda|conda-lock|pip|pip-compile|git|sanctity) [a-z-]")
 
 
 def exit_code(linting: Linting) -> int:
@@ -110,13 +107,15 @@ def _numbers(findings: Iterable[Finding]) -> str:
 def _subject(linting: Linting) -> str:
     """What was linted, in words."""
     if linting.project:
-        return f"the project in {linting.project}" if linting.project != "." else "this project"
+        several = "s" if ", " in linting.project else ""
+        return f"the project{several} in {linting.project}" if linting.project != "." else "this project"
     return linting.locks[0].path if len(linting.locks) == 1 else count(len(linting.locks), "lock")
 
 
 def _size(linting: Linting) -> str:
     packages = sum(len(linted.lock.pins) for linted in linting.locks if linted.lock is not None)
-    locks = f"{count(len(linting.locks), 'lock')}, " if linting.project or not linting.locks else ""
+    number = sum(linted.lock is None or linted.lock.format.is_lock for linted in linting.locks)
+    locks = f"{count(number, 'lock')}, " if linting.project or not linting.locks else ""
     return f"{locks}{count(packages, 'package')}"
 
 
@@ -199,15 +198,23 @@ def _tail(linting: Linting, paint: Paint) -> list[str]:
     return lines
 
 
-def fix_text(steps: Sequence[Step], installed: AbstractSet[str]) -> str:
-    """The commands that mend what can be mended, in order; *installed* are the tools that are there."""
-    if not steps:
-        return "fix: there is nothing that a tool of this project can mend by itself\n"
-    lines = ["fix: run these, or let them be run with --fix --apply"]
+def fix_text(linting: Linting, steps: Sequence[Step], installed: AbstractSet[str]) -> str:
+    """The commands that mend what can be mended, in order; *installed* are the tools that are there.
+
+    What a finding's own remedy is and *steps* do not have is for people: it makes another file, or says what a project never said.
+    """
+    lines = ["fix: run these, or let them be run with --fix --apply" if steps else _NO_STEP]
     for step in steps:
-        folder = f"cd {shlex.quote(step.folder)} && " if step.folder else ""
         lacking = "" if step.command[0] in installed else f"; {step.command[0]} is not installed"
-        lines += [plain(f"  {folder}{step}"), plain(f"      for {', '.join(step.codes)} in {step.path}{lacking}")]
+        lines += [plain(f"  {step}"), plain(f"      for {', '.join(step.codes)} in {step.path}{lacking}")]
+    others: dict[str, dict[str, None]] = {}
+    for finding in _new(linting):
+        if finding.command and finding.command not in {str(step) for step in steps}:
+            others.setdefault(finding.command, {})[f"{finding.code} in {finding.path or '.'}"] = None
+    if others:
+        lines.append("by hand, since what these make is for somebody to choose:")
+        for command, what in others.items():
+            lines += [plain(f"  {command}"), plain(f"      for {', '.join(what)}")]
     return "\n".join(lines) + "\n"
 
 
@@ -258,6 +265,8 @@ def _finding(finding: Finding, linting: Linting) -> dict[str, Any]:
         "message": utf8(finding.message),
         "hint": utf8(finding.hint),
     }
+    if finding.command:
+        entry["command"] = utf8(finding.command)
     if finding.count != 1:
         entry["count"] = finding.count
     if finding.known:
@@ -347,13 +356,12 @@ def linting_markdown(linting: Linting) -> str:
     light = [group for group in groups if group.first.severity is Severity.NOTE]
     if heavy:
         lines += table(heavy)
-        hints = list(dict.fromkeys(group.first.hint for group in heavy if group.first.hint))
-        commands = [hint for hint in hints if _COMMAND.match(hint)]
-        words = [hint for hint in hints if not _COMMAND.match(hint)]
+        commands = list(dict.fromkeys(group.first.command for group in heavy if group.first.command))
+        words = list(dict.fromkeys(group.first.hint for group in heavy if group.first.hint != group.first.command))
         if commands:
-            lines += ["To fix it:", "", *_fenced(commands[:_MOST_UNCHECKED])]
+            lines += ["To fix it:", "", *_fenced(commands[:_MOST_ROWS])]
         if words:
-            lines += [*(f"- by hand: {_prose(hint)}" for hint in words[:_MOST_UNCHECKED]), ""]
+            lines += [*(f"- by hand: {_prose(hint)}" for hint in words[:_MOST_ROWS]), ""]
     if light:
         lines += _folded(count(sum(len(group.findings) for group in light), "note"), table(light))
     known = sum(finding.known for finding in linting.findings)

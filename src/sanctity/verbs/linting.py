@@ -88,10 +88,11 @@ def lint(named: Iterable[str], world: World, *, asked: Lint = Lint()) -> Linted:
         UsageError: a platform or Python that is asked for is none, or a folder can not be listed.
         DocumentError: the baseline can not be read.
     """
-    from sanctity.linting.remedies import steps_for
+    from sanctity.linting.remedies import mended, steps_for
 
     paths, projects = _named(tuple(named) or (".",), world)
-    known, baseline = _baseline(asked, projects[0] if projects else _beside_it(paths[0], world), world)
+    own = next(iter(projects)) if len(projects) == 1 else world.cwd if projects else _beside_it(paths[0], world)
+    known, baseline = _baseline(asked, own, world)
     documents = [_read(path, world) for path in paths]
     if projects:
         documents = _entries(documents)
@@ -110,12 +111,12 @@ def lint(named: Iterable[str], world: World, *, asked: Lint = Lint()) -> Linted:
         unchecked += blind
         if words:
             judged_for[words] = None
-    for project in projects:
-        findings += _of_project(project, world, locks)
+    for project, its in projects.items():
+        findings += _of_project(project, world, [each for each in locks if each.path in its])
     linting = Linting(
         locks=tuple(locks),
         findings=tuple(sorted(dict.fromkeys(findings), key=_order)),
-        project="" if not projects else "." if projects[0] == world.cwd else shown(projects[0], world),
+        project=", ".join("." if project == world.cwd else shown(project, world) for project in projects),
         unreadable=any(document.lock is None for document in documents),
         strict=asked.strict,
         judged_for=", ".join(judged_for),
@@ -123,6 +124,7 @@ def lint(named: Iterable[str], world: World, *, asked: Lint = Lint()) -> Linted:
     )
     linting, written = _settled(linting, known, baseline, asked, world)
     steps = steps_for(linting.findings, [(each.lock, each.text) for each in documents if each.lock is not None])
+    linting = replace(linting, findings=mended(linting.findings, steps))
     return Linted(linting=linting, steps=steps, baseline=written)
 
 
@@ -148,20 +150,21 @@ def lint_errors(reference: Reference, project: str, world: World) -> tuple[tuple
 # --- What is judged ----------------------------------------------------------------------------------------------------------
 
 
-def _named(named: Sequence[str], world: World) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The paths of the documents that are meant, as shown, and the absolute folders of projects among them."""
+def _named(named: Sequence[str], world: World) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
+    """The paths of the documents that are meant, as shown, and the absolute folders of projects among them with those of each."""
     from sanctity.observe.lock_files import find_locks
 
-    projects: dict[str, None] = {}
+    projects: dict[str, frozenset[str]] = {}
     paths: dict[str, None] = {}
     for name in named:
         place = os.path.normpath(os.path.join(world.cwd, os.path.expanduser(name)))
         if os.path.isdir(place):
-            projects[place] = None
-            paths.update(dict.fromkeys(shown(path, world) for path in find_locks(place)))
+            found = [shown(path, world) for path in find_locks(place)]
+            projects[place] = frozenset(found)
+            paths.update(dict.fromkeys(found))
         else:
             paths[os.path.expanduser(name)] = None
-    return tuple(paths), tuple(projects)
+    return tuple(paths), projects
 
 
 def _read(path: str, world: World) -> _Document:
@@ -231,11 +234,13 @@ def _judge(lock: Lock, text: str, world: World, asked: Lint) -> tuple[tuple[Find
     folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, lock.path)))
     interpreter, words = _interpreter(lock, folder, world, asked)
     opened = look_into(lock, lock.pins, world, asked.means) if asked.means is not None else None
+    remedy = remedy_of(lock, text)
     subject = Subject(
         lock=lock,
         interpreter=interpreter,
         judged_for=words,
-        remedy=remedy_of(lock, text),
+        remedy=remedy.words,
+        command=remedy.command,
         inside=_inside(folder),
         opened=opened.facts if opened is not None else {},
     )
