@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from factories import a_digest, a_pin
 from sanctity.linting.project import judge
 from sanctity.model.drift import Severity
-from sanctity.model.lock import Ecosystem, Lock, LockFormat, Source, SourceKind
+from sanctity.model.lock import Dependency, Ecosystem, Lock, LockFormat, Root, RootKind, Source, SourceKind
 from sanctity.model.project import ProjectFacts, Repository, Standing
 
 if TYPE_CHECKING:
@@ -144,6 +145,43 @@ def test_names_count_only_where_both_are_whole() -> None:
     export = _lock(LockFormat.REQUIREMENTS, "requirements.txt", a_pin("sphinx", "1"), generator="uv export")
     (told,) = _judged(_facts(), uv, export)
     assert "uv.lock lacks 1 package of it: sphinx" in told.message
+
+
+def _needing(*needed: str, beside: tuple[str, ...] = ()) -> Lock:
+    """A uv.lock whose project needs *needed* by way of the first of them, and *beside* for a group."""
+    first, *rest = needed
+    pins = [
+        a_pin(first, "1", dependencies=tuple(Dependency(name=name) for name in rest)),
+        *(a_pin(n, "1") for n in (*rest, *beside)),
+    ]
+    roots = (
+        Root(kind=RootKind.PROJECT, dependencies=(Dependency(name=first),), default=True),
+        Root(kind=RootKind.GROUP, name="dev", dependencies=tuple(Dependency(name=name) for name in beside), default=True),
+    )
+    return _lock(LockFormat.UV, "uv.lock", *pins, roots=roots)
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("#    uv export -o requirements.txt", True),
+        ("#    uv export --no-dev -o requirements.txt", True),
+        ("#    uv export --only-group docs -o requirements.txt", False),
+        ("#    uv export --no-emit-package idna -o requirements.txt", False),
+    ],
+)
+def test_an_export_has_all_that_the_project_needs_unless_told_otherwise(head: str, told: bool) -> None:
+    uv = _needing("six", "idna", beside=("pytest",))
+    facts = _facts(texts={"pyproject.toml": PYPROJECT, "uv.lock": UV, ".python-version": "3.12\n", "requirements.txt": head + "\n"})
+    whole = _lock(LockFormat.REQUIREMENTS, "requirements.txt", a_pin("six", "1"), a_pin("idna", "1"), generator="uv export")
+    assert _codes(facts, uv, whole) == []
+    found = _judged(facts, uv, replace(whole, pins=whole.pins[:1]))
+    assert [finding.message for finding in found] == (["requirements.txt lacks 1 package of it: idna"] if told else [])
+
+
+def test_the_lock_of_a_script_is_of_another_thing() -> None:
+    script = _lock(LockFormat.UV, "tool.py.lock", a_pin("idna", "2"))
+    assert _codes(_facts(), _lock(LockFormat.UV, "uv.lock", a_pin("six", "1"), a_pin("idna", "1")), script) == []
 
 
 def test_files_for_one_platform_or_folder_alone_may_differ() -> None:

@@ -188,6 +188,17 @@ def test_compiled_requirements_are_held_to_their_inputs(project: Path) -> None:
     assert _codes(project, "requirements.txt", "requirements/main.txt") == [("lock-stale", "requirements/main.txt")]
 
 
+def test_a_constraint_asks_for_nothing(project: Path) -> None:
+    (project / "requirements").mkdir()
+    head = "#\n#    pip-compile --generate-hashes requirements/dev.in\n#\n"
+    (project / "requirements/dev.txt").write_text(head + HASHED)
+    (project / "requirements/dev.in").write_text("-c ../all.txt\nsix\n")
+    (project / "all.txt").write_text("six==1.17.0\nidna==3.10\n")
+    assert _codes(project, "requirements.txt", "requirements/dev.txt") == []
+    (project / "all.txt").write_text("six==1.16.0\nidna==3.10\n")
+    assert _codes(project, "requirements.txt", "requirements/dev.txt") == [("lock-stale", "requirements/dev.txt")]
+
+
 def test_scripts_are_looked_for_where_they_are(project: Path) -> None:
     for path in (
         "scripts/setup.sh",

@@ -196,7 +196,12 @@ def _of_requirements(path: str, beside: Mapping[str, str]) -> list[tuple[str, st
     folder = posixpath.dirname(path)
     near = {posixpath.relpath(other, folder or "."): text for other, text in beside.items()}
     lock = requirements.parse(beside[path], path=path, digest=_NOTHING, beside=near)
-    return [(pin.name, pin.specifier or (f"=={pin.version}" if pin.version else ""), pin.marker) for pin in lock.pins if pin.name]
+    asked = {edge.name for root in lock.roots for edge in root.dependencies} - {""}  # a constraint asks for nothing
+    return [
+        (pin.name, pin.specifier or (f"=={pin.version}" if pin.version else ""), pin.marker)
+        for pin in lock.pins
+        if pin.name in asked
+    ]
 
 
 # --- pixi
