@@ -515,3 +515,9 @@ def test_a_secret_in_a_name_is_never_printed(tmp_path: Path, capsys: pytest.Capt
         code, said = ran(capsys, "lint", str(tmp_path / name), "--format", "json")
         assert code in {0, 1}, said
         assert "hunter2" not in said
+
+
+def test_a_secret_in_place_of_a_hash_is_never_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "explicit.txt").write_text(EXPLICIT.replace(f"#{A}", f"#token=hunter2#{A}"))
+    code, said = ran(capsys, "lint", str(tmp_path / "explicit.txt"))
+    assert (code, "malformed-hash" in said, "hunter2" in said) == (2, True, False), said

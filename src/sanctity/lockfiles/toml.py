@@ -59,7 +59,7 @@ _PLAIN_FILENAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*").fullmatch
 _HTTP: Final = re.compile(r"https?://").match
 _HEX_OF_SHA256: Final = re.compile(r"[0-9a-f]{64}").fullmatch
 
-_SECRETIVE: Final = re.compile(r"@|\?|://")
+_SECRETIVE: Final = re.compile(r"@|\?|://|(?:token|key|secret|sig|pass\w*|pwd|auth\w*)=", re.IGNORECASE)
 _SECRET_WORD: Final = re.compile(r"token|key|secret|sig|pass|pwd|auth|cred|user|login|session", re.IGNORECASE)
 #: A user and password of a URL inside of another URL's path, and of a location without a scheme.
 _INNER_USER: Final = re.compile(r"(?<=//)[^/@\s]*:[^/@\s]*@")
