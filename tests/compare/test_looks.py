@@ -439,6 +439,14 @@ def test_another_hash_at_the_index() -> None:
     assert code not in looked(pkg("1.0"), pkg("1.1"), **online(offers("pkg-1.0", digest="evil"), offers("pkg-1.1")))
 
 
+def test_other_bytes_than_the_locked_ones_are_an_alarm() -> None:
+    words = "pkg-1.1-py3-none-any.whl: the file there has sha256:aa, and sha256:bb is locked"
+    found = looked(pkg("1.0"), pkg("1.1"), contradicted={("pkg", "1.1"): words})
+    assert found == {LookCode.HASH_CONTRADICTED: words}
+    assert LOOKS[LookCode.HASH_CONTRADICTED] is Severity.ERROR
+    assert not looked(pkg("1.0"), pkg("1.1"), contradicted={("pkg", "1.0"): words})
+
+
 def test_the_index_knows_the_day_better_than_a_lock() -> None:
     known = online(offers("pkg-1.0", at=OLD), offers("pkg-1.1", at=NEW))
     assert LookCode.RECENT in looked(pkg("1.0"), pkg("1.1", at=""), **known)

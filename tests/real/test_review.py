@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,15 @@ def test_wheels_are_opened_where_that_is_wanted_and_what_can_not_be_had_is_told(
         }
         (look,) = next(change["looks"] for change in opened["packages"] if change["name"] == "alpha")
         assert look["message"] == "brings alpha.pth, code that every start of Python runs: import alpha"
+        text = (tmp_path / "uv.lock").read_text("utf-8")
+        digest = re.search(r"alpha-1.1-py3-none-any.whl.*sha256:([0-9a-f]{64})", text)
+        assert digest is not None
+        (tmp_path / "forged.lock").write_text(text.replace(digest[1], "dead" * 16), "utf-8")
+        forged = review(tmp_path, "old.py.lock", "forged.lock", "--as-of", "2027-01-01", "--artifacts")
+        (look,) = next(change["looks"] for change in forged["packages"] if change["name"] == "alpha")
+        assert (look["code"], look["severity"]) == ("hash-contradicted", "error")
+        assert digest[1] in look["message"]
+        assert "dead" * 16 in look["message"]
         done = sanctity("archive", "add", "uv.lock", "old.py.lock", "--archive", "kept", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     offline = review(tmp_path, "old.py.lock", "uv.lock", "--as-of", "2027-01-01", "--artifacts", "--offline")

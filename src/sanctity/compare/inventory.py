@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sanctity.model.policy import Policy, Waiver
     from sanctity.model.seal import Canary, Seal, SealedDistribution, SealedEnvironment
 
-__all__ = ["environment_key", "inventory_of_environment", "inventory_of_lock", "inventory_of_seal", "narrowed"]
+__all__ = ["environment_key", "inventory_of_environment", "inventory_of_lock", "inventory_of_seal", "name_of", "narrowed"]
 
 _ARCHIVES: Final = frozenset({SourceKind.URL, SourceKind.FILE})
 #: What a platform calls its parts where an inventory has another name.
@@ -168,7 +168,7 @@ def _package_of(pin: Pin, direct: AbstractSet[str] | None, reach: Reach | None =
         for digest in (artifact.digests or (None,))
     }
     return Package(
-        name=_name_of(pin),
+        name=name_of(pin),
         version=pin.version,
         specifier=pin.specifier,
         origin=_origin_of(pin),
@@ -183,7 +183,7 @@ def _package_of(pin: Pin, direct: AbstractSet[str] | None, reach: Reach | None =
     )
 
 
-def _name_of(pin: Pin) -> str:
+def name_of(pin: Pin) -> str:
     """The name of *pin* where both ecosystems lie side by side; a narrowed lock has it so already."""
     return f"{CONDA}{pin.name.removeprefix(CONDA)}" if pin.ecosystem is Ecosystem.CONDA else pin.name
 

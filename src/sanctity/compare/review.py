@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sanctity.compare.inventory import name_of
 from sanctity.compare.tags import wheel_tags
 from sanctity.model.difference import Change, Look, LookCode, Step, Why
 from sanctity.model.environment import HookKind
@@ -50,14 +51,15 @@ class Knowledge:
     """What is known beside two locks.
 
     *offers* are all files that the index of a lock offers of a project, by its name and the index's URL as locked; a project that
-    is not there was not asked for. *opened_before* and *opened_after* are what wheels of either side brought, by name and version.
-    *parents_before* and *parents_after* say for packages of a lock that is a flat list which others need them, by name; an empty
-    name is the project itself.
+    is not there was not asked for. *opened_before* and *opened_after* are what wheels of either side brought, by name and version;
+    *contradicted* says of those of the new lock what lies in the place of the locked bytes. *parents_before* and *parents_after*
+    say for packages of a lock that is a flat list which others need them, by name; an empty name is the project itself.
     """
 
     offers: Mapping[tuple[str, str], tuple[Offer, ...]] = field(default_factory=dict)
     opened_before: Mapping[tuple[str, str], WheelFacts] = field(default_factory=dict)
     opened_after: Mapping[tuple[str, str], WheelFacts] = field(default_factory=dict)
+    contradicted: Mapping[tuple[str, str], str] = field(default_factory=dict)
     parents_before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parents_after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -119,10 +121,10 @@ class Pins:
     def __init__(self, lock: Lock) -> None:
         places = (place for pin in lock.pins for place in (pin.source.location, *(each.location for each in pin.artifacts)))
         self.hosts = frozenset(host for place in places if (host := _host(place)))
-        self._found: dict[tuple[Ecosystem, str, str], list[Pin]] = {}
+        self._found: dict[tuple[str, str], list[Pin]] = {}
         self._indexes: dict[Ecosystem, set[str]] = {}
         for pin in lock.pins:
-            self._found.setdefault((pin.ecosystem, pin.name, pin.version), []).append(pin)
+            self._found.setdefault((name_of(pin), pin.version), []).append(pin)
             if pin.source.kind is SourceKind.REGISTRY and pin.source.location:
                 self._indexes.setdefault(pin.ecosystem, set()).add(pin.source.location.rstrip("/"))
 
@@ -134,8 +136,7 @@ class Pins:
         """The pin that *package* is; None where it is none, or not there."""
         if package is None:
             return None
-        prefix, _, name = package.name.rpartition(":")
-        alike = self._found.get((Ecosystem.CONDA if prefix else Ecosystem.PYPI, name, package.version), [])
+        alike = self._found.get((package.name, package.version), [])
         place = package.place.partition("#")[0]
         same = (pin for pin in alike if (pin.marker or ", ".join(pin.platforms), pin.source.location) == (package.marker, place))
         return next(same, alike[0] if alike else None)
@@ -587,6 +588,9 @@ class _Case:
 
     def _by_wheel(self, newer: Pin) -> Iterator[Look]:
         known = self.view.known
+        wrong = known.contradicted.get((newer.name, newer.version))
+        if wrong:
+            yield Look(LookCode.HASH_CONTRADICTED, wrong)
         now = known.opened_after.get((newer.name, newer.version))
         was = known.opened_before.get((self.older.name, self.older.version)) if self.older is not None else None
         if now is None:

@@ -55,7 +55,7 @@ class LookCode(StrEnum):
     """Why a reviewer of two locks should look at a package, the gravest first; what each weighs is in `LOOKS`."""
 
     HASH_CHANGED = "hash-changed"  # the same version, and other bytes for a file that both locks name
-    HASH_CONTRADICTED = "hash-contradicted"  # the index states another hash for a file that the new lock names
+    HASH_CONTRADICTED = "hash-contradicted"  # the index states or has other bytes for a file that the new lock names
     HASH_SWAPPED = "hash-swapped"  # the same version, and a hash in the place of another one
     UNHELD = "unheld"  # a file is fetched from elsewhere, and no hash holds it
     SOURCE_CHANGED = "source-changed"  # another index, repository or kind of source

@@ -37,7 +37,11 @@ class WheelFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What opening the wheels of some pins came to: *facts* by (name, version), and *unchecked*: whose were not opened, and why."""
+    """What opening the wheels of some pins came to: *facts* by (name, version), and *unchecked*: whose were not opened, and why.
+
+    *contradicted* says by (name, version) where other bytes lie than the lock's hash is of, in words.
+    """
 
     facts: Mapping[tuple[str, str], WheelFacts]
+    contradicted: Mapping[tuple[str, str], str]
     unchecked: tuple[Unchecked, ...] = ()

@@ -28,7 +28,7 @@ _FOLD: Final = 15
 #: What each reason to look is called where its words do not stand beside it.
 TITLES: Final = {
     LookCode.HASH_CHANGED: "other bytes are locked under a version that stayed the same",
-    LookCode.HASH_CONTRADICTED: "the index states another hash for a file that is locked",
+    LookCode.HASH_CONTRADICTED: "the index states another hash for a file that is locked, or has other bytes of it",
     LookCode.HASH_SWAPPED: "one hash took the place of another under a version that stayed the same",
     LookCode.UNHELD: "a file that no hash holds is fetched from elsewhere",
     LookCode.SOURCE_CHANGED: "a package is taken from another source",

@@ -31,11 +31,12 @@ _LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.D
 
 
 class _Failure(NamedTuple):
-    """Why the wheel of *what* was not opened."""
+    """Why the wheel of *what* was not opened; *contradicted* is what lies in the place of the locked one, in words."""
 
     what: str
     code: str
     reason: str
+    contradicted: str = ""
 
 
 def look_into(lock: Lock, pins: Iterable[Pin], world: World, means: Means) -> Opened:
@@ -48,6 +49,7 @@ def look_into(lock: Lock, pins: Iterable[Pin], world: World, means: Means) -> Op
     """
     folder = folder_of(lock, world)
     facts: dict[tuple[str, str], WheelFacts] = {}
+    contradicted: dict[tuple[str, str], str] = {}
     failures: list[_Failure] = []
     todo = [pin for pin in pins if pin.source.kind not in _LOCAL and pin.ecosystem is Ecosystem.PYPI and pin.version]
     with Sources(world, folder, archive=means.archive, offline=means.offline) as sources:
@@ -56,9 +58,11 @@ def look_into(lock: Lock, pins: Iterable[Pin], world: World, means: Means) -> Op
         for pin, opened in zip(todo, found, strict=True):
             if isinstance(opened, _Failure):
                 failures.append(opened)
+                if opened.contradicted:
+                    contradicted[pin.name, pin.version] = opened.contradicted
             else:
                 facts[pin.name, pin.version] = opened
-    return Opened(facts=facts, unchecked=tuple(_told(failures)))
+    return Opened(facts=facts, contradicted=contradicted, unchecked=tuple(_told(failures)))
 
 
 def _told(failures: Iterable[_Failure]) -> Iterable[Unchecked]:
@@ -76,6 +80,7 @@ def _open(pin: Pin, sources: Sources, folder: str) -> WheelFacts | _Failure:
     from sanctity.plan.needs import artifacts_of
 
     what = f"{pin.name} {pin.version}"
+    wanted = None
     try:
         wanted = _chosen(artifacts_of(sources.named(pin), folder=folder))
         if wanted is None:
@@ -85,6 +90,9 @@ def _open(pin: Pin, sources: Sources, folder: str) -> WheelFacts | _Failure:
             return _Failure(what, "sdist-only", "there is only a source distribution")
         return sources.read(wanted, lambda path: wheel_facts(path, wanted.filename))
     except SanctityError as error:
+        if error.code == "artifact-mismatch" and wanted is not None:
+            words = f"{wanted.filename}: {error.message}" if wanted.filename else error.message
+            return _Failure(what, error.code, "what lies there is not what is locked", words)
         # What is the same for all of them reads once; a message that names its file does not.
         return _Failure(what, error.code, _reason(error))
     except OSError as error:

@@ -91,7 +91,7 @@ def reviewed(found: Difference, before: Reviewed, after: Reviewed, world: World,
     if asked.artifacts:
         means = Means(archive=asked.archive, offline=asked.offline)
         older, newer = look_into(before.lock, olds, world, means), look_into(after.lock, news, world, means)
-        knowledge = replace(knowledge, opened_before=older.facts, opened_after=newer.facts)
+        knowledge = replace(knowledge, opened_before=older.facts, opened_after=newer.facts, contradicted=newer.contradicted)
         unchecked += _merged((*older.unchecked, *newer.unchecked))
     today = asked.as_of or world.today()
     told = review(found, before.lock, after.lock, today=today, min_age=asked.min_age, knowledge=knowledge)
