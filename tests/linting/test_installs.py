@@ -76,6 +76,16 @@ JUDGED = [
     ("pipx install poetry==2.1.0", ""),
     ("pipx install poetry", "install-unlocked?"),
     ("uv tool install ruff", "install-unlocked?"),
+    ("uvx ruff check", "install-unlocked?"),
+    ("uvx ruff@latest check", "install-unlocked?"),
+    ("uvx ruff@0.9.1 check", ""),
+    ("uvx --from 'ruff==0.9.1' ruff", ""),
+    ("uv tool run --with rich ruff==0.9.1", "install-unlocked?"),
+    ("pipx run black .", "install-unlocked?"),
+    ("pipx run black==25.1.0 .", ""),
+    ("uv run --with httpx python a.py", "install-unlocked?"),
+    ("uv run --with=httpx==0.28.1 python a.py", ""),
+    ("uv run python a.py --with x", ""),
     ("pip install -i http://index.example/simple -r hashed.txt", "source-insecure"),
     ("pip install --trusted-host index.example -r hashed.txt", "source-insecure"),
     ("pip install -i http://localhost:3141/simple -r hashed.txt", ""),
@@ -86,7 +96,6 @@ JUDGED = [
     ("UV_FROZEN=1 uv sync", ""),
     ("uv add requests", "install-unlocked"),
     ("uv lock --check", ""),
-    ("uvx ruff check", ""),
     ("poetry install --no-root", ""),
     ("poetry sync", ""),
     ("poetry add requests", "install-unlocked"),
@@ -317,6 +326,15 @@ def test_each_kind_of_file_and_the_lines(path: str, text: str, lines: list[int])
     # With other line ends the lines are the same.
     if not path.endswith((".sh", "Dockerfile", "Containerfile")):
         assert [finding.line for finding in judge_installs(path, text.replace("\n", "\r\n"), BESIDE)] == lines
+
+
+def test_what_read_the_docs_installs_by_itself() -> None:
+    text = "version: 2\npython:\n  install:\n    - requirements: docs/requirements.txt\n    - method: pip\n      path: .\n"
+    beside = {"docs/requirements.txt": "sphinx\n"}
+    found = [(finding.code, finding.line) for finding in judge_installs(".readthedocs.yaml", text, beside)]
+    assert found == [("install-unhashed", 4), ("install-unlocked", 5)]
+    assert list(judge_installs("other.yaml", text, beside)) == []
+    assert "docs/requirements.txt" in wants(".readthedocs.yaml", text)
 
 
 def test_a_file_says_at_once_that_uv_may_not_lock() -> None:

@@ -34,6 +34,9 @@ class _Line(NamedTuple):
 
 
 _YAML: Final = re.compile(r".+\.ya?ml")
+_DOCS: Final = re.compile(r"\.?readthedocs\.ya?ml")
+#: What a Read the Docs build installs without a command: files of requirements, and the project by pip.
+_DOCS_ROW: Final = re.compile(r"[ \t]*(?:-[ \t]+)?(?:requirements:[ \t]*['\"]?(?P<file>[^\s'\"#]+)|method:[ \t]*['\"]?pip\b)")
 _DOCKER: Final = re.compile(r"(?i:(?:.*[._-])?(?:dockerfile|containerfile)(?:[._-].*)?)")
 _MAKE: Final = re.compile(r"(?:GNU)?[Mm]akefile|.+\.mk")
 _JUST: Final = re.compile(r"\.?[Jj]ustfile|.+\.just")
@@ -124,6 +127,8 @@ def _reader(path: str) -> Callable[[str], Iterator[Command]] | None:
         return _tox
     if name == "Procfile":
         return _procfile
+    if _DOCS.fullmatch(name):
+        return _docs
     for pattern, reader in ((_DOCKER, _docker), (_YAML, _yaml), (_MAKE, _make), (_JUST, _just)):
         if pattern.fullmatch(name):
             return reader
@@ -222,6 +227,15 @@ def _yaml(text: str) -> Iterator[Command]:
                 _next(stack)
     except (YAMLError, ValueError, UnicodeError, RecursionError):  # a template, or broken: what came before it counts
         return
+
+
+def _docs(text: str) -> Iterator[Command]:
+    """The configuration of a Read the Docs build: its commands, and what it installs without one."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = _DOCS_ROW.match(line)
+        if found:
+            yield Command(number, ("pip", "install", *(("-r", found["file"]) if found["file"] else (".",))))
+    yield from _yaml(text)
 
 
 def _under(stack: list[list[object]]) -> object:

@@ -31,8 +31,8 @@ _TOOLS: Final = frozenset(
         "pip setuptools wheel uv poetry poetry-core poetry-plugin-export poetry-plugin-bundle pdm pipenv pipx hatch "
         "hatchling flit flit-core tox tox-uv tox-gh-actions nox virtualenv build twine pre-commit prek conda-lock "
         "pip-tools pixi maturin cibuildwheel setuptools-scm setuptools-rust scikit-build-core meson-python conda "
-        "mamba micromamba conda-build conda-libmamba-solver boa conda-pack keyring keyrings-google-artifactregistry- "
-        "auth artifacts-keyring codecov coveralls awscli sanctity"
+        "mamba micromamba conda-build conda-libmamba-solver boa conda-pack keyring "
+        "keyrings-google-artifactregistry-auth artifacts-keyring codecov coveralls awscli sanctity"
     ).split()
 )
 #: Options of pip and ``uv pip`` that take a value, but for those that are looked at.
@@ -44,8 +44,8 @@ _VALUED: Final = frozenset(
         "--client-cert --cache-dir --use-feature --use-deprecated --keyring-provider -p --python --python-platform "
         "--resolution --prerelease --index-strategy --exclude-newer --link-mode --torch-backend -P --upgrade-package "
         "--reinstall-package --refresh-package --extra --build-constraint --build-constraints -b --override "
-        "--overrides --exclude --excludes --dest -d --wheel-dir -w --user-agent --color --directory --project --no- "
-        "build-isolation-package --config-file --fork-strategy --uploaded-prior-to"
+        "--overrides --exclude --excludes --dest -d --wheel-dir -w --user-agent --color --directory --project "
+        "--no-build-isolation-package --config-file --fork-strategy --uploaded-prior-to"
     ).split()
 )
 _INDEXES: Final = frozenset(
@@ -126,9 +126,8 @@ def judge_installs(path: str, text: str, beside: Mapping[str, str]) -> Iterator[
     hashed = re.search(r"\bPIP_REQUIRE_HASHES\b", text) is not None
     for command in commands(path, text):
         words = _program(command.words)
-        if not words:
-            continue
-        for verdict in _judge(words, path, beside, frozen=frozen, hashed=hashed):
+        verdicts = list(_judge(words, path, beside, frozen=frozen, hashed=hashed)) if words else []
+        for verdict in (*_judge_with(command.words), *verdicts):
             yield Finding(
                 code=verdict.code,
                 severity=verdict.severity or severity_of(verdict.code),
@@ -187,6 +186,8 @@ def _program(words: tuple[str, ...]) -> list[str]:
         if rest[:1] == ["pip"]:
             return ["pip", *rest[1:]] if rest[1:2] in (["install"], ["sync"]) else []
         return ["uv", *rest]
+    if name == "uvx":
+        return ["uv", "tool", "run", *found[1:]]
     if name == "pip-sync":
         return ["pip", "sync", *found[1:]]
     if name in {"poetry", "pdm", "pipenv", "pixi", "easy_install", "pipx", *_CONDA}:
@@ -283,6 +284,8 @@ def _judge(words: list[str], path: str, beside: Mapping[str, str], *, frozen: bo
         case "pipx":
             if verb == "install":
                 yield from _judge_tools("pipx install", _arguments(rest).named)
+            elif verb == "run":
+                yield from _judge_run("pipx run", rest)
         case "easy_install":
             yield _anew("easy_install knows no lock and no hashes")
         case "setup.py":
@@ -373,6 +376,8 @@ def _judge_uv(verb: str, rest: list[str], *, frozen: bool) -> Iterator[_Verdict]
         yield _anew("uv add takes what is newest on the index and changes the lock")
     elif verb == "tool" and rest[:1] == ["install"]:
         yield from _judge_tools("uv tool install", _arguments(rest[1:]).named)
+    elif verb == "tool" and rest[:1] == ["run"]:
+        yield from _judge_run("uv tool run", rest[1:])
 
 
 def _judge_pipenv(verb: str, rest: list[str]) -> Iterator[_Verdict]:
@@ -384,9 +389,35 @@ def _judge_pipenv(verb: str, rest: list[str]) -> Iterator[_Verdict]:
         yield _note("pipenv install locks anew where the lock is stale", "pipenv sync, or pipenv install --deploy")
 
 
+def _judge_run(how: str, rest: list[str]) -> Iterator[_Verdict]:
+    """A tool that is fetched to be run once: the first plain word, unless an option names what to fetch."""
+    valued = _VALUED | _INDEXES | {"--from", "--spec", "--with", "-w", "--pip-args"}
+    command = _after_options(rest, valued)
+    options = rest[: len(rest) - len(command)]
+    fetched = _values(options, {"--from", "--spec"}) or command[:1]
+    yield from _judge_tools(how, [*fetched, *_values(options, {"--with", "-w"})])
+
+
+def _judge_with(words: tuple[str, ...]) -> Iterator[_Verdict]:
+    """``uv run --with``, which adds to the project's environment what no lock has."""
+    if words and words[0].rpartition("/")[2] == "uv" and words[1:2] == ("run",):
+        valued = frozenset(
+            {"--python", "-p", "--with", "--group", "--extra", "--env-file", "--package", "--directory", "--project"}
+        )
+        rest = list(words[2:])
+        yield from _judge_tools("uv run --with", _values(rest[: len(rest) - len(_after_options(rest, valued))], {"--with"}))
+
+
+def _values(words: list[str], options: set[str]) -> list[str]:
+    """The values of *options* among *words*, each of those that commas join."""
+    found = [words[at + 1] for at, word in enumerate(words[:-1]) if word in options]
+    found += [word.partition("=")[2] for word in words if word.partition("=")[0] in options and "=" in word]
+    return [name for value in found for name in value.split(",") if name]
+
+
 def _judge_tools(how: str, named: list[str]) -> Iterator[_Verdict]:
     """Tools that are brought to install, build or check with: a pinned one is fine."""
-    loose = [name for name in named if not re.search(r"==|@|\.whl$", name)]
+    loose = [name for name in named if not re.search(r"==|@(?!latest$)|\.whl$", name)]
     if loose:
         yield _note(f"{how} of {_listed(loose)}: whatever is newest", "pin it with ==")
 
