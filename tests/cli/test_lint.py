@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from real.index import make_wheel
+from real.index import loopback_index, make_wheel
 from sanctity.cli import main
 from sanctity.report.json import schema as report_schema
 from sanctity.report.linting import schema
@@ -256,7 +256,37 @@ def test_a_wheel_that_can_not_be_had_is_told(folder: Path, capsys: pytest.Captur
     code, document = _json(capsys, "uv.lock", "--artifacts", "--offline")
     assert (code, [item["code"] for item in document["unchecked"]]) == (0, ["offline"])
     _lint("uv.lock", "--artifacts", "--offline")
-    assert "not opened: six 1.16.0" in capsys.readouterr().out
+    assert "  six 1.16.0: its wheel was not opened: no index may be asked for it\n" in capsys.readouterr().out
+
+
+def test_other_bytes_than_are_locked_are_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel = make_wheel(folder, "demo", "1.0", {"demo.py": b"\n"})
+    (folder / "requirements.txt").write_text(f"./{wheel.path.name} --hash=sha256:{DIGEST}\n")
+    code, document = _json(capsys, "requirements.txt", "--artifacts", "--offline")
+    assert (code, _codes(document), document["unchecked"]) == (1, ["artifact-mismatch"], [])
+    (found,) = document["findings"]
+    assert (found["severity"], found["package"], found["line"]) == ("error", "demo", 1)
+    assert wheel.sha256 in found["message"]
+
+
+def test_a_hash_that_the_index_does_not_have_is_an_error_and_no_index_is_accused_that_was_not_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = folder.parent / "shelf"
+    shelf.mkdir()
+    wheel = make_wheel(shelf, "demo", "1.0", {"demo.py": b"\n"})
+    (folder / "requirements.txt").write_text(f"demo==1.0 --hash=sha256:{DIGEST}\n")
+    with loopback_index(shelf) as url:
+        for name, value in {"UV_DEFAULT_INDEX": url, "PIP_INDEX_URL": url, "PIP_CONFIG_FILE": os.devnull}.items():
+            monkeypatch.setenv(name, value)
+        code, document = _json(capsys, "requirements.txt", "--artifacts")
+        assert (code, _codes(document), document["unchecked"]) == (1, ["artifact-mismatch"], [])
+        (folder / "requirements.txt").write_text(wheel.requirement)
+        assert _json(capsys, "requirements.txt", "--artifacts")[0] == 0
+    (folder / "requirements.txt").write_text(f"demo==1.0 --hash=sha256:{DIGEST}\n")
+    code, document = _json(capsys, "requirements.txt", "--artifacts", "--offline")
+    assert (code, [each["code"] for each in document["unchecked"]]) == (0, ["offline"])
+    assert "no index knows" not in document["unchecked"][0]["reason"]
 
 
 @pytest.mark.parametrize(

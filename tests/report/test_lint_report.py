@@ -213,9 +213,36 @@ def test_what_is_alike_is_one_line() -> None:
     lines = linting_text(CASES["many"]).splitlines()
     assert lines == [
         "PASSED  uv.lock: 400 warnings   1 package",
-        "    warning  unhashed   400 packages: p0, p1, p2, p3 and 396 more   (no hash)",
+        "    warning  unhashed   400 packages: p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11 and 388 more   (no hash)",
         "    fix: uv lock",
+        "  --format json has all of them",
     ]
+
+
+def test_what_says_something_else_has_its_own_line_and_what_is_left_out_is_told() -> None:
+    lines = linting_text(CASES["various"]).splitlines()
+    assert sum("(reason " in line for line in lines) == 20
+    assert "    and 10 more of unhashed" in lines
+    assert lines[-1] == "  --format json has all of them"
+    few = linting_text(a_linting(*CASES["various"].findings[:20]))
+    assert few.count("(reason ") == 20
+    assert "more" not in few
+    codes = [f"code-{number}" for number in range(120)]
+    assert "    and 20 more in this file\n" in linting_text(a_linting(*map(a_finding, codes)))
+
+
+def test_the_file_is_named_where_a_project_is_judged() -> None:
+    text = linting_text(a_linting(a_finding(), project="."))
+    assert text.splitlines()[:2] == ["PASSED  this project: 1 warning   1 lock, 1 package", "  uv.lock"]
+    assert "  uv.lock" not in linting_text(a_linting(a_finding())).splitlines()
+
+
+def test_a_command_is_set_apart_from_what_somebody_has_to_do() -> None:
+    one = a_finding(hint="uv lock", command="uv lock")
+    text = linting_markdown(a_linting(one, a_finding("weak-hash", hint="git is where it was before; look there")))
+    assert "uv lock\n```" in text
+    assert "- by hand: git is where it was before; look there" in text
+    assert text.count("uv lock\n") == 1
 
 
 def test_what_is_known_is_only_counted() -> None:

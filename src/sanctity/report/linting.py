@@ -7,6 +7,7 @@ never drives a terminal, and never becomes a link, a mention or a command of a w
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sanctity
@@ -29,11 +30,12 @@ _HEADS: Final = {Verdict.CLEAN: ("CLEAN", "good"), Verdict.DRIFTED: ("FAULTY", "
 #: What people read where nothing gates and there are warnings: "clean" would say too much.
 _PASSED: Final = ("PASSED", "doubt")
 #: How many packages a line names, how many lines one code gets in a file, and how many a file gets.
-_MOST_NAMES: Final = 4
-_MOST_LINES: Final = 4
-_MOST_GROUPS: Final = 40
-_MOST_ROWS: Final = 40
+_MOST_NAMES: Final = 12
+_MOST_LINES: Final = 20
+_MOST_GROUPS: Final = 100
+_MOST_ROWS: Final = 100
 _MOST_UNCHECKED: Final = 8
+_ALL: Final = "--format json has all of them"
 _NO_STEP: Final = "fix: there is nothing that a tool of this project can mend by itself"
 _WIDEST: Final = 118
 
@@ -52,7 +54,7 @@ class _Group(NamedTuple):
 
 
 def _groups(findings: Iterable[Finding]) -> list[_Group]:
-    """*findings*, those of one file, code and weight that say the same at once; all of them where they say too much.
+    """*findings*, those of one file, code and weight that say the same at once.
 
     The worst come first, and of one code the most.
     """
@@ -63,11 +65,7 @@ def _groups(findings: Iterable[Finding]) -> list[_Group]:
     found: list[_Group] = []
     for messages in codes.values():
         alike = sorted(messages.values(), key=lambda group: -len(group))
-        if len(alike) > _MOST_LINES and all(group[0].package for group in alike):
-            whole = [finding for group in messages.values() for finding in group]
-            found.append(_Group(whole[0], tuple(whole), f"{whole[0].package}: {whole[0].message}"))
-        else:
-            found += [_Group(group[0], tuple(group), group[0].message) for group in alike]
+        found += [_Group(group[0], tuple(group), group[0].message) for group in alike]
     return sorted(found, key=lambda group: (group.first.path, _WEIGHT[group.first.severity], group.first.code))
 
 
@@ -141,34 +139,48 @@ def linting_text(linting: Linting, paint: Paint | None = None) -> str:
     lines = [f"{paint(style, word)}  {plain(_subject(linting))}: {_claim(linting)}   {paint('dim', _size(linting))}"]
     found = _groups(_new(linting))
     width = max((len(group.first.code) for group in found), default=0)
-    many = {group.first.path for group in found} != {each.path for each in linting.locks} or len(linting.locks) != 1
+    many = (
+        bool(linting.project)
+        or {group.first.path for group in found} != {each.path for each in linting.locks}
+        or len(linting.locks) != 1
+    )
     path = None
-    shown = 0
+    of_code = Counter(map(_shelf, found))
+    of_file = Counter(group.first.path for group in found)
+    shown: Counter[object] = Counter()
+    cut = any(len(group.findings) > _MOST_NAMES for group in found)
     told: set[str] = set()
     for index, group in enumerate(found):
         first = group.first
         if first.path != path:
-            path, shown, told = first.path, 0, set()
+            path, told = first.path, set()
             if many:
                 lines.append(f"  {paint('bold', plain(path) or '.')}")
-        of_code = [
-            each for each in found if (each.first.path, each.first.code, each.first.severity) == (path, first.code, first.severity)
-        ]
-        place = of_code.index(group)
-        shown += 1
-        if shown > _MOST_GROUPS:
+        shelf = _shelf(group)
+        shown.update((path, shelf))
+        if shown[path] > _MOST_GROUPS:
+            if shown[path] == _MOST_GROUPS + 1:
+                lines.append(paint("dim", f"    and {of_file[path] - _MOST_GROUPS:,} more in this file"))
+                cut = True
             continue
-        if place < _MOST_LINES:
+        if shown[shelf] <= _MOST_LINES:
             lines += _group_lines(group, width, paint)
-        elif place == _MOST_LINES:
-            rest = sum(len(each.findings) for each in of_code[_MOST_LINES:])
-            lines.append(paint("dim", f"    and {rest:,} more of {first.code}"))
+        elif shown[shelf] == _MOST_LINES + 1:
+            lines.append(paint("dim", f"    and {of_code[shelf] - _MOST_LINES:,} more of {first.code}"))
+            cut = True
         after = found[index + 1].first if index + 1 < len(found) else None
         if first.hint and first.hint not in told and (after is None or (after.path, after.hint) != (path, first.hint)):
             told.add(first.hint)
             lines.append(f"    {paint('bold', 'fix:')} {plain(first.hint)}")
+    if cut:
+        lines.append(paint("dim", f"  {_ALL}"))
     lines += _tail(linting, paint)
     return "\n".join(lines) + "\n"
+
+
+def _shelf(group: _Group) -> tuple[str, str, Severity]:
+    """What a group is counted with: its file, code and weight."""
+    return group.first.path, group.first.code, group.first.severity
 
 
 def _group_lines(group: _Group, width: int, paint: Paint) -> list[str]:
@@ -186,9 +198,7 @@ def _tail(linting: Linting, paint: Paint) -> list[str]:
         lines.append(paint("dim", f"  wheels judged for {plain(linting.judged_for)}"))
     if linting.unchecked:
         words = [f"{plain(item.what)}: {plain(item.reason)}" for item in linting.unchecked]
-        lines.append(
-            paint("dim", "  not opened: " + "; ".join(words[:_MOST_UNCHECKED]) + (" …" if len(words) > _MOST_UNCHECKED else ""))
-        )
+        lines.append(paint("dim", "  " + "; ".join(words[:_MOST_UNCHECKED]) + (" …" if len(words) > _MOST_UNCHECKED else "")))
     known = sum(finding.known for finding in linting.findings)
     if known:
         lines.append(paint("dim", f"  {count(known, 'finding')} known before: {plain(linting.baseline)}"))
@@ -349,7 +359,7 @@ def linting_markdown(linting: Linting) -> str:
             weight = f"**{first.severity}**" if linting.gates(first) else str(first.severity)
             rows.append(f"| {weight} | {first.code} | {where} | {what} |")
         if len(some) > _MOST_ROWS:
-            rows.append(f"| | and {len(some) - _MOST_ROWS:,} more | | |")
+            rows.append(f"| | and {len(some) - _MOST_ROWS:,} more | | {_prose(_ALL)} |")
         return [*rows, ""]
 
     heavy = [group for group in groups if group.first.severity is not Severity.NOTE]
@@ -442,7 +452,7 @@ def linting_sarif(linting: Linting) -> str:
         {
             "descriptor": {"id": item.code},
             "level": "note",
-            "message": {"text": f"not opened: {_text(item.what)}: {_text(item.reason)}"},
+            "message": {"text": f"{_text(item.what)}: {_text(item.reason)}"},
         }
         for item in linting.unchecked
     ]

@@ -20,7 +20,7 @@ from sanctity.model.lock import LockFormat
 from sanctity.verbs.world import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sanctity.linting.baseline import Key
     from sanctity.linting.remedies import Step
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sanctity.model.environment import Interpreter
     from sanctity.model.finding import Finding
     from sanctity.model.lock import Lock
+    from sanctity.model.wheel import Opened
     from sanctity.verbs.proving import Means
     from sanctity.verbs.world import World
 
@@ -40,7 +41,8 @@ _LARGEST: Final = 1 << 26
 _LINE: Final = re.compile(r"(?:(?P<file>.+): )?(?P<line>line (?P<number>\d+)(?: column \d+)?)")
 _WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 #: What is found only where wheels are opened.
-_OPENED: Final = frozenset({"wheel-hook", "wheel-runpath"})
+_OPENED: Final = frozenset({"wheel-hook", "wheel-runpath", "artifact-mismatch"})
+_CONTRADICTED: Final = "artifact-mismatch"
 #: The Pythons that a lock is tried with which does not say for which it is.
 _MINORS: Final = (14, 13, 12, 11, 10, 9, 8)
 
@@ -244,11 +246,25 @@ def _judge(lock: Lock, text: str, world: World, asked: Lint) -> tuple[tuple[Find
         inside=_inside(folder),
         opened=opened.facts if opened is not None else {},
     )
-    found = judge(subject)
+    found = (*judge(subject), *(_contradicted(lock, opened) if opened is not None else ()))
     places = lines(text, lock.format) if found else {}
     placed = tuple(_placed(each, places) for each in found)
     used = any(each.code == "no-wheel-for-platform" for each in found)
-    return placed, opened.unchecked if opened is not None else (), words if used else ""
+    blind = tuple(each for each in opened.unchecked if each.code != _CONTRADICTED) if opened is not None else ()
+    return placed, blind, words if used else ""
+
+
+def _contradicted(lock: Lock, opened: Opened) -> Iterator[Finding]:
+    """Pins of *lock* under whose names there is something else to be had than is locked."""
+    from sanctity.linting.subject import finding
+
+    hint = "find out which of the two changed, the lock or what is there, before you lock again"
+    for pin in lock.pins:
+        words = opened.contradicted.get((pin.name, pin.version))
+        if words is not None:
+            yield replace(
+                finding(_CONTRADICTED, words, pin=pin, hint=hint, severity=Severity.ERROR, about=(words,)), path=lock.path
+            )
 
 
 def _order(finding: Finding) -> tuple[str, int, str, int, str, str]:

@@ -86,7 +86,7 @@ def _open(pin: Pin, sources: Sources, folder: str) -> WheelFacts | _Failure:
         if wanted is None:
             unnamed = any(not artifact.filename and not artifact.location for artifact in pin.artifacts)
             if unnamed or not pin.artifacts:
-                return _Failure(what, "artifact-unnamed", "the lock gives no name of it, and no index knows its hash")
+                return _unnamed(pin, sources)
             return _Failure(what, "sdist-only", "there is only a source distribution")
         return sources.read(wanted, lambda path: wheel_facts(path, wanted.filename))
     except SanctityError as error:
@@ -97,6 +97,28 @@ def _open(pin: Pin, sources: Sources, folder: str) -> WheelFacts | _Failure:
         return _Failure(what, error.code, _reason(error))
     except OSError as error:
         return _Failure(what, "unreadable", error.strerror or str(error))
+
+
+def _unnamed(pin: Pin, sources: Sources) -> _Failure:
+    """Why no file was found of *pin*, of which the lock gives hashes alone, or not even those.
+
+    Raises:
+        SanctityError: no index could be asked.
+    """
+    what = f"{pin.name} {pin.version}"
+    locked = {digest for artifact in pin.artifacts for digest in artifact.digests}
+    if not locked:
+        return _Failure(what, "artifact-unnamed", "the lock gives neither its name nor its hash")
+    offers = sources.offers(pin.name, pin.version, pin.source.location if pin.source.kind is SourceKind.REGISTRY else "")
+    stated = {digest for offer in offers for digest in offer.digests}
+    if locked & stated:
+        return _Failure(what, "sdist-only", "there is only a source distribution")
+    kinds = {digest.algorithm for digest in locked}
+    if offers and all(kinds & {digest.algorithm for digest in offer.digests} for offer in offers):
+        words = f"of its {len(offers)} files at the index none has a hash that is locked"
+        return _Failure(what, "artifact-mismatch", "what lies there is not what is locked", words)
+    words = "the index states no hash of it" if offers else "no index has it"
+    return _Failure(what, "artifact-unnamed", f"the lock gives its hash alone, and {words}")
 
 
 def _reason(error: SanctityError) -> str:
