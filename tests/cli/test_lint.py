@@ -161,8 +161,23 @@ def test_wheels_are_judged_for_what_is_asked(folder: Path, capsys: pytest.Captur
     code, document = _json(capsys, *words, "--python-version", "3.13")
     assert (code, _codes(document)) == (0, ["no-wheel-for-platform"])
     assert document["judged_for"] == "Python 3.13 on linux-aarch64-glibc"
-    assert _lint("uv.lock", "--platform", "plan9") == 2
-    assert "is not a platform" in capsys.readouterr().err
+    for name in ("plan9", "win32", "macos-arm64"):
+        assert _lint("uv.lock", "--platform", name) == 2
+        told = capsys.readouterr().err
+        assert f"{name!r} is not a platform of Linux" in told
+        assert "linux-aarch64-glibc-2.28, linux-x86_64-musl" in told
+
+
+def test_what_is_not_there_is_said_and_what_bears_another_format_s_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("nodir/", "nodir", "uv.lock"):
+        code, document = _json(capsys, name)
+        assert (code, _codes(document)) == (2, ["lock-not-found"])
+    (folder / "uv.lock").write_text('[[package]]\nname = "six"\n\n[metadata]\nlock-version = "2.1"\ncontent-hash = "0"\n')
+    code, document = _json(capsys, "uv.lock")
+    assert code == 2
+    assert document["findings"][0]["hint"].startswith("its text begins as that of the format poetry does")
+    (folder / "uv.lock").write_text(UV.replace("version = 1", "version = 9"))
+    assert "begins as" not in _json(capsys, "uv.lock")[1]["findings"][0]["hint"]
 
 
 def test_what_is_known_is_let_be_and_what_is_new_is_not(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

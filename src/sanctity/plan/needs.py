@@ -31,6 +31,7 @@ __all__ = ["Need", "artifacts_of", "expected_of", "named_interpreter", "needs_of
 
 _PLATFORM: Final = re.compile(r"linux-(?P<machine>[a-z0-9_]+)(?:-(?P<libc>glibc|musl)(?:[-_]?(?P<version>\d+[._]\d+))?)?")
 _PYTHON: Final = re.compile(r"(?:cpython-)?(?P<version>3\.\d+(?:\.\d+(?:(?:a|b|rc)\d+)?)?)(?P<threaded>t?)")
+_PLATFORMS: Final = "name one, others are not judged: linux-x86_64-glibc, linux-aarch64-glibc-2.28, linux-x86_64-musl"
 #: Sources whose distribution is governed by git, and that no archive holds.
 _LOCAL: Final = frozenset({SourceKind.EDITABLE, SourceKind.VIRTUAL})
 
@@ -59,9 +60,7 @@ def named_interpreter(platform: str, python: str) -> Interpreter:
     """
     where, what = _PLATFORM.fullmatch(platform), _PYTHON.fullmatch(python)
     if where is None:
-        raise UsageError(
-            "usage", f"{platform!r} is not a platform", where="--platform", hint="name it as a seal does: linux-x86_64-glibc"
-        )
+        raise UsageError("usage", f"{platform!r} is not a platform of Linux", where="--platform", hint=_PLATFORMS)
     if what is None:
         raise UsageError("usage", f"{python!r} is not a Python version", where="--python-version", hint="name it as 3.11.7")
     version = what["version"]

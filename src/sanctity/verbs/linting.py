@@ -37,6 +37,7 @@ __all__ = ["BASELINE", "Lint", "Linted", "lint", "lint_errors"]
 #: The name of a project's file of what is known.
 BASELINE: Final = "lint.baseline.json"
 _LARGEST: Final = 1 << 26
+_HEAD: Final = 1 << 24
 #: A place that names its own line, and perhaps the file that it is in.
 _LINE: Final = re.compile(r"(?:(?P<file>.+): )?(?P<line>line (?P<number>\d+)(?: column \d+)?)")
 _WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -75,11 +76,15 @@ class Linted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Document:
-    """A document that was read: its *lock*, or the *error* for which there is none, and its *text*."""
+    """A document that was read: its *lock* and its *text*, or the *error* for which there is none.
+
+    *likeness* is the format that its text begins like, where its name says another one.
+    """
 
     path: str
     lock: Lock | None = None
     error: DocumentError | None = None
+    likeness: str = ""
     text: str = ""
 
 
@@ -173,15 +178,32 @@ def _read(path: str, world: World) -> _Document:
     from sanctity.observe.locks import read_lock
     from sanctity.observe.view import View
 
+    place = os.path.join(world.cwd, path)
+    if not os.path.lexists(place):
+        hint = "name a lock, or the folder of a project"
+        return _Document(path=path, error=DocumentError("lock-not-found", "there is nothing of that name", where=path, hint=hint))
     try:
         lock = read_lock(path, partial=True)
-        text = View().read(os.path.join(world.cwd, path), _LARGEST).decode("utf-8-sig", "replace")
+        text = View().read(place, _LARGEST).decode("utf-8-sig", "replace")
     except DocumentError as error:
-        return _Document(path=path, error=error)
+        return _Document(path=path, error=error, likeness=_likeness(place))
     except OSError as error:
         told = DocumentError("lock-unreadable", f"can not be read: {error.strerror}", where=path)
         return _Document(path=path, error=told)
     return _Document(path=path, lock=lock, text=text)
+
+
+def _likeness(place: str) -> str:
+    """The format that the text of the file at *place* begins like, where its name is another format's; else empty."""
+    from sanctity.lockfiles import reader_for
+    from sanctity.observe.view import View
+
+    try:
+        text = View().read_head(place, _HEAD).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    named, told = reader_for(os.path.basename(place)), reader_for(".lock-of-any-name.lock", text)
+    return str(told.FORMAT) if named is not None and told is not None and named.FORMAT is not told.FORMAT else ""
 
 
 def _entries(documents: list[_Document]) -> list[_Document]:
@@ -222,7 +244,11 @@ def _unreadable(document: _Document) -> tuple[Finding, ...]:
     from sanctity.linting.rules import judge_unreadable
 
     assert document.error is not None
-    return tuple(_placed(each, {}) for each in judge_unreadable(document.error, document.path))
+    found = tuple(_placed(each, {}) for each in judge_unreadable(document.error, document.path))
+    if document.likeness:
+        hint = f"its text begins as that of the format {document.likeness} does: call it by that format's name"
+        found = tuple(replace(each, hint=hint) for each in found)
+    return found
 
 
 def _judge(lock: Lock, text: str, world: World, asked: Lint) -> tuple[tuple[Finding, ...], tuple[Unchecked, ...], str]:
