@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from factories import a_digest
 from reports import HOSTILE, TEXT
-from sanctity.model.difference import Change, Difference, Look, LookCode, PackageChange, Step, Why
+from sanctity.model.difference import Change, Difference, Look, LookCode, PackageChange, PartChange, Step, Why
 from sanctity.model.drift import Unchecked
 from sanctity.model.inventory import Inventory, InventoryKind, LockedFile, Package
 from sanctity.report.difference import (
@@ -104,10 +105,13 @@ def test_why_in_words(why: Why | None, words: str) -> None:
 
 def test_text_says_why_and_what_to_look_at_what_weighs_most_first() -> None:
     lines = difference_text([WHOLE]).splitlines()
-    assert lines[0].endswith("5 packages: 1 with other bytes under the same version, 1 added, 1 removed, 2 moved; 3 deserve a look")
-    assert [line.split()[1] for line in lines[1:6]] == ["idna", "pydantic", "annotated-types", "click", "six"]
+    assert lines[0].endswith(
+        "5 packages: 1 with other bytes under the same version, 1 added, 1 removed, 2 moved; 3 deserve a look (!)"
+    )
+    assert [line[2:].split()[1] for line in lines[1:6]] == ["idna", "pydantic", "annotated-types", "click", "six"]
+    assert [line[:2] for line in lines[1:6]] == ["! ", "! ", "! ", "  ", "  "]
     assert lines[2].endswith("1.0 -> 2.0   released 2 days ago, on 2026-07-09; major version 1 to 2")
-    assert lines[3].endswith("0.7.0        via pydantic 2.0")
+    assert lines[3].endswith("0.7.0        via pydantic 2.0; new, and only another package asks for it")
     assert lines[4].endswith("8.0          via typer 2.0 (group dev)")
     assert lines[1].count("other bytes") == 1
 
@@ -208,12 +212,95 @@ def test_annotations_and_results_weigh_what_the_gravest_reason_does() -> None:
     assert set(TITLES) == set(LookCode)
 
 
+def _sides(change: Change, before: Package, after: Package, *looks: LookCode, **fields: Any) -> PackageChange:
+    reasons = tuple(Look(code, f"so it is {code}") for code in looks)
+    return PackageChange(name="six", changes=(change,), before=before, after=after, looks=reasons, **fields)
+
+
+WIN, LINUX = "by default for Python 3.12 on Windows", "by default for Python 3.12 on Linux"
+HASHED, BARE = Package(name="six", artifacts=(LockedFile("", "sha256:a"),)), Package(name="six", artifacts=(LockedFile("", ""),))
+FORK = "python_full_version >= '3.11' and sys_platform == 'win32'"
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "markdown"),
+    [
+        (
+            _sides(
+                Change.REACH,
+                Package(name="six", reach=frozenset({LINUX})),
+                Package(name="six", reach=frozenset({LINUX, WIN})),
+                LookCode.WIDER,
+            ),
+            f"now also {WIN}",
+            "now also by default for Python `3.12` on Windows",
+        ),
+        (_sides(Change.ARTIFACTS, HASHED, BARE, LookCode.HASH_LOST), "so it is hash-lost", "it has no hash any more"),
+        (
+            _sides(Change.ARTIFACTS, HASHED, HASHED, LookCode.MORE_FILES, new=HASHED.artifacts, gone=BARE.artifacts),
+            "artifacts: 1 fewer; so it is more-files",
+            "artifacts: 1 more, 1 fewer",
+        ),
+        (
+            _sides(Change.ARTIFACTS, HASHED, HASHED, LookCode.HASH_SWAPPED, new=HASHED.artifacts, gone=HASHED.artifacts),
+            "so it is hash-swapped",
+            "artifacts: 1 more, 1 fewer",
+        ),
+        (
+            _sides(Change.MARKER, Package(name="six"), Package(name="six", marker="'dev' in dependency_groups"), LookCode.WIDER),
+            "marker none -> 'dev' in dependency_groups; so it is wider",
+            "marker none → `'dev' in dependency_groups`",
+        ),
+        (
+            _sides(
+                Change.SOURCE,
+                Package(name="six", place="https://index.example/simple"),
+                Package(name="six", origin="git:" + "0123456789" * 4, place="https://git.example/six"),
+                LookCode.SOURCE_CHANGED,
+            ),
+            "source index https://index.example/simple -> git:012345678901… https://git.example/six",
+            "source `index https://index.example/simple` → `git:012345678901… https://git.example/six`",
+        ),
+        (
+            _sides(Change.UP, Package(name="six", version="1"), Package(name="six", version="2"), fork=FORK),
+            f"where {FORK}",
+            f"`six` where `{FORK}`",
+        ),
+    ],
+)
+def test_nothing_is_said_twice_and_arrows_stand_between_code_spans(change: PackageChange, words: str, markdown: str) -> None:
+    (line,) = [line for line in difference_text([a_review(change)]).splitlines() if "six" in line]
+    assert line.split("   ")[-1] == words
+    table = difference_markdown([a_review(change)]).partition("**Otherwise changed")[2] or difference_markdown([a_review(change)])
+    assert markdown in table
+
+
+def test_a_change_and_the_reason_that_it_is_itself_are_one_result() -> None:
+    down = _change(
+        "six", Change.DOWN, looks=(Look(LookCode.DOWNGRADE, "an earlier version"), Look(LookCode.NATIVE_CODE, "machine"))
+    )
+    found = a_review(down)
+    found = replace(found, parts=(PartChange("options", "no-binary", "", "six"),))
+    run = json.loads(difference_sarif([found]))["runs"][0]
+    assert [(result["ruleId"], result["level"]) for result in run["results"]] == [
+        ("diff-down", "warning"),
+        ("diff-native-code", "note"),
+        ("diff-options", "note"),
+    ]
+    titles = {rule["name"]: rule["shortDescription"]["text"] for rule in run["tool"]["driver"]["rules"]}
+    assert titles == {
+        "DiffDown": "A package went to an earlier version.",
+        "DiffNativeCode": "A package is machine code now.",
+        "DiffOptions": "A difference in options.",
+    }
+
+
 def test_rows_of_several_platforms_are_told_once() -> None:
     many = a_review(
         *(_change("numpy", Change.UP, now="2.0", looks=(Look(LookCode.MAJOR, "major version 1 to 2"),)) for _ in range(4))
     )
     assert [line for line in difference_text([many]).splitlines() if "numpy" in line] == [
-        "  up   numpy   1.0 -> 2.0   major version 1 to 2 (4 times)"
+        "! up   numpy   1.0 -> 2.0   major version 1 to 2 (4 times)"
     ]
     assert difference_markdown([many]).count("| `numpy` (4 times) |") == 2
 
@@ -242,11 +329,31 @@ def _hostile(names: tuple[str, ...]) -> Difference:
                 now=f"{name}2",
                 why=Why(steps=(Step(name, name), Step(names[-1], name)), root=f"group {name}", member=name),
                 looks=tuple(Look(code, name) for code in LookCode),
+                fork=name,
                 age_days=3,
             )
             for name in names
             for change in (Change.ADDED, Change.REMOVED, Change.UP, Change.HASHES)
-        )
+        ),
+        *(
+            PackageChange(
+                name=name,
+                changes=(Change.SOURCE, change, Change.PLACE),
+                before=Package(name=name, version="1", place="x", locations=((name, "x"),)),
+                after=Package(
+                    name=name,
+                    version="1",
+                    origin=name,
+                    place=name,
+                    marker=name,
+                    locations=((name, f"{name}2"),),
+                    reach=frozenset({name}),
+                ),
+                fork=name,
+            )
+            for name in names
+            for change in (Change.MARKER, Change.REACH)
+        ),
     )
 
 

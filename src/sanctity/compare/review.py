@@ -426,7 +426,9 @@ class _Case:
     def looks(self) -> Iterator[Look]:
         """All reasons to look."""
         if Change.HASHES in self.change.changes:
-            yield Look(LookCode.HASH_CHANGED, "the same version, and other bytes for a file that both locks name")
+            names = {item.filename for item in self.change.gone} & {item.filename for item in self.change.new} - {""}
+            words = f"other bytes for {_names(names)}" if names else "no hash that was allowed is allowed now"
+            yield Look(LookCode.HASH_CHANGED, f"the same version, and {words}")
         if self.newer is None:
             return
         yield from self._by_reach()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sanctity
 from sanctity.lockfiles.lines import nearest
-from sanctity.model.difference import Answer, Change
+from sanctity.model.difference import Answer, Change, LookCode
 from sanctity.model.drift import Severity
 from sanctity.model.inventory import FILE_PARTS
-from sanctity.report.review import TITLES, by_weight, look_words, looks_at, review_markdown, why_words
+from sanctity.report.review import TITLES, by_weight, looks_at, review_markdown, spoken, why_words
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
 
@@ -70,6 +70,12 @@ _TITLES: Final = {
 }
 #: How what an environment has by default begins in a reach.
 _BY_DEFAULT: Final = "by default"
+#: Reasons to look that are a change itself.
+_OF_CHANGES: Final = {
+    LookCode.HASH_CHANGED: Change.HASHES,
+    LookCode.SOURCE_CHANGED: Change.SOURCE,
+    LookCode.DOWNGRADE: Change.DOWN,
+}
 _LEVELS: Final = {Change.HASHES: Severity.ERROR, Change.CONTENT: Severity.ERROR, Change.SOURCE: Severity.WARNING}
 
 
@@ -129,19 +135,43 @@ def _source(package: Package) -> str:
     return f"{origin} {package.place}".rstrip()
 
 
-def _about(change: PackageChange) -> str:
+class _Draw(NamedTuple):
+    """How a format draws words of ours with a document's own in them: a *name* or value of it, a *text*, and an *arrow*."""
+
+    name: Callable[[str], str] = str
+    text: Callable[[str], str] = str
+    arrow: str = " -> "
+
+
+def _in_markdown() -> _Draw:
+    from sanctity.report.markdown import _code, _prose
+
+    return _Draw(_code, _prose, " → ")
+
+
+def _about(change: PackageChange, draw: _Draw | None = None) -> str:
     """What there is to say of a change beside its word and its versions: why it came or went, what changed, and why to look."""
+    draw = draw or _Draw()
     alone = change.before is None or change.after is None
-    why = [why_words(change.why)] if alone and change.why is not None else []
-    return "; ".join((*why, *_phrases(change), *look_words(change)))
+    why = [why_words(change.why, draw.name, draw.arrow)] if alone and change.why is not None else []
+    fork = [f"where {draw.name(_cut(change.fork))}"] if change.fork else []
+    beside = spoken(change)
+    told = frozenset(look.code for look in beside)
+    return "; ".join((*fork, *why, *_phrases(change, draw, told), *(draw.text(look.words) for look in beside)))
 
 
 def _other(change: PackageChange) -> str:
-    """What changed beside the version, without what is told of it elsewhere."""
-    return "; ".join(_phrases(change))
+    """What changed beside the version, without what is told of it elsewhere, in Markdown."""
+    return "; ".join(_phrases(change, _in_markdown()))
 
 
-def _phrases(change: PackageChange) -> Iterator[str]:
+def _cut(text: str) -> str:
+    """*text*, or its both ends where it is long."""
+    return text if len(text) <= 2 * _LONGEST else f"{text[:_LONGEST]}…{text[-_LONGEST:]}"
+
+
+def _phrases(change: PackageChange, draw: _Draw, told: frozenset[LookCode] = frozenset()) -> Iterator[str]:
+    """What changed, but for what the looks *told* say."""
     before, after = change.before, change.after
     if after is None or before is None:
         side = after or before
@@ -149,26 +179,27 @@ def _phrases(change: PackageChange) -> Iterator[str]:
         if side.direct and change.why is None:
             yield "asked for by the project itself"
         if side.origin != "index":
-            yield f"from {_source(side)}"
+            yield f"from {draw.name(_source(side))}"
         return
     if Change.HASHES in change.changes:
-        yield f"other bytes under one version: {_renamed(change)}"
+        yield f"other bytes under one version: {draw.text(_renamed(change))}"
     if Change.CONTENT in change.changes:
         known = f" ({_files(change.files)})" if change.files else ""
         yield f"other files under one version{known}"
     if Change.SOURCE in change.changes:
-        one, other = (_source(before), _source(after)) if before.place or after.place else (before.origin, after.origin)
-        yield f"source {one} -> {other}"
-    if Change.ARTIFACTS in change.changes:
-        yield _artifacts(change)
+        yield f"source {draw.name(_source(before))}{draw.arrow}{draw.name(_source(after))}"
+    if Change.ARTIFACTS in change.changes and (words := _artifacts(change, told)):
+        yield words
     if Change.MARKER in change.changes:
-        yield f"marker {before.where or 'none'} -> {after.where or 'none'}"
+        old, new = (draw.name(_cut(side.where)) if side.where else "none" for side in (before, after))
+        yield f"marker {old}{draw.arrow}{new}"
     if Change.REACH in change.changes and Change.MARKER not in change.changes:
-        yield _reach(*change.reach)
+        yield draw.text(_reach(*change.reach))
     if Change.PLACE in change.changes:
-        old = dict(before.locations)
-        moved = [(old[name], place) for name, place in after.locations if old.get(name, place) != place]
-        yield f"fetched from {moved[0][1]} in place of {moved[0][0]}" + (f" and {len(moved) - 1:,} more" if moved[1:] else "")
+        was = dict(before.locations)
+        moved = [(was[name], place) for name, place in after.locations if was.get(name, place) != place]
+        more = f" and {len(moved) - 1:,} more" if moved[1:] else ""
+        yield f"fetched from {draw.name(moved[0][1])} in place of {draw.name(moved[0][0])}{more}"
     if change.files and Change.CONTENT not in change.changes:
         yield _files(change.files)
 
@@ -192,15 +223,19 @@ def _renamed(change: PackageChange) -> str:
     return ", ".join(names[:2]) + (f" and {len(names) - 2:,} more" if len(names) > 2 else "")
 
 
-def _artifacts(change: PackageChange) -> str:
+def _artifacts(change: PackageChange, told: frozenset[LookCode]) -> str:
+    """What became of the files of one version; empty where the looks *told* say it all."""
+    if not told.isdisjoint({LookCode.HASH_LOST, LookCode.HASH_SWAPPED}):
+        return ""
     old = sum(bool(item.digest) for item in change.before.artifacts) if change.before else 0
     new = sum(bool(item.digest) for item in change.after.artifacts) if change.after else 0
     if old and not new:
         return "it has no hash any more"
     if new and not old:
         return "it had no hash"
-    words = [f"{len(items):,} {word}" for items, word in ((change.new, "more"), (change.gone, "fewer")) if items]
-    return f"artifacts: {', '.join(words)}"
+    sides = ((() if LookCode.MORE_FILES in told else change.new, "more"), (change.gone, "fewer"))
+    words = [f"{len(items):,} {word}" for items, word in sides if items]
+    return f"artifacts: {', '.join(words)}" if words else ""
 
 
 def _files(files: Sequence[FileChange]) -> str:
@@ -234,8 +269,8 @@ def _value(part: PartChange) -> str:
     return f"{old or 'none'} -> {new or 'none'}"
 
 
-def _summary(differences: Sequence[Difference]) -> str:
-    """How much differs, in numbers."""
+def _summary(differences: Sequence[Difference], mark: str = "") -> str:
+    """How much differs, in numbers; what deserves a look is marked by *mark*, where rows are."""
     changes = [change for difference in differences for change in difference.packages]
     alarms = sum(change.alarming for change in changes)
     moved = {Change.UP, Change.DOWN, Change.SIDEWAYS}
@@ -262,7 +297,7 @@ def _summary(differences: Sequence[Difference]) -> str:
     alone = sum(difference.before is None or difference.after is None for difference in differences)
     told += [f"{count(alone, 'environment')} of one side alone"] if alone else []
     looks = looks_at(differences)
-    told += [f"{looks:,} {'deserves' if looks == 1 else 'deserve'} a look"] if looks else []
+    told += [f"{looks:,} {'deserves' if looks == 1 else 'deserve'} a look{mark}"] if looks else []
     if told:
         return "; ".join(told).replace("; and ", " and ").removeprefix("and ")
     sizes = [len(difference.after.packages) for difference in differences if difference.after is not None]
@@ -278,6 +313,7 @@ def _side_words(inventory: Inventory) -> str:
 
 class _Row(NamedTuple):
     style: str
+    mark: str
     word: str
     name: str
     versions: str
@@ -289,7 +325,7 @@ def difference_text(differences: Sequence[Difference], *, paint: Paint | None = 
     paint = paint or Paint()
     word, style = _HEADS[_answer(differences)]
     before, after = _paths(differences)
-    lines = [f"{paint(style, word)}  {plain(before)} -> {plain(after)}   {paint('dim', _summary(differences))}"]
+    lines = [f"{paint(style, word)}  {plain(before)} -> {plain(after)}   {paint('dim', _summary(differences, ' (!)'))}"]
     for difference in differences:
         if len(differences) > 1 or (difference.environment and " -> " in difference.environment):
             lines.append(paint("bold", f"  {plain(difference.environment)}"))
@@ -326,17 +362,24 @@ def _style(change: PackageChange) -> str:
 
 def _package_lines(changes: Iterable[PackageChange], paint: Paint) -> Iterator[str]:
     counted = Counter(
-        _Row(_style(change), _word(change), plain(change.name), plain(_versions(change)), plain(_about(change)))
+        _Row(
+            _style(change),
+            "!" if change.looks else " ",
+            _word(change),
+            plain(change.name),
+            plain(_versions(change)),
+            plain(_about(change)),
+        )
         for change in by_weight(changes)
     )
     # A lock that has a row a platform says the same of each.
     rows = [
         row._replace(about=f"{row.about} ({number:,} times)".lstrip()) if number > 1 else row for row, number in counted.items()
     ]
-    widths = [min(max((len(row[column]) for row in rows), default=0), most) for column, most in ((1, 9), (2, 32), (3, 32))]
+    widths = [min(max((len(row[column]) for row in rows), default=0), most) for column, most in ((2, 9), (3, 32), (4, 32))]
     for row in rows:
         cells = f"{row.name:<{widths[1]}}   {row.versions:<{widths[2]}}   {row.about}".rstrip()
-        yield f"  {paint(row.style, f'{row.word:<{widths[0]}}')}   {cells}"
+        yield f"{paint(row.style, f'{row.mark} {row.word:<{widths[0]}}')}   {cells}"
 
 
 def _file_lines(difference: Difference, paint: Paint) -> Iterator[str]:
@@ -526,7 +569,7 @@ def _has_ages(difference: Difference) -> bool:
 
 
 def _markdown_of(difference: Difference) -> list[str]:
-    from sanctity.report.markdown import _code, _folded, _prose, _unchecked
+    from sanctity.report.markdown import _code, _folded, _unchecked
 
     if difference.before is None or difference.after is None:
         side = difference.before or difference.after
@@ -541,8 +584,7 @@ def _markdown_of(difference: Difference) -> list[str]:
             word = f"**{_word(change)}**" if change.alarming else _word(change)
             old, arrow, new = _versions(change).partition(" -> ")
             versions = f"{_code(old)} → {_code(new)}" if arrow else _code(old)
-            about = _prose(_about(change)) if _about(change) else ""
-            lines.append(f"| {word} | {_code(change.name)} | {versions} | {about} |")
+            lines.append(f"| {word} | {_code(change.name)} | {versions} | {_about(change, _in_markdown())} |")
         if len(difference.packages) > _MOST_PACKAGES:
             lines.append(f"| | and {len(difference.packages) - _MOST_PACKAGES:,} more | | |")
         lines.append("")
@@ -641,7 +683,7 @@ def difference_github(differences: Sequence[Difference], places: Places = ()) ->
 def _rule(name: str, title: str, level: Severity) -> dict[str, Any]:
     return {
         "id": f"diff-{name}",
-        "name": "Diff" + name.capitalize(),
+        "name": "Diff" + "".join(word.capitalize() for word in name.split("-")),
         "shortDescription": {"text": f"{title[0].upper()}{title[1:]}."},
         "defaultConfiguration": {"level": str(level)},
     }
@@ -693,7 +735,9 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
             }
             results.append(found)
             for look in change.looks:
-                # The change itself says what happened; each reason to look is a rule of its own, that can be filtered by.
+                # The change itself says what happened; each other reason to look is a rule of its own, that can be filtered by.
+                if _OF_CHANGES.get(look.code) == word:
+                    continue
                 reason = result(
                     look.code,
                     TITLES[look.code],
@@ -709,7 +753,7 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
             level = Severity.WARNING if name in FILE_PARTS else Severity.NOTE
             words = f"{name}: {'; '.join(f'{row.key} {_value(row)}'.rstrip() for row in rows[:_MOST_FILES])}"
             words += f" and {len(rows) - _MOST_FILES:,} more" if len(rows) > _MOST_FILES else ""
-            results.append(result(name, f"the {name} of an environment differs", level, words, file, None, name))
+            results.append(result(name, f"a difference in {name}", level, words, file, None, name))
         for item in difference.unchecked:
             if item.in_scope:
                 words = f"could not be looked at: {item.what}: {item.reason}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.difference import Difference, Look, PackageChange, Step, Why
 
-__all__ = ["TITLES", "by_weight", "look_words", "looks_at", "review_markdown", "spoken", "why_words"]
+__all__ = ["TITLES", "by_weight", "looks_at", "review_markdown", "spoken", "why_words"]
 
 #: How many rows each table gets before the rest is counted, and from how many on it is folded.
 _MOST_LOOKS: Final = 25
@@ -51,19 +51,17 @@ TITLES: Final = {
     LookCode.WHEELS_LOST: "a package has no wheel any more for a platform",
     LookCode.NEW_TRANSITIVE: "a package was added that only another package asks for",
 }
-#: What a row's own word, or what stands beside it in any case, says already.
-_SAID: Final = frozenset({LookCode.HASH_CHANGED, LookCode.SOURCE_CHANGED, LookCode.DOWNGRADE, LookCode.NEW_TRANSITIVE})
+#: What the words for a change say already.
+_SAID: Final = frozenset({LookCode.HASH_CHANGED, LookCode.SOURCE_CHANGED})
 _MOVES: Final = frozenset({Change.UP, Change.DOWN, Change.SIDEWAYS})
 
 
 def by_weight(changes: Iterable[PackageChange]) -> list[PackageChange]:
-    """*changes*, what alarms first, then what has a reason of weight to be looked at; else in their own order."""
-    return sorted(changes, key=lambda change: (not change.alarming, _rank(change.weight)))
+    """*changes*, what alarms first, then what deserves a look, the gravest first; else in their own order."""
+    return sorted(changes, key=lambda change: (not change.alarming, _RANKS.index(change.weight)))
 
 
-def _rank(weight: Severity | None) -> int:
-    """Notes are no reason to stand before others."""
-    return [Severity.ERROR, Severity.WARNING].index(weight) if weight in {Severity.ERROR, Severity.WARNING} else 2
+_RANKS: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE, None)
 
 
 def looks_at(differences: Iterable[Difference]) -> int:
@@ -72,13 +70,9 @@ def looks_at(differences: Iterable[Difference]) -> int:
 
 
 def spoken(change: PackageChange) -> tuple[Look, ...]:
-    """The looks of *change* that nothing else in its row says."""
-    return tuple(look for look in change.looks if look.code not in _SAID)
-
-
-def look_words(change: PackageChange) -> Iterator[str]:
-    """The looks of *change* that nothing else in its row says, in words."""
-    return (look.words for look in spoken(change))
+    """The looks of *change* that the words for it do not say already."""
+    said = _SAID | ({LookCode.WIDER} if Change.REACH in change.changes and Change.MARKER not in change.changes else set())
+    return tuple(look for look in change.looks if look.code not in said)
 
 
 def why_words(why: Why | None, name: Callable[[str], str] = str, arrow: str = " -> ") -> str:
@@ -107,7 +101,7 @@ def _path(steps: Sequence[Step], name: Callable[[str], str], arrow: str) -> str:
 def review_markdown(
     difference: Difference, phrases: Callable[[PackageChange], str], versions: Callable[[PackageChange], str]
 ) -> list[str]:
-    """The packages of the reviewed *difference*; *phrases* says what else there is to say of one, *versions* what it was and is."""
+    """The packages of the reviewed *difference*; *phrases* draws what else is to say of one, *versions* is what it was and is."""
     drawn = _Drawn(difference, phrases, versions)
     changes = difference.packages
     return [
@@ -153,7 +147,7 @@ class _Drawn:
         lines.append("| --- | --- | --- | --- |")
         rows: Counter[tuple[str, ...]] = Counter(
             (
-                _code(change.name),
+                _named(change),
                 self._version(change),
                 "; ".join(
                     f"**{_prose(look.words)}**" if look.severity is Severity.ERROR else _prose(look.words) for look in change.looks
@@ -166,17 +160,17 @@ class _Drawn:
 
     def table(self, title: str, changes: Sequence[PackageChange]) -> list[str]:
         """The table of *changes*; a long one is folded."""
-        from sanctity.report.markdown import _code, _folded, _prose
+        from sanctity.report.markdown import _folded
 
         if not changes:
             return []
         dated = any(change.age_days is not None for change in changes)
-        told = [self._told(title, change, _code, _prose) for change in changes]
+        told = [self._told(title, change) for change in changes]
         last = {"Added": "why", "Removed": "why it was there"}.get(title, "what")
         columns = ["package", "version", *(["released"] if dated else []), *([last] if any(told) else [])]
         rows = Counter(
             (
-                _code(change.name),
+                _named(change),
                 self._version(change),
                 *([self._released(change)] if dated else []),
                 *([what] if any(told) else []),
@@ -188,11 +182,12 @@ class _Drawn:
             return _folded(_title(title, len(changes)), lines)
         return [f"**{_title(title, len(changes))}**", "", *lines]
 
-    def _told(self, title: str, change: PackageChange, code: Callable[[str], str], prose: Callable[[str], str]) -> str:
+    def _told(self, title: str, change: PackageChange) -> str:
         """What there is to say beside a row: for what came or went why, for the rest what else changed."""
-        about = self.phrases(change)
-        parts = [why_words(change.why, code, " → ")] if title in {"Added", "Removed"} else []
-        return "; ".join(filter(None, (*parts, prose(about) if about else "")))
+        from sanctity.report.markdown import _code
+
+        parts = [why_words(change.why, _code, " → ")] if title in {"Added", "Removed"} else []
+        return "; ".join(filter(None, (*parts, self.phrases(change))))
 
     def _version(self, change: PackageChange) -> str:
         from sanctity.report.markdown import _code
@@ -204,6 +199,13 @@ class _Drawn:
         if change.age_days is None:
             return ""
         return f"{date.fromisoformat(self.difference.reviewed) - timedelta(days=change.age_days)}"
+
+
+def _named(change: PackageChange) -> str:
+    """The name of a package, and which of several of that name it is."""
+    from sanctity.report.markdown import _code
+
+    return _code(change.name) + (f" where {_code(change.fork)}" if change.fork else "")
 
 
 def _rows(rows: Counter[tuple[str, ...]], most: int) -> Iterator[str]:
