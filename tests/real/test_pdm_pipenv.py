@@ -204,6 +204,8 @@ _PLANTERS: Final[tuple[Planter, ...]] = (
     missing_record,
     stripped_hash,
 )
+#: Those that each run tries; the rest is in the long run.
+_SAMPLE: Final = frozenset({delete_file, wrong_version, missing_record})
 
 
 def _environ(shop: Workshop) -> dict[str, str]:
@@ -213,7 +215,11 @@ def _environ(shop: Workshop) -> dict[str, str]:
     return environ | {"PATH": os.pathsep.join([*(str(folder) for folder in folders), environ["PATH"]])}
 
 
-@pytest.mark.parametrize("planter", _PLANTERS, ids=lambda planter: planter.__name__)
+@pytest.mark.parametrize(
+    "planter",
+    [pytest.param(each, marks=() if each in _SAMPLE else pytest.mark.long) for each in _PLANTERS],
+    ids=lambda planter: planter.__name__,
+)
 def test_a_repair_undoes_the_drift(planter: Planter, built: Built, workshop: Workshop) -> None:
     with copied(built):
         try:
@@ -231,7 +237,9 @@ def test_a_repair_undoes_the_drift(planter: Planter, built: Built, workshop: Wor
     assert whole, "a repair must not leave a distribution without its code"
 
 
-@pytest.mark.parametrize("planter", [edit_module, missing_distribution], ids=lambda planter: planter.__name__)
+@pytest.mark.parametrize(
+    "planter", [edit_module, pytest.param(missing_distribution, marks=pytest.mark.long)], ids=lambda planter: planter.__name__
+)
 def test_a_repair_keeps_what_was_chosen(planter: Planter, built: Built, workshop: Workshop) -> None:
     with copied(built):
         if built.tool == "pdm":
