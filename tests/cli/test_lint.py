@@ -383,7 +383,7 @@ def test_where_nothing_can_be_mended_that_is_said(folder: Path, capsys: pytest.C
         assert "nothing that a tool of this project can mend" in told.err
         command = "uv pip compile --generate-hashes requirements.txt -o requirements-lock.txt"
         assert f"fix: {command}\n" in told.out
-        assert f"by hand, since what these make is for somebody to choose:\n  {command}\n      for unhashed in" in told.err
+        assert f"by hand, since the project does not say that these are wanted:\n  {command}\n      for unhashed in" in told.err
 
 
 def test_what_a_tool_prints_as_its_result_is_not_passed_on(

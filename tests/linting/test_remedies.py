@@ -132,6 +132,13 @@ def test_each_file_is_locked_to_another_one_and_by_the_tool_that_made_it(fields:
     assert remedy_of(lock, "six==1.0\n") == (words or command, command)
 
 
+def test_an_export_that_is_no_longer_what_its_lock_says_is_made_again() -> None:
+    lock = a_lock(a_pin(), format=LockFormat.REQUIREMENTS, path="a.txt", generator="uv export")
+    assert _steps(lock, HEAD.format("uv export -o a.txt"), "locks-disagree") == [("", "uv export -o a.txt")]
+    assert _steps(lock, HEAD.format("pip-compile a.in -o a.txt"), "locks-disagree") == []
+    assert _steps(a_lock(a_pin()), code="locks-disagree") == []
+
+
 def test_what_a_command_mends_is_told_with_that_command() -> None:
     lock = a_lock(a_pin(), path="pdm.lock", format=LockFormat.PDM)
     stale, other = (replace(finding(code, "x", hint="lock again"), path=lock.path) for code in ("lock-stale", "sdist-only"))

@@ -243,6 +243,9 @@ def test_a_command_is_set_apart_from_what_somebody_has_to_do() -> None:
     assert "uv lock\n```" in text
     assert "- by hand: git is where it was before; look there" in text
     assert text.count("uv lock\n") == 1
+    moved = linting_markdown(a_linting(one, a_finding("weak-hash", command="cd app && uv lock", hint="cd app && uv lock")))
+    assert "\nuv lock\n" in moved
+    assert "\n(cd app && uv lock)\n" in moved
 
 
 def test_what_is_known_is_only_counted() -> None:

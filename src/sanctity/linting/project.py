@@ -164,6 +164,8 @@ def _disagreeing(locks: Sequence[tuple[str, Lock]], texts: Mapping[str, str]) ->
     for (path, lock), (other_path, other) in combinations(usable[:30], 2):
         if posixpath.dirname(path) != posixpath.dirname(other_path):
             continue
+        if lock.format in _WHOLE and _is_export(other):  # which is the one to be made again
+            path, lock, other_path, other = other_path, other, path, lock  # noqa: PLW2901 - the same pair
         mine, theirs = _pins(lock), _pins(other)
         python = narrowed((lock.requires_python, other.requires_python))
         patience = Patience()
@@ -324,9 +326,8 @@ def _committed(facts: ProjectFacts) -> Iterator[Finding]:
                 yield _finding(code, f"{what} is not in git, so nobody else has it", path=path, command=command)
     for path, count in repository.environments:
         message = f"an environment is committed to git: {count:,} file{'s' if count != 1 else ''} below it"
-        command = f"git rm -r --cached {shlex.quote(path)}"
-        hint = f"{command}; then name it in .gitignore, and commit the lock in its place"
-        yield _finding("environment-committed", message, path=path, hint=hint, command=command, count=count, about=("",))
+        hint = f"git rm -r --cached {shlex.quote(path)}; then name it in .gitignore, and commit the lock in its place"
+        yield _finding("environment-committed", message, path=path, hint=hint, count=count, about=("",))
 
 
 # --- The interpreter

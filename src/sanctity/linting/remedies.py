@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FIXABLE", "Remedy", "Step", "locked_name", "mended", "remedy_of", "steps_for"]
 
 #: What locking again mends. Anything else is for somebody to look at: a forged hash must not be locked over.
-FIXABLE: Final = frozenset({"lock-stale", "unhashed", "weak-hash", "unpinned", "closure-incomplete"})
+FIXABLE: Final = frozenset({"lock-stale", "unhashed", "weak-hash", "unpinned", "closure-incomplete", "locks-disagree"})
 #: Locks that have every hash that the index gives: locking again gives no more of them.
 _HASHES_OF_INDEX: Final = frozenset({LockFormat.UV, LockFormat.PIXI, LockFormat.CONDA_LOCK})
 #: Of these, what only a lock with hashes mends.
@@ -150,7 +150,9 @@ def steps_for(findings: Iterable[Finding], locks: Iterable[tuple[Lock, str]]) ->
         if lock.format is LockFormat.UV:
             codes = codes - {"closure-incomplete"}  # which uv refuses to read
         step = _step(lock, text, hashes=bool(codes & _HASHLESS)) if codes else None
-        if step is not None:
+        if step is None or step.command[:2] != ("uv", "export"):
+            codes = codes - {"locks-disagree"}  # which of the two is right, somebody has to say, but of one made from the other
+        if step is not None and codes:
             steps.append(Step(command=step.command, folder=step.folder, path=lock.path, codes=tuple(sorted(codes))))
     return tuple(steps)
 

@@ -222,7 +222,7 @@ def fix_text(linting: Linting, steps: Sequence[Step], installed: AbstractSet[str
         if finding.command and finding.command not in {str(step) for step in steps}:
             others.setdefault(finding.command, {})[f"{finding.code} in {finding.path or '.'}"] = None
     if others:
-        lines.append("by hand, since what these make is for somebody to choose:")
+        lines.append("by hand, since the project does not say that these are wanted:")
         for command, what in others.items():
             lines += [plain(f"  {command}"), plain(f"      for {', '.join(what)}")]
     return "\n".join(lines) + "\n"
@@ -369,7 +369,7 @@ def linting_markdown(linting: Linting) -> str:
         commands = list(dict.fromkeys(group.first.command for group in heavy if group.first.command))
         words = list(dict.fromkeys(group.first.hint for group in heavy if group.first.hint != group.first.command))
         if commands:
-            lines += ["To fix it:", "", *_fenced(commands[:_MOST_ROWS])]
+            lines += ["To fix it:", "", *_fenced([_alone(each) for each in commands[:_MOST_ROWS]])]
         if words:
             lines += [*(f"- by hand: {_prose(hint)}" for hint in words[:_MOST_ROWS]), ""]
     if light:
@@ -380,6 +380,11 @@ def linting_markdown(linting: Linting) -> str:
     if linting.gone:
         lines += [f"- {len(linting.gone):,} of them no longer found: they can be taken out of {_code(linting.baseline)}"]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _alone(command: str) -> str:
+    """*command* so that the next one is run in the same folder as it was."""
+    return f"({command})" if command.startswith("cd ") else command
 
 
 # -- GitHub annotations -----------------------------------------------------------------------------------------------------------
