@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 from sanctity.canon.contents import parse_contents
 from sanctity.cli import cli
+from sanctity.errors import UsageError
 from sanctity.model.artifact import Proof
+from sanctity.model.difference import LookCode
 from sanctity.model.drift import Code
 from sanctity.model.finding import RULES
 from sanctity.pages import page, pages
@@ -136,6 +138,8 @@ def _used() -> dict[str, set[str]]:
             used.setdefault(INNER.get(code, code), set()).add(str(file.relative_to(SOURCE)))
     for code in RULES:
         used.setdefault(code, set()).add("model/finding.py")
+    for look in LookCode:
+        used.setdefault(str(look), set()).add("model/difference.py")
     # What the walk says of files that it could not look at.
     for code in ("vanished", "unreadable", "changed-while-looking"):
         used.setdefault(code, set()).add("observe/walk.py")
@@ -192,6 +196,13 @@ def test_a_page_fits_a_terminal(code: str) -> None:
     assert text.count("\n") <= 36
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
+
+
+def test_rules_of_a_difference_are_explained_by_their_reasons() -> None:
+    assert all(page(f"diff-{look}") == page(look) for look in LookCode)
+    assert (page("diff-down"), page("diff-hashes")) == (page("downgrade"), page("hash-changed"))
+    with pytest.raises(UsageError):
+        page("diff-nothing")
 
 
 def test_the_index_of_codes_links_every_page_with_its_first_sentence() -> None:

@@ -9,6 +9,10 @@ from sanctity.errors import UsageError
 
 __all__ = ["page", "pages", "summary"]
 
+_OF_DIFF = "diff-"
+#: Changes that are themselves a reason to look.
+_CHANGES = {"hashes": "hash-changed", "source": "source-changed", "down": "downgrade"}
+
 
 def pages() -> tuple[str, ...]:
     """The codes that have a page, sorted."""
@@ -17,12 +21,16 @@ def pages() -> tuple[str, ...]:
 
 
 def page(code: str) -> str:
-    """The page of *code*.
+    """The page of *code*; a rule of the SARIF of a difference (``diff-recent``) goes by the page of the reason that it is.
 
     Raises:
         UsageError: there is no such code; the hint names the nearest ones.
     """
     known = pages()
+    if code.startswith(_OF_DIFF):
+        bare = code.removeprefix(_OF_DIFF)
+        named = _CHANGES.get(bare, bare)
+        code = named if named in known else code
     if code not in known:
         near = difflib.get_close_matches(code, known, n=3, cutoff=0.7)
         hint = f"did you mean {', '.join(near)}?" if near else "`sanctity explain` lists the codes"
