@@ -144,7 +144,7 @@ def test_a_lock_of_pdms_is_exported_where_it_has_addresses(workshop: Workshop, t
     workshop.run([pdm, *words, "inherit_metadata"], cwd=folder, env=environ)
     refused = sanctity("export", "pdm.lock", cwd=folder, environ=workshop.environ())
     assert refused.returncode == 2
-    assert "static_urls" in refused.stderr
+    assert "sanctity export --online pdm.lock" in refused.stderr
     workshop.run([pdm, *words, "static_urls,inherit_metadata"], cwd=folder, env=environ)
     done = sanctity("export", "pdm.lock", "-o", "pylock.toml", cwd=folder, environ=workshop.environ())
     assert done.returncode == 0, done.stderr

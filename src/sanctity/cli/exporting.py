@@ -21,7 +21,8 @@ __all__ = ["export"]
     "-o", "--output", metavar="FILE", default="", help="The file to write, such as pylock.toml; by default standard output."
 )
 @click.option("--no-project", is_flag=True, help="Leave the project itself out, as pip asks: it takes no folder beside hashes.")
-def export(lock: str, output: str, *, no_project: bool) -> None:
+@click.option("--online", is_flag=True, help="Ask the index where the files are, where the lock has their hashes alone.")
+def export(lock: str, output: str, *, no_project: bool, online: bool) -> None:
     """Write LOCK, by default the project's own, as a pylock.toml (PEP 751), which pip, uv and PDM install from.
 
     Each package carries the marker under which anything asks for it, extras and dependency groups included. What the format can not
@@ -30,7 +31,9 @@ def export(lock: str, output: str, *, no_project: bool) -> None:
     from sanctity.report.text import plain
     from sanctity.verbs.exporting import export as export_lock
 
-    made: Exporting = perform("export", "text", lambda world: export_lock(world, lock=lock, output=output, project=not no_project))
+    made: Exporting = perform(
+        "export", "text", lambda world: export_lock(world, lock=lock, output=output, project=not no_project, online=online)
+    )
     for notice in made.notices:
         tell(f"note: {plain(notice)}\n")
     try:
@@ -38,4 +41,4 @@ def export(lock: str, output: str, *, no_project: bool) -> None:
     except SanctityError as error:
         fail(error, "export", "text")
     if output not in {"", "-"}:
-        tell(f"wrote {plain(output)}: {made.packages:,} packages of {plain(made.lock)}\n")
+        tell(f"wrote {plain(output)}: {made.packages:,} {'package' if made.packages == 1 else 'packages'} of {plain(made.lock)}\n")

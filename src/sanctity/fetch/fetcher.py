@@ -100,7 +100,7 @@ class Fetcher:
             FetchError: no index could be asked, or one of several could not, and no other has any.
         """
         found: dict[str, Offer] = {}
-        for offer in self._every(name, version, index):
+        for offer in self.every(name, version, index):
             found.setdefault(offer.filename, offer)
         return tuple(found.values())
 
@@ -127,12 +127,12 @@ class Fetcher:
         """
         wanted = tuple(digests)
         found: dict[str, tuple[str, str]] = {}
-        for offer in self._every(name, version, index):
+        for offer in self.every(name, version, index):
             for digest in _matching(offer, wanted):
                 found.setdefault(str(digest), (offer.filename, offer.url))
         return found
 
-    def _every(self, name: str, version: str, index: str) -> list[Offer]:
+    def every(self, name: str, version: str, index: str = "") -> list[Offer]:
         """What each index offers of a release, in the order in which they are asked. Raises FetchError, as `offers` does."""
         found: list[Offer] = []
         troubles: list[FetchError] = []

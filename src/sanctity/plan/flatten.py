@@ -11,6 +11,7 @@ is merely left out is noted.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -73,6 +74,7 @@ def flatten(lock: Lock, *, project: bool = True) -> Flat:
         DocumentError: ``export-impossible``, with everything that stands in the way.
     """
     desk = _Desk(lock.path, hint="lock again with a tool that keeps file names, addresses and hashes: uv, pip or PDM")
+    desk.ask = f"ask the index for them: {shlex.join(('sanctity', 'export', '--online', lock.path))}"
     _check_format(desk, lock)
     roots = _exported(lock)
     extras, groups, defaults = _choices(roots)
@@ -104,13 +106,14 @@ def flatten(lock: Lock, *, project: bool = True) -> Flat:
 class _Desk(Reader):
     """Faults and notes; packages of which the same is to be said are gathered, and named together."""
 
-    __slots__ = ("_gathered", "_left", "_notes")
+    __slots__ = ("_gathered", "_left", "_notes", "ask")
 
     def __init__(self, path: str, *, hint: str) -> None:
         super().__init__(path, hint=hint)
         self._gathered: dict[tuple[str, str], list[Pin]] = {}
         self._left: dict[str, list[str]] = {}
         self._notes: list[str] = []
+        self.ask = ""
 
     def refuse(self, pin: Pin, why: str, hint: str) -> None:
         """Gather that *pin* can not be written, and *why*."""
@@ -145,7 +148,8 @@ def _check_format(desk: _Desk, lock: Lock) -> None:
         raise DocumentError(_CODE, message, where=lock.path, hint="lock the project first, and export its lock")
     conda = [pin for pin in lock.pins if pin.ecosystem is Ecosystem.CONDA]
     for pin in conda:
-        desk.refuse(pin, "pylock.toml has no conda packages", "export what comes from a Python index only; conda installs the rest")
+        hint = "install it by the tool that locked it: no other format has conda's packages"
+        desk.refuse(pin, "pylock.toml has no conda packages", hint)
     if conda:
         desk.finish()
     unknown = next((root for root in lock.roots if not root.complete), None)
@@ -404,16 +408,10 @@ def _fitted(desk: _Desk, pin: Pin) -> Pin:
         one = next((artifact for artifact in pin.artifacts if artifact.location == pin.source.location), pin.artifacts[0])
         return replace(pin, artifacts=(replace(one, location=one.location or pin.source.location),))
     if any(not artifact.filename for artifact in pin.artifacts):
-        desk.refuse(
-            pin, "the lock has hashes without file names", "lock the project with uv, pip or PDM: their locks name the files"
-        )
+        desk.refuse(pin, "the lock has hashes without file names", desk.ask)
         return pin
     if any(not artifact.location for artifact in pin.artifacts):
-        desk.refuse(
-            pin,
-            "the lock does not say where the files are, which pylock.toml asks for",
-            "let PDM lock with `--strategy static_urls`, or lock with uv or pip",
-        )
+        desk.refuse(pin, "the lock does not say where the files are, which pylock.toml asks for", desk.ask)
         return pin
     return replace(pin, artifacts=_named(desk, pin))
 
