@@ -254,7 +254,7 @@ def locks_named(reference: str, world: World) -> tuple[tuple[Lock, ...], Seal | 
             words = "it locks conda packages: an archive keeps wheels, and a rebuild installs them"
             hint = "make the environment by conda's or pixi's own tool, and seal that: sanctity seal"
             raise DocumentError("rebuild-unsupported", words, where=lock.path, hint=hint)
-        return (lock,), None, folder
+        return (lock if lock.format.is_lock else _exact(lock),), None, folder
     seal = read_seal(path, shown=shown(path, world))
     locks = []
     for each in sorted({item.lock.path for item in seal.environments if item.lock is not None}):
