@@ -428,6 +428,7 @@ def test_where_there_is_nothing_to_lint_that_is_no_pass(folder: Path, capsys: py
     code, document = _json(capsys, "--strict")
     assert "projects lie in api/, apps/worker/" in document["findings"][0]["message"]
     assert document["findings"][0]["hint"] == "name them: sanctity lint api apps/worker"
+    assert document["findings"][0]["path"] == "."
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ def _nothing(place: str) -> Finding:
 
 def _placed(finding: Finding, place: str, world: World) -> Finding:
     """*finding* on the project in *place* as a report shows it, and its command as it is run from the working folder."""
-    path = shown(os.path.normpath(os.path.join(place, finding.path)), world)
+    there = os.path.normpath(os.path.join(place, finding.path))
+    path = "." if there == world.cwd else shown(there, world)
     if not finding.command or place == world.cwd:
         return replace(finding, path=path)
     command = f"cd {shlex.quote(shown(place, world))} && {finding.command}"
