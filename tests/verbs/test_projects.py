@@ -70,7 +70,9 @@ def test_a_good_project_has_no_finding(project: Path, git: Callable[..., None]) 
     git("commit", "-q", "-m", "first")
     assert _codes(project, "requirements.txt") == []
     (project / "sub").mkdir()
-    assert [finding.code for finding in judge_project("sub", _world(project), [])] == []
+    (found,) = judge_project("sub", _world(project), [])
+    assert (found.code, found.path) == ("lock-missing", "sub")
+    assert "nothing to lint here" in found.message
 
 
 def test_what_git_does_not_know(project: Path, git: Callable[..., None]) -> None:
