@@ -61,6 +61,16 @@ def synced(shop: Workshop, project: Built, env: Path, *words: str) -> dict[str, 
     return installed(shop, env)
 
 
+def _files(lock: Path) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """The file name and hash of all files of each package, whatever they are fetched from."""
+    found = {}
+    for package in tomllib.loads(lock.read_text())["packages"]:
+        files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else ())]
+        named = [(str(file["url"]).rpartition("/")[2], str(file["hashes"]["sha256"])) for file in files]
+        found[str(package["name"]), str(package["version"])] = sorted(named)
+    return found
+
+
 CHOICES: Final = (
     (),
     ("--extra", "cli"),
@@ -145,6 +155,8 @@ def test_a_lock_of_pdms_is_exported_where_it_has_addresses(workshop: Workshop, t
     refused = sanctity("export", "pdm.lock", cwd=folder, environ=workshop.environ())
     assert refused.returncode == 2
     assert "sanctity export --online pdm.lock" in refused.stderr
+    asked = sanctity("export", "pdm.lock", "-o", "pylock.asked.toml", "--online", cwd=folder, environ=workshop.environ())
+    assert asked.returncode == 0, asked.stderr
     workshop.run([pdm, *words, "static_urls,inherit_metadata"], cwd=folder, env=environ)
     done = sanctity("export", "pdm.lock", "-o", "pylock.toml", cwd=folder, environ=workshop.environ())
     assert done.returncode == 0, done.stderr
@@ -152,5 +164,8 @@ def test_a_lock_of_pdms_is_exported_where_it_has_addresses(workshop: Workshop, t
     workshop.run([workshop.tool("pip"), "--python", python, "install", "-q", "-r", "pylock.toml"], cwd=folder)
     assert installed(workshop, tmp_path / "env").keys() == {"click", "iniconfig"}
     other = empty(workshop, tmp_path / "other")
-    workshop.run([workshop.tool("uv"), "pip", "sync", "-q", "--python", other, "--extra", "cli", "pylock.toml"], cwd=folder)
-    assert installed(workshop, tmp_path / "other").keys() == {"click", "iniconfig", "tabulate"}
+    for lock in ("pylock.toml", "pylock.asked.toml"):
+        workshop.run([workshop.tool("uv"), "pip", "sync", "-q", "--python", other, "--extra", "cli", lock], cwd=folder)
+        assert installed(workshop, tmp_path / "other").keys() == {"click", "iniconfig", "tabulate"}
+    one, two = (_files(folder / lock) for lock in ("pylock.toml", "pylock.asked.toml"))
+    assert one == two
