@@ -232,7 +232,7 @@ FORK = "python_full_version >= '3.11' and sys_platform == 'win32'"
                 Package(name="six", reach=frozenset({LINUX, WIN})),
                 LookCode.WIDER,
             ),
-            f"now also {WIN}",
+            "so it is wider",
             "now also by default for Python `3.12` on Windows",
         ),
         (_sides(Change.ARTIFACTS, HASHED, BARE, LookCode.HASH_LOST), "so it is hash-lost", "it has no hash any more"),

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from sanctity.compare.markers import Tree
     from sanctity.model.lock import Dependency, Lock, Root
 
-__all__ = ["Reach", "Reaches", "is_listed", "reaches", "simplified"]
+__all__ = ["BY_DEFAULT", "WITH_EXTRA", "Reach", "Reaches", "is_listed", "reaches", "simplified"]
 
+#: How what is installed without being chosen, and what is wanted with an extra, begins in words.
+BY_DEFAULT: Final = "by default"
+WITH_EXTRA: Final = "with its extra"
 _SYSTEMS: Final = {"Linux": "linux-x86_64", "Linux on ARM": "linux-aarch64", "macOS": "macosx-arm64", "Windows": "win-amd64"}
 _MINORS: Final = (8, 9, 10, 11, 12, 13, 14)
 #: How much work the trying of one environment may be, for how many of the Pythons: all, the first and the last, the last alone.
@@ -76,7 +79,7 @@ def reaches(lock: Lock, beside: Lock) -> Reaches:
         for minor in allowed if most >= len(allowed) else [allowed[0], allowed[-1]] if most > 1 else allowed[-1:]:
             for system, machine in _SYSTEMS.items():
                 environment = environment_of(Interpreter(version=f"3.{minor}", abi=f"cpython-3{minor}", machine=machine))
-                words = f"by default for Python 3.{minor} on {system}"
+                words = f"{BY_DEFAULT} for Python 3.{minor} on {system}"
                 try:
                     selected = select(lock, environment, {})
                 except SanctityError:  # a marker that is none: its reader has told
@@ -148,13 +151,13 @@ def _named(lock: Lock) -> Iterable[tuple[int, str]]:
                 if edge.source is None or edge.source == pin.source:
                     if who:
                         yield id(pin), who
-                    yield from ((id(pin), f"with its extra {extra}") for extra in edge.extras)
+                    yield from ((id(pin), f"{WITH_EXTRA} {extra}") for extra in edge.extras)
 
 
 def _words(root: Root, lock: Lock) -> str:
     """Who asks; the project itself is not told where what it brings is tried."""
     if root.kind is RootKind.PROJECT:
-        return "by default" if lock.format.is_of_conda else ""
+        return BY_DEFAULT if lock.format.is_of_conda else ""
     return " of ".join(filter(None, (f"in the {root.kind} {root.name}".rstrip(), root.member)))
 
 

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.compare.inventory import name_of
+from sanctity.compare.reach import BY_DEFAULT, WITH_EXTRA
 from sanctity.compare.tags import wheel_tags
 from sanctity.model.difference import Change, Look, LookCode, Step, Why
 from sanctity.model.environment import HookKind
@@ -448,10 +449,14 @@ class _Case:
         if Change.REACH in self.change.changes:
             before, after = self.change.reach
             more = after - before
-            if any(each.startswith("by default") for each in more):
-                yield Look(LookCode.WIDER, "installed by default where it was not before")
-            elif any(each.startswith("with its extra") for each in more):
-                yield Look(LookCode.WIDER, "taken with an extra that it was not taken with before")
+            default = {each.removeprefix(BY_DEFAULT).strip() for each in more if each.startswith(BY_DEFAULT)}
+            extras = {each.removeprefix(WITH_EXTRA).strip() for each in more if each.startswith(WITH_EXTRA)}
+            if default:
+                # Of what was there for nobody, the environments are all.
+                told = f": {_names(default)}" if any(each.startswith(BY_DEFAULT) for each in before) else ""
+                yield Look(LookCode.WIDER, f"installed by default where it was not before{told}")
+            if extras:
+                yield Look(LookCode.WIDER, f"taken with its extra {_names(extras)}, which it was not before")
 
     def _by_source(self, newer: Pin) -> Iterator[Look]:
         local = {SourceKind.EDITABLE, SourceKind.VIRTUAL}

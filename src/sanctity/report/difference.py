@@ -68,8 +68,9 @@ _TITLES: Final = {
     Change.REACH: "a package is installed for others than before",
     Change.PLACE: "a file of a package is fetched from elsewhere",
 }
-#: How what an environment has by default begins in a reach.
+#: How what an environment has by default begins in a reach, and how what makes it wider does.
 _BY_DEFAULT: Final = "by default"
+_WIDE: Final = (_BY_DEFAULT, "with its extra")
 #: Reasons to look that are a change itself.
 _OF_CHANGES: Final = {
     LookCode.HASH_CHANGED: Change.HASHES,
@@ -194,7 +195,11 @@ def _phrases(change: PackageChange, draw: _Draw, told: frozenset[LookCode] = fro
         old, new = (draw.name(_cut(side.where)) if side.where else "none" for side in (before, after))
         yield f"marker {old}{draw.arrow}{new}"
     if Change.REACH in change.changes and Change.MARKER not in change.changes:
-        yield draw.text(_reach(*change.reach))
+        old_reach, new_reach = change.reach
+        if LookCode.WIDER in told:
+            new_reach = frozenset(each for each in new_reach if each in old_reach or not each.startswith(_WIDE))
+        if words := _reach(old_reach, new_reach):
+            yield draw.text(words)
     if Change.PLACE in change.changes:
         was = dict(before.locations)
         moved = [(was[name], place) for name, place in after.locations if was.get(name, place) != place]

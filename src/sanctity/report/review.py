@@ -71,8 +71,7 @@ def looks_at(differences: Iterable[Difference]) -> int:
 
 def spoken(change: PackageChange) -> tuple[Look, ...]:
     """The looks of *change* that the words for it do not say already."""
-    said = _SAID | ({LookCode.WIDER} if Change.REACH in change.changes and Change.MARKER not in change.changes else set())
-    return tuple(look for look in change.looks if look.code not in said)
+    return tuple(look for look in change.looks if look.code not in _SAID)
 
 
 def why_words(why: Why | None, name: Callable[[str], str] = str, arrow: str = " -> ") -> str:
