@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from sanctity.linting import installs
 from sanctity.model.finding import Finding, LintedLock
 from sanctity.observe.git import listed
+from sanctity.observe.lock_files import lock_above
 from sanctity.observe.locks import read_lock
 from sanctity.observe.project import observe_project
+from sanctity.verbs.linting import lint
 from sanctity.verbs.projects import judge_project
 from sanctity.verbs.world import World
 
@@ -172,11 +175,71 @@ def test_a_stale_workspace_is_told_from_its_folders(project: Path) -> None:
     (found,) = _judged(project, "uv.lock")
     assert found.code == "lock-stale"
     assert "pk/b/pyproject.toml" in found.message
-    # A member is held to the lock in the workspace's root.
-    (project / ".git").mkdir()
-    assert "lock-missing" not in [finding.code for finding in judge_project("pk/a", _world(project), [])]
-    (project / ".git").rmdir()
-    assert "lock-missing" in [finding.code for finding in judge_project("pk/a", _world(project), [])]
+
+
+@pytest.mark.parametrize("named", ["pk/a", "."])
+def test_a_member_is_held_to_the_lock_of_its_workspace(
+    project: Path, git: Callable[..., None], monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    (project / "requirements.txt").unlink()
+    (project / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["pk/*"]\nexclude = ["pk/other"]\n')
+    for name in ("a", "new", "other"):
+        (project / "pk" / name).mkdir(parents=True)
+        (project / "pk" / name / "pyproject.toml").write_text(
+            f'[project]\nname = "{name}"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["six"]\n'
+        )
+    (project / "uv.lock").write_text(
+        'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n[manifest]\nmembers = ["a"]\n[[package]]\nname = "a"\n'
+        'version = "1"\nsource = { virtual = "pk/a" }\n[package.metadata]\nrequires-dist = [{ name = "six" }]\n'
+    )
+    git("add", "pk")
+    world = _world(project)
+    prefix = ""
+    if named == ".":
+        world, prefix = replace(world, cwd=str(project / "pk/a")), "../../"
+    monkeypatch.chdir(world.cwd)
+    told = {(finding.code, finding.path, finding.command) for finding in lint((named,), world).linting.findings}
+    into = "cd ../.. && " if prefix else ""
+    assert told == {
+        ("lock-stale", f"{prefix}uv.lock", f"{into}uv lock"),
+        ("lock-not-committed", f"{prefix}uv.lock", f"{into}git add uv.lock"),
+    }
+    # The Python of the workspace is that of its members.
+    (project / ".python-version").unlink()
+    (project / "Dockerfile").unlink()
+    codes = [finding.code for finding in lint((named,), world).linting.findings]
+    assert codes.count("interpreter-unpinned") == 1
+    monkeypatch.chdir(project)
+    # One that nobody locked yet is held to it too; what is none of them has no lock, and neither has a repository of its own.
+    (project / "pk/other/.python-version").write_text("3.12\n")
+    assert {each.path for each in lint(("pk/new",), _world(project)).linting.locks} == {"uv.lock"}
+    assert "lock-missing" in {each.code for each in lint(("pk/other",), _world(project)).linting.findings}
+    (project / "pk/new/.git").mkdir()
+    assert "lock-missing" in {each.code for each in lint(("pk/new",), _world(project)).linting.findings}
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("uv.lock", 'source = { editable = "pk/a" }'),
+        ("poetry.lock", '[package.source]\ntype = "directory"\nurl = "pk/a"'),
+        ("pdm.lock", 'path = "./pk/a"'),
+        ("Pipfile.lock", '"path": "./pk/a"'),
+        ("pixi.lock", "- pypi: ./pk/a\n"),
+    ],
+)
+def test_a_folder_that_a_lock_names_is_locked_by_it(project: Path, name: str, row: str) -> None:
+    (project / "pk/a").mkdir(parents=True)
+    (project / name).write_text(row)
+    assert lock_above(str(project / "pk/a")) == str(project / name)
+    (project / name).write_text(row.replace("pk/a", "pk/ab"))
+    assert lock_above(str(project / "pk/a")) == ""
+
+
+def test_a_folder_within_a_project_is_no_project(project: Path) -> None:
+    (project / "src/deep").mkdir(parents=True)
+    (found,) = judge_project("src/deep", _world(project), [])
+    assert (found.code, found.hint) == ("lock-missing", "name its project: sanctity lint .")
 
 
 def test_compiled_requirements_are_held_to_their_inputs(project: Path) -> None:

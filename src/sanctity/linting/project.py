@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sanctity.model.lock import Lock, Pin
     from sanctity.model.project import ProjectFacts
 
-__all__ = ["judge"]
+__all__ = ["judge", "judge_above"]
 
 #: How a lock of each format is made anew.
 _AGAIN: Final = {
@@ -67,8 +67,23 @@ def judge(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]]) -> Iter
     for path, lock in read:
         yield from _stale(path, lock, facts)
     yield from _committed(facts)
-    yield from _interpreter(facts, read)
+    yield from _environments(facts)
+    if not facts.above:
+        yield from _interpreter(facts, read)
     yield from _installing(facts)
+
+
+def judge_above(facts: ProjectFacts, locks: Sequence[tuple[str, Lock | None]], member: Mapping[str, str]) -> Iterator[Finding]:
+    """The findings on the *locks* of a workspace that count for one of its members too.
+
+    *facts* are of the workspace's root, which paths are relative to, and *member* are the texts of the member's own files.
+    """
+    read = [(path, lock) for path, lock in locks if lock is not None]
+    for path, lock in read:
+        yield from _stale(path, lock, facts)
+    yield from _committed(replace(facts, seals=()))
+    if not any(_pins_python(path, text) for path, text in member.items()):
+        yield from _interpreter(facts, read)
 
 
 def _finding(
@@ -324,7 +339,10 @@ def _committed(facts: ProjectFacts) -> Iterator[Finding]:
             elif standing is Standing.UNTRACKED:
                 command = f"git add {shlex.quote(path)}"
                 yield _finding(code, f"{what} is not in git, so nobody else has it", path=path, command=command)
-    for path, count in repository.environments:
+
+
+def _environments(facts: ProjectFacts) -> Iterator[Finding]:
+    for path, count in facts.repository.environments if facts.repository is not None else ():
         message = f"an environment is committed to git: {count:,} file{'s' if count != 1 else ''} below it"
         hint = f"git rm -r --cached {shlex.quote(path)}; then name it in .gitignore, and commit the lock in its place"
         yield _finding("environment-committed", message, path=path, hint=hint, count=count, about=("",))

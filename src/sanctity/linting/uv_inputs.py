@@ -23,7 +23,7 @@ from sanctity.lockfiles.toml import load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["compare", "wants"]
+__all__ = ["compare", "has_member", "wants"]
 
 _PYPROJECT: Final = "pyproject.toml"
 _LOCAL: Final = ("editable", "virtual", "directory", "path")
@@ -71,6 +71,17 @@ def wants(name: str, text: str, beside: Mapping[str, str]) -> tuple[str, ...]:
     folders = re.findall(r'^source = \{ (?:editable|virtual|directory) = "([^"\\]+)" \}', text, re.MULTILINE)
     found += [posixpath.normpath(f"{folder}/{_PYPROJECT}") for folder in folders]
     return tuple(dict.fromkeys(found))
+
+
+def has_member(text: str, folder: str) -> bool:
+    """Whether *folder* is a member of the workspace whose root has the pyproject.toml *text*.
+
+    Raises:
+        DocumentError: the text is no TOML.
+    """
+    stated = _table(load(text, path=_PYPROJECT, hint=""), "tool", "uv", "workspace")
+    fits = [any(_fits(folder, pattern) for pattern in _texts(stated.get(key))) for key in ("members", "exclude")]
+    return fits == [True, False]
 
 
 def compare(name: str, text: str, beside: Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -42,8 +42,8 @@ class ProjectFacts:
     """What was seen of a project.
 
     *texts* are the files read: manifests, scripts, CI and container files, and what those name; *scripts* are the paths of those
-    that run commands. *locks* and *seals* are the paths of those that are there, and *above* says that a folder further up, in the
-    same repository, has a lock of a tool that locks whole workspaces. *repository* is None where the project lies in none.
+    that run commands. *locks* and *seals* are the paths of those that are there, and *above* says that the project is a member of a
+    workspace whose lock lies further up. *repository* is None where the project lies in none.
     *unread* are files that were passed over, each with why.
     """
 

@@ -1,4 +1,4 @@
-"""The locks that lie in a project's folder: by their names, and a text file by what it looks like."""
+"""The locks of a project, in its folder or in that of its workspace: by their names, and a text file by what it looks like."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from sanctity.errors import UsageError
+from sanctity.errors import DocumentError, UsageError
+from sanctity.linting.uv_inputs import has_member
 from sanctity.lockfiles import READERS
 from sanctity.observe.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["find_locks", "projects_below"]
+__all__ = ["find_locks", "lock_above", "projects_below"]
 
 _HERE: Final = View()
 #: How much of a text file is looked at.
@@ -30,6 +31,10 @@ _WISHES: Final = {
 _REQUIREMENTS: Final = "sanctity.lockfiles.requirements"
 _NAMED: Final = re.compile(r"(?i).*(?:requirement|constraint).*\.txt|requirements[\w.-]*\.lock")
 _EXPLICIT_MODULE: Final = "sanctity.lockfiles.conda_explicit"
+#: The locks of tools that lock folders of packages with the project that depends on them, or a whole workspace.
+_WORKSPACE_LOCKS: Final = ("uv.lock", "pdm.lock", "pixi.lock", "poetry.lock", "Pipfile.lock")
+_LARGEST_LOCK: Final = 1 << 26
+_LARGEST: Final = 1 << 19
 #: How deep below a folder without a project others are looked for, and among how many folders.
 _DEEP: Final = 2
 _MOST_FOLDERS: Final = 200
@@ -44,7 +49,8 @@ _CERTAIN: Final = re.compile(
 def find_locks(folder: str) -> tuple[str, ...]:
     """The paths of the locks in *folder* and in its folder ``requirements``, in the order in which references are looked for.
 
-    What only says what is wished for, a pyproject.toml or an environment.yml, is one where there is no lock.
+    What only says what is wished for, a pyproject.toml or an environment.yml, is one where there is no lock. A member of a
+    workspace has the lock of its workspace, and that comes first.
 
     Raises:
         UsageError: the folder can not be listed.
@@ -57,10 +63,40 @@ def find_locks(folder: str) -> tuple[str, ...]:
             module = _EXPLICIT_MODULE if _is_explicit(path) else ""
         if module:
             found[module].append(path)
+    above = "" if any(os.path.lexists(f"{folder}/{name}") for name in _WORKSPACE_LOCKS) else lock_above(folder)
     for wish, better in _WISHES.items():
-        if any(found[module] for module in better):
+        if above or any(found[module] for module in better):
             found[wish] = []
-    return tuple(path for paths in found.values() for path in paths)
+    return (*filter(None, [above]), *(path for paths in found.values() for path in paths))
+
+
+def lock_above(folder: str) -> str:
+    """The lock of the workspace that *folder* is a member of, further up in its repository; empty where there is none.
+
+    A folder is a member where the lock names it as the place of a package, or the workspace's root as one of its members.
+    """
+    place = os.path.abspath(folder)
+    while not os.path.lexists(f"{place}/.git") and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+        member = os.path.relpath(folder, place).replace(os.sep, "/")
+        for name in _WORKSPACE_LOCKS:
+            if os.path.lexists(f"{place}/{name}") and _is_member(place, name, member):
+                return f"{place}/{name}"
+    return ""
+
+
+def _is_member(root: str, name: str, member: str) -> bool:
+    """Whether the folder *member* is locked by the lock *name* in *root*, or should be."""
+    try:
+        if name == "uv.lock" and has_member(_HERE.read(f"{root}/pyproject.toml", _LARGEST).decode("utf-8", "replace"), member):
+            return True
+    except (OSError, DocumentError):
+        pass  # a root whose members nobody can tell: what the lock says counts
+    try:
+        text = _HERE.read(f"{root}/{name}", _LARGEST_LOCK).decode("utf-8", "replace")
+    except OSError:
+        return False
+    return re.search(rf"""["' ](?:\./)?{re.escape(member)}/?["']?(?:[\s,]|$)""", text) is not None
 
 
 def projects_below(folder: str) -> tuple[str, ...]:

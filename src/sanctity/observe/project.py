@@ -16,6 +16,7 @@ from sanctity.errors import DocumentError
 from sanctity.linting import commands, installs, stale
 from sanctity.model.project import ProjectFacts, Repository, Standing
 from sanctity.observe.git import listed
+from sanctity.observe.lock_files import lock_above
 from sanctity.observe.places import find_lock
 from sanctity.observe.seals import SEAL_NAME
 from sanctity.observe.view import View
@@ -85,8 +86,6 @@ _CI: Final = re.compile(
     r"|(?:docker-)?compose[\w.-]*\.ya?ml"
 )
 _ACTION: Final = re.compile(r"action\.ya?ml")
-#: The tools that lock a whole workspace in its root.
-_WORKSPACE_LOCKS: Final = ("uv.lock", "pdm.lock", "pixi.lock", "poetry.lock", "Pipfile.lock")
 _TRACKED: Final = (
     ":(glob)**/pyvenv.cfg",
     ":(glob)**/conda-meta/*.json",
@@ -121,7 +120,7 @@ def observe_project(folder: str, locks: Iterable[tuple[str, LockFormat]], *, env
         scripts=scripts,
         locks=tuple(found),
         seals=seals,
-        above=_locked_above(folder, root),
+        above=bool(lock_above(folder)),
         repository=_repository(folder, [*found, *seals], environ) if root or environ.get("GIT_DIR") else None,
         unread=tuple(shelf.unread.items()),
     )
@@ -257,15 +256,6 @@ def _repository_root(folder: str) -> str:
             return ""
         folder = parent
     return folder
-
-
-def _locked_above(folder: str, root: str) -> bool:
-    """Whether a folder above, in the same repository, has a lock of a whole workspace."""
-    while root and folder != root:
-        folder = os.path.dirname(folder)
-        if any(os.path.lexists(f"{folder}/{name}") for name in _WORKSPACE_LOCKS):
-            return True
-    return False
 
 
 def _repository(folder: str, paths: list[str], environ: Mapping[str, str]) -> Repository:

@@ -160,13 +160,14 @@ def lint_errors(reference: Reference, project: str, world: World) -> tuple[tuple
 def _named(named: Sequence[str], world: World) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
     """The paths of the documents that are meant, as shown, and the absolute folders of projects among them with those of each."""
     from sanctity.observe.lock_files import find_locks
+    from sanctity.verbs.projects import shown_from
 
     projects: dict[str, frozenset[str]] = {}
     paths: dict[str, None] = {}
     for name in named:
         place = os.path.normpath(os.path.join(world.cwd, os.path.expanduser(name)))
         if os.path.isdir(place):
-            found = [shown(path, world) for path in find_locks(place)]
+            found = [shown_from(path, world) for path in find_locks(place)]
             projects[place] = frozenset(found)
             paths.update(dict.fromkeys(found))
         else:
