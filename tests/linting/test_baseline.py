@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from factories import a_digest, a_lock, a_pin, an_edge, an_interpreter
 from sanctity.errors import DocumentError
 from sanctity.linting.baseline import SCHEMA, Key, format_baseline, is_baseline, keys_of, parse_baseline, settle
 from sanctity.linting.installs import judge_installs
-from sanctity.linting.subject import finding
+from sanctity.linting.rules import judge
+from sanctity.linting.subject import Subject, finding
 from sanctity.model.drift import Severity
+from sanctity.model.lock import Artifact, LockFormat, Source, SourceKind
 
 if TYPE_CHECKING:
     from sanctity.model.finding import Finding
+    from sanctity.model.lock import Lock, Pin
 
 
 def _finding(code: str = "unhashed", where: str = "package[3].wheels[0]", package: str = "six") -> Finding:
@@ -101,6 +105,85 @@ def test_a_command_is_known_by_its_words(lines: list[str], new: list[int]) -> No
     text = format_baseline(_installs("RUN pip install -U pip", "RUN pip install aaa"), _same)
     found, _ = settle(_installs(*lines), parse_baseline(text.encode(), "lint.baseline.json"), _same)
     assert [each.line for each in found if not each.known] == new
+
+
+def _source(location: str, kind: SourceKind = SourceKind.REGISTRY) -> Source:
+    return Source(kind=kind, location=location)
+
+
+def _wheel(filename: str, *, digest: bool = True, location: str = "") -> Artifact:
+    return Artifact(filename=filename, digests=(a_digest(filename),) if digest else (), location=location)
+
+
+def _rows(*pins: Pin, **fields: Any) -> Lock:
+    return a_lock(*pins, **{"format": LockFormat.REQUIREMENTS, "path": "requirements.txt", **fields})
+
+
+ONE, TWO = "https://one.example/simple", "https://two.example/simple"
+PYTHON = an_interpreter(version="3.12.1")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"),
+    [
+        # An upgrade is no other finding.
+        (_rows(a_pin("six", "1.0", artifacts=())), _rows(a_pin("six", "2.0", artifacts=())), True),
+        (_rows(a_pin("six", "", artifacts=(), specifier=">=1")), _rows(a_pin("six", "", artifacts=(), specifier=">=2")), True),
+        (a_lock(a_pin("a", "1", an_edge("b", version="1"))), a_lock(a_pin("a", "2", an_edge("b", version="2"))), True),
+        # Another file, place or name is.
+        (
+            _rows(a_pin("six", "1.0", artifacts=(), source=_source(ONE))),
+            _rows(a_pin("six", "1.0", artifacts=(), source=_source(TWO))),
+            False,
+        ),
+        (
+            a_lock(a_pin("six", "1.0", artifacts=(_wheel("five-1.0-py3-none-any.whl"),))),
+            a_lock(a_pin("six", "1.0", artifacts=(_wheel("evil-1.0-py3-none-any.whl"),))),
+            False,
+        ),
+        (
+            _rows(a_pin("six", artifacts=(), source=_source("https://x.example/six.whl", SourceKind.URL))),
+            _rows(a_pin("six", artifacts=(), source=_source("https://y.example/six.whl", SourceKind.URL))),
+            False,
+        ),
+        (
+            _rows(a_pin("six", artifacts=(), source=_source("https://x.example/six", SourceKind.GIT))),
+            _rows(a_pin("six", artifacts=(), source=_source("https://y.example/six", SourceKind.GIT))),
+            False,
+        ),
+        (_rows(indexes=(ONE, TWO)), _rows(indexes=(ONE, TWO, "https://three.example/simple")), False),
+        (_rows(indexes=(ONE, TWO, "https://three.example/simple")), _rows(indexes=(ONE, TWO)), True),
+        (_rows(a_pin("six"), indexes=(ONE, TWO)), _rows(a_pin("six", artifacts=()), indexes=(ONE, TWO)), False),
+        (_rows(indexes=("http://one.example",)), _rows(indexes=("http://two.example",)), False),
+        (a_lock(a_pin("a", "1", an_edge("b"))), a_lock(a_pin("a", "1", an_edge("c"))), False),
+        (a_lock(a_pin("requets", "1")), a_lock(a_pin("requets", "2")), True),
+    ],
+)
+def test_what_a_rule_finds_is_known_by_what_it_is_about(before: Lock, after: Lock, known: bool) -> None:
+    def judged(lock: Lock) -> tuple[Finding, ...]:
+        return judge(Subject(lock=replace(lock, requires_python=">=3.9")))
+
+    assert judged(before)
+    text = format_baseline(judged(before), _same)
+    found, _ = settle(judged(after), parse_baseline(text.encode(), "lint.baseline.json"), _same)
+    assert all(each.known for each in found) is known
+
+
+def test_a_wheel_that_is_missing_is_known_for_one_minor_python_on_one_platform() -> None:
+    lock = a_lock(a_pin("six", "1.0", artifacts=(_wheel("six-1.0-cp38-cp38-win_amd64.whl"),)), requires_python=">=3.9")
+
+    def judged(judged_for: str) -> tuple[Finding, ...]:
+        return judge(Subject(lock=lock, interpreter=PYTHON, judged_for=judged_for))
+
+    text = format_baseline(judged("Python 3.12.1 on linux-x86_64-glibc, as in .venv"), _same)
+    for words, known in (
+        ("Python 3.12.7 on linux-x86_64-glibc", True),
+        ("Python 3.12 on linux-x86_64-glibc", True),
+        ("Python 3.13 on linux-x86_64-glibc", False),
+        ("Python 3.12 on linux-aarch64-glibc", False),
+    ):
+        (found,), _ = settle(judged(words), parse_baseline(text.encode(), "lint.baseline.json"), _same)
+        assert found.known is known
 
 
 def test_a_command_s_words_may_be_a_secret_and_are_not_kept() -> None:
