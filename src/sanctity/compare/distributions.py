@@ -219,7 +219,12 @@ class _Comparison:
                 self._extra(copies[0], is_named=key in named)
 
     def unknown(self) -> None:
-        """What the selection could not decide."""
+        """What the selection could not decide, and what the lock does not: which version it is to be."""
+        self.unchecked.extend(
+            Unchecked(code="unpinned", what=pin.name, reason="the lock has it here, and gives no exact version", in_scope=True)
+            for pin in self._selected.expected
+            if not pin.version and pin.source.kind is SourceKind.REGISTRY and pin.name in self._installed
+        )
         self.unchecked.extend(
             Unchecked(code=each.code, what=f"{each.pin.name} {each.pin.version}".rstrip(), reason=each.reason, in_scope=True)
             for each in self._selected.undecided

@@ -132,7 +132,7 @@ class Unchecked:
 
     *code* is one of ``editable-source``, ``built-here``, ``bytecode``, ``unreadable``, ``vanished``, ``changed-while-looking``,
     ``marker-unknown``, ``membership-unknown``, ``interpreter-unknown``, ``project-not-installed``, ``no-checksum``,
-    ``lock-not-for-this-platform``, ``no-reference``.
+    ``lock-not-for-this-platform``, ``no-reference``, ``unpinned``.
     """
 
     code: str

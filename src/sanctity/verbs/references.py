@@ -149,11 +149,17 @@ def _locks_of(seal: Seal, folder: str, world: World) -> tuple[tuple[str, Lock | 
 
 
 def _exact(lock: Lock) -> Lock:
-    """*lock*, if it pins what it takes from an index: a file of loose requirements decides nothing to compare with."""
+    """*lock*, if it pins what it takes from an index: a file of loose requirements decides nothing to compare with.
+
+    A loose row with a marker may be for other environments alone, as pipenv writes those that are not for its own; the comparison
+    looks at where it holds.
+    """
     from sanctity.model.lock import SourceKind
 
-    loose = sorted({pin.name for pin in lock.pins if not pin.version and pin.source.kind is SourceKind.REGISTRY})
-    if loose or not lock.format.is_lock:
+    of_index = [pin for pin in lock.pins if pin.source.kind is SourceKind.REGISTRY]
+    loose = sorted({pin.name for pin in of_index if not pin.version})
+    always = any(not pin.version and not pin.marker for pin in of_index) or not any(pin.version for pin in of_index)
+    if (loose and always) or not lock.format.is_lock:
         some = ", ".join(loose[:4]) + (f" and {len(loose) - 4} more" if len(loose) > 4 else "")
         message = f"it gives no exact version for {some}, so it is no lock" if some else "it says what is wished for: it is no lock"
         raise DocumentError("lock-not-pinned", message, where=lock.path, hint=_lock_it(lock))
