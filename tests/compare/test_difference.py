@@ -322,6 +322,12 @@ def _for_whom(before: Lock, after: Lock) -> Difference:
             ">=3.9",
             ("sys_platform == 'win32'", "sys_platform == 'linux' or sys_platform == 'win32'"),
         ),
+        (
+            "python_full_version >= '3.12'",
+            "python_full_version == '3.11.*'",
+            ">=3.9",
+            ("python_full_version >= '3.12'", "python_full_version >= '3.11' and python_full_version < '3.12'"),
+        ),
         ("", "extra == 'x' and python_version > '3'", ">=3.8", ("", "extra == 'x'")),
         (
             "os_name == 'nt'",

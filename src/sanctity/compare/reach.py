@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.compare.conditions import Space
@@ -173,7 +174,7 @@ def simplified(lock: Lock, beside: Lock) -> dict[str, str]:
 
     Markers that mean the same there are one text, from either side. One that can not be simplified is left out.
     """
-    given = [_python_marker(each) for each in sorted({lock.requires_python, beside.requires_python})]
+    pythons = sorted({lock.requires_python, beside.requires_python})
     # Of both, so that what is too much for one is too much for the other.
     every = sorted({pin.marker for each in (lock, beside) for pin in each.pins if pin.marker})
     if not every:
@@ -182,7 +183,7 @@ def simplified(lock: Lock, beside: Lock) -> dict[str, str]:
         tests = [test for marker in every for test in _tests(parse_marker(marker)) if test.variable in _CHOICES]
         extras = {test.literal for test in tests if test.variable != "dependency_groups"}
         groups = {test.literal for test in tests if test.variable == "dependency_groups"}
-        space = Space([*every, *filter(None, given)], extras=extras, groups=groups)
+        space = Space([*every, *(_python_marker(each, _PYTHONS) for each in pythons)], extras=extras, groups=groups)
     except SanctityError:
         return {}
 
@@ -191,18 +192,27 @@ def simplified(lock: Lock, beside: Lock) -> dict[str, str]:
 
     found: dict[str, str] = {}
     try:
-        known = space.both(space.of(given[0], chosen), space.of(given[-1], chosen))
+
+        def allowed(names: frozenset[str]) -> int:
+            return reduce(space.both, (space.of(_python_marker(each, names), chosen) for each in pythons))
+
+        known, bounds = allowed(_PYTHONS), {name: allowed(frozenset({name})) for name in _PYTHONS}
         for marker in every:
             try:
-                text = space.written(space.of(marker, chosen), given=known)
+                wide = space.written(space.of(marker, chosen), given=known)
+                asked = (bounds[name] for name in sorted(_PYTHONS) if name in wide)
+                narrow = space.written(reduce(space.both, asked, space.of(wide, chosen)))
             except ValueError:  # what never holds has no marker, and what is asked of extras may have no meaning
                 continue
+            # What may be said of other Pythons makes most texts shorter, and some longer.
+            text = min(narrow, wide, key=lambda each: (len(each), each))
             found[marker] = text if any(test.variable == "extras" for test in tests) else _IN_EXTRAS.sub(_extra, text)
     except OverflowError:
         return {}
     return found
 
 
+_PYTHONS: Final = frozenset({"python_full_version", "python_version"})
 _CHOICES: Final = frozenset({"extra", "extras", "dependency_groups"})
 
 
@@ -218,8 +228,8 @@ def _tests(tree: Tree) -> Iterator[Test]:
         yield tree
 
 
-def _python_marker(requires_python: str) -> str:
-    """The marker that holds where an interpreter is one that *requires_python* allows, as far as that can be told."""
+def _python_marker(requires_python: str, names: frozenset[str]) -> str:
+    """The marker, of the variables *names*, that holds for all interpreters that *requires_python* allows, and few others."""
     parts: list[str] = []
     for alternative in requires_python.split("||"):
         clauses: list[str] = []
@@ -227,10 +237,10 @@ def _python_marker(requires_python: str) -> str:
             match = _CLAUSE.fullmatch(text)
             if match is None:
                 return ""
-            clauses.append(f"python_full_version {match[1]} '{match[2]}'")
-            if match[1] in {">=", "<"} and _MINOR.fullmatch(match[2]):
-                # Two variables, of which nobody else says that they hang together.
-                clauses.append(f"python_version {match[1]} '{match[2]}'")
+            # Two variables, of which nobody else says that they hang together.
+            minor = match[1] in {">=", "<"} and _MINOR.fullmatch(match[2])
+            told = [name for name in sorted(names) if name == "python_full_version" or minor]
+            clauses += [f"{name} {match[1]} '{match[2]}'" for name in told]
         if not clauses:
             return ""
         parts.append(f"({' and '.join(clauses)})")
