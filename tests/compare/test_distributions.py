@@ -324,6 +324,23 @@ def test_rows_without_a_name_are_told_apart_and_called_by_their_places() -> None
     assert of_rows("-e .\n", project_name="My_Project") == [(Code.DISTRIBUTION_MISSING, "my-project")]
 
 
+def test_a_repository_on_this_machine_is_the_same_however_it_is_written() -> None:
+    origin = an_origin("vcs", "file:///srv/x.git", commit=COMMIT)
+    assert of_rows("git+file:///srv/x.git\n", a_distribution("thing", origin=origin)) == []
+    assert of_rows("git+file:///srv/y.git\n", a_distribution("thing", origin=origin)) != []
+
+
+def test_an_editable_clone_of_pips_is_neither_drift_nor_a_pass() -> None:
+    """pip records the folder that it cloned to, and neither the repository nor the commit."""
+    row = f"-e git+https://git.example/a/x@{COMMIT}#egg=Some.Thing\n"
+    clone = an_origin("directory", "file:///project/.venv/src/some-thing", editable=True)
+    for origin, drifted, told in ((clone, [], [True]), (HERE, [(Code.ORIGIN_MISMATCH, "Some.Thing")], [])):
+        environment = an_environment(a_distribution("Some.Thing", origin=origin))
+        found = compare_with_lock(environment, requirements(row), depth=Depth.VERSION, lock_folder=FOLDER)
+        assert [(each.code, each.distribution) for each in found.drifts if each.code is not Code.RECORD_MISSING] == drifted
+        assert [each.in_scope for each in found.unchecked if each.code == "editable-source"] == told
+
+
 def test_a_path_in_requirements_is_taken_from_where_pip_was_started() -> None:
     nested = f"{FOLDER}/requirements"
     assert of_rows("-e .\n", a_distribution("thing", origin=HERE), folder=nested) == []

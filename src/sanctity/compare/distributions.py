@@ -270,10 +270,21 @@ class _Comparison:
 
     def _note_local(self, pin: Pin, copy: Distribution) -> None:
         """An editable's source is not ours to judge; nor is what was copied from a folder that the lock points at."""
-        if copy.origin is not None and copy.origin.editable:
+        if pin.source.kind is SourceKind.GIT and self._is_clone(copy):
+            reason = "it is an editable clone of pip's, which does not record of what repository and commit"
+            self.unchecked.append(Unchecked(code="editable-source", what=copy.name, reason=reason, in_scope=True))
+        elif copy.origin is not None and copy.origin.editable:
             self._editable(copy)
         elif pin.source.kind in {SourceKind.EDITABLE, SourceKind.VIRTUAL}:
             self._built_here(copy)
+
+    def _is_clone(self, copy: Distribution) -> bool:
+        """Whether *copy* lies where pip clones ``-e git+…`` to: it records the folder ``src/NAME``, and not the repository."""
+        origin = copy.origin
+        if self._lock.format is not LockFormat.REQUIREMENTS or origin is None or not origin.editable:
+            return False
+        parent, name = posixpath.split(_path(origin.url, "/"))
+        return posixpath.basename(parent) == "src" and canonicalize_name(name) == copy.key
 
     def _editable(self, copy: Distribution) -> None:
         self.unchecked.append(Unchecked(code="editable-source", what=copy.name, reason="its source is governed by git"))
@@ -337,6 +348,8 @@ class _Comparison:
                     return ""
                 return f"{came}, and the lock takes it from an index"
             case SourceKind.GIT:
+                if self._is_clone(copy):
+                    return ""
                 if origin is None or origin.kind != "vcs":
                     return f"{came}, and the lock takes it from git"
                 return self._git_fault(pin, origin)
@@ -418,10 +431,13 @@ def _place(url: str) -> str:
 
 def _repository(url: str) -> str:
     """A repository's place, alike however it is reached: ``git+ssh://git@host/a/b.git`` and ``https://host/a/b``."""
-    scp = re.fullmatch(r"(?:git\+)?(?:[^@/:]+@)?([^/:]+):(?!//)(.*)", url)
+    url = url.removeprefix("git+")
+    if url.startswith("file:"):
+        return _path(url, "/").removesuffix(".git")
+    scp = re.fullmatch(r"(?:[^@/:]+@)?([^/:]+):(?!//)(.*)", url)
     host, path = (scp[1], scp[2]) if scp else ("", url)
     if not scp:
-        parts = urlsplit(url.removeprefix("git+"))
+        parts = urlsplit(url)
         host, path = parts.netloc.rpartition("@")[2], parts.path
     return f"{host.lower()}/{unquote(path).strip('/').removesuffix('.git')}"
 
