@@ -234,6 +234,12 @@ def test_a_row_without_a_name_goes_by_its_place(project: Project) -> None:
     (project.folder / "three.txt").write_text("alpha==1.0\n")
     assert changes(project.diff("one.txt", "two.txt")) == {"./library": ["removed"]}
     assert changes(project.diff("three.txt", "two.txt")) == {"-e .": ["added"]}
+    (project.folder / "four.txt").write_text(f"git+https://git.example/x/y@{'0' * 40}\n")
+    (project.folder / "five.txt").write_text(f"git+https://git.example/x/y@{'1' * 40}\ngit+https://git.example/x/z@{'1' * 40}\n")
+    found = project.diff("four.txt", "five.txt")
+    assert changes(found) == {"git+https://git.example/x/y": ["source"], "git+https://git.example/x/z": ["added"]}
+    looks = {change["name"][-1]: [look["code"] for look in change["looks"]] for change in found["differences"][0]["packages"]}
+    assert looks == {"y": ["source-changed"], "z": ["not-from-index"]}
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,13 @@ def _package_of(pin: Pin, direct: AbstractSet[str] | None, reach: Reach | None =
 
 
 def name_of(pin: Pin) -> str:
-    """The name of *pin* where both ecosystems lie side by side; a narrowed lock has it so already."""
+    """The name of *pin* where both ecosystems lie side by side; a narrowed lock has it so already.
+
+    A row without a name goes by its place, which stays the same where its commit does not.
+    """
+    revision = f"@{pin.source.revision}"
+    if len(revision) > 1 and pin.name.startswith("git+"):
+        return pin.name.replace(revision, "", 1)
     return f"{CONDA}{pin.name.removeprefix(CONDA)}" if pin.ecosystem is Ecosystem.CONDA else pin.name
 
 
