@@ -379,3 +379,12 @@ def test_no_name_becomes_more_than_a_name(name: str) -> None:
 @given(st.lists(TEXT.filter(bool), min_size=1, max_size=3, unique=True))
 def test_no_names_become_more_than_names(names: list[str]) -> None:
     _check(_hostile(tuple(names)), _hostile(tuple(f"{'x' * len(name)}{number}" for number, name in enumerate(names))))
+
+
+def test_a_digest_is_cut_where_people_read_and_whole_where_programs_do() -> None:
+    words = f"six.whl: the file there has sha256:{'a' * 64}, and sha256:{'b' * 64} is locked"
+    found = [a_review(_change("six", Change.UP, looks=(Look(LookCode.HASH_CONTRADICTED, words),)))]
+    for report in (difference_text, difference_markdown):
+        assert f"sha256:{'a' * 12}…" in report(found)
+        assert "b" * 13 not in report(found)
+    assert words in difference_json(found)

@@ -17,7 +17,7 @@ from sanctity.lockfiles.lines import nearest
 from sanctity.model.difference import Answer, Change, LookCode
 from sanctity.model.drift import Severity
 from sanctity.model.inventory import FILE_PARTS
-from sanctity.report.review import TITLES, by_weight, looks_at, review_markdown, spoken, why_words
+from sanctity.report.review import TITLES, by_weight, looks_at, review_markdown, short, spoken, why_words
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
 
@@ -52,7 +52,6 @@ _MOST_UNCHECKED: Final = 8
 _LONGEST: Final = 60
 _MOST_PACKAGES: Final = 60
 _MOST_FOLDED: Final = 100
-_DIGEST: Final = re.compile(r"\b((?:sha|md|blake)\w+:[0-9a-f]{12})[0-9a-f]+")
 #: What each change is called where the word alone would not say it.
 _TITLES: Final = {
     Change.ADDED: "a package was added",
@@ -108,11 +107,6 @@ def _paths(differences: Sequence[Difference]) -> tuple[str, str]:
     return before, after
 
 
-def _short(text: str) -> str:
-    """*text* with digests cut to what tells them apart."""
-    return _DIGEST.sub(r"\1…", text)
-
-
 def _word(change: PackageChange) -> str:
     """The one word for all that happened to a package: what alarms, else what comes first."""
     return str(next((each for each in change.changes if each.alarming), change.changes[0]))
@@ -158,7 +152,7 @@ def _about(change: PackageChange, draw: _Draw | None = None) -> str:
     fork = [f"where {draw.name(_cut(change.fork))}"] if change.fork else []
     beside = spoken(change)
     told = frozenset(look.code for look in beside)
-    return "; ".join((*fork, *why, *_phrases(change, draw, told), *(draw.text(look.words) for look in beside)))
+    return "; ".join((*fork, *why, *_phrases(change, draw, told), *(draw.text(short(look.words)) for look in beside)))
 
 
 def _other(change: PackageChange) -> str:
@@ -268,7 +262,7 @@ def _value(part: PartChange) -> str:
     """What a row of a part was and is."""
     if part.part in FILE_PARTS:
         return ""
-    old, new = _short(part.before), _short(part.after)
+    old, new = short(part.before), short(part.after)
     if old == new:
         old, new = part.before, part.after
     return f"{old or 'none'} -> {new or 'none'}"

@@ -6,6 +6,7 @@ already is not said again beside it. Names, versions and reasons are the documen
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.difference import Difference, Look, PackageChange, Step, Why
 
-__all__ = ["TITLES", "by_weight", "looks_at", "review_markdown", "spoken", "why_words"]
+__all__ = ["TITLES", "by_weight", "looks_at", "review_markdown", "short", "spoken", "why_words"]
 
 #: How many rows each table gets before the rest is counted, and from how many on it is folded.
 _MOST_LOOKS: Final = 25
@@ -54,6 +55,14 @@ TITLES: Final = {
 #: What the words for a change say already.
 _SAID: Final = frozenset({LookCode.HASH_CHANGED, LookCode.SOURCE_CHANGED})
 _MOVES: Final = frozenset({Change.UP, Change.DOWN, Change.SIDEWAYS})
+
+
+_DIGEST: Final = re.compile(r"\b((?:sha|md|blake)\w+:[0-9a-f]{12})[0-9a-f]+")
+
+
+def short(text: str) -> str:
+    """*text* with digests cut to what tells them apart."""
+    return _DIGEST.sub(r"\1…", text)
 
 
 def by_weight(changes: Iterable[PackageChange]) -> list[PackageChange]:
@@ -149,7 +158,8 @@ class _Drawn:
                 _named(change),
                 self._version(change),
                 "; ".join(
-                    f"**{_prose(look.words)}**" if look.severity is Severity.ERROR else _prose(look.words) for look in change.looks
+                    f"**{_prose(short(look.words))}**" if look.severity is Severity.ERROR else _prose(short(look.words))
+                    for look in change.looks
                 ),
                 why_words(change.why, _code, " → "),
             )
