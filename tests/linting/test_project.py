@@ -166,6 +166,7 @@ def _needing(*needed: str, beside: tuple[str, ...] = ()) -> Lock:
     [
         ("#    uv export -o requirements.txt", True),
         ("#    uv export --no-dev -o requirements.txt", True),
+        ("#    uv export --no-emit-project -o requirements.txt", True),
         ("#    uv export --only-group docs -o requirements.txt", False),
         ("#    uv export --no-emit-package idna -o requirements.txt", False),
     ],
@@ -177,6 +178,14 @@ def test_an_export_has_all_that_the_project_needs_unless_told_otherwise(head: st
     assert _codes(facts, uv, whole) == []
     found = _judged(facts, uv, replace(whole, pins=whole.pins[:1]))
     assert [finding.message for finding in found] == (["requirements.txt lacks 1 package of it: idna"] if told else [])
+
+
+def test_an_export_for_one_system_lacks_what_others_need() -> None:
+    uv = _needing("six", "idna")
+    some = replace(uv.pins[0], dependencies=(Dependency(name="idna", marker="sys_platform == 'win32'"),))
+    export = _lock(LockFormat.PYLOCK, "pylock.toml", a_pin("six", "1"))
+    assert _codes(_facts(), uv, export) == ["locks-disagree"]
+    assert _codes(_facts(), replace(uv, pins=(some, uv.pins[1])), export) == []
 
 
 def test_the_lock_of_a_script_is_of_another_thing() -> None:

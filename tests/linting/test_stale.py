@@ -252,6 +252,44 @@ def test_the_extras_that_the_command_names_count() -> None:
     assert _said("requirements.txt", COMPILED, pyproject_toml=dynamic).unknown
 
 
+def test_an_input_that_is_gone_is_told() -> None:
+    (first, second) = _said("requirements.txt", COMPILED).unknown
+    assert first.startswith("pyproject.toml")
+    assert second.startswith("requirements.in")
+    assert _said("requirements.txt", COMPILED, requirements_in="idna").unknown == (first,)
+    for name in ("-", "https://ada:secret@files.example/a.in"):
+        (told,) = _said("requirements.txt", COMPILED.replace("pyproject.toml requirements.in", name)).unknown
+        assert told.startswith("an input that is no file")
+    lock = 'version = 1\nrequires-python = ">=3.11"\n[manifest]\nrequirements = [{ name = "idna" }]\n'
+    block = "# /// script\n# dependencies = ['idna']\n# ///\n"
+    assert staleness(LockFormat.UV, "a.py.lock", lock, {"a.py": block}, None) == Staleness()
+    for beside in ({}, {"a.py": "import idna\n"}):
+        assert staleness(LockFormat.UV, "a.py.lock", lock, beside, None).unknown
+
+
+def test_what_pip_compile_takes_where_it_is_told_nothing() -> None:
+    rows = "#\n#    pip-compile --generate-hashes\n#\nidna==3.10\n"
+    wanted = wants(LockFormat.REQUIREMENTS, "requirements.txt", rows, {"requirements.in": "-r more.in\n"})
+    assert {"requirements.in", "setup.py", "more.in"} <= set(wanted)
+    beside = {"pyproject_toml": '[project]\nname = "a"\ndependencies = ["six"]\n'}
+    assert "six" in _said("requirements.txt", rows, **beside).stale[0]
+    assert _said("requirements.txt", rows, requirements_in="idna", **beside) == Staleness()
+    assert _said("requirements.txt", rows).unknown
+
+
+def test_the_groups_that_the_command_names_count() -> None:
+    rows = "# uv via the following command:\n#    uv pip compile {} -o requirements.txt\nidna==3.10\n"
+    project = '[dependency-groups]\ndev_x = ["idna", {{ include-group = "more" }}]\nmore = ["{}"]\n'
+    for named in ("--group dev-x", "--group pyproject.toml:dev_x"):
+        text = rows.format(named)
+        assert "pyproject.toml" in wants(LockFormat.REQUIREMENTS, "requirements.txt", text, {})
+        assert _said("requirements.txt", text, pyproject_toml=project.format("idna>2")) == Staleness()
+        (told,) = _said("requirements.txt", text, pyproject_toml=project.format("six")).stale
+        assert "group dev-x of pyproject.toml asks for six" in told
+        assert _said("requirements.txt", text, pyproject_toml="[dependency-groups]\n").unknown
+        assert _said("requirements.txt", text).unknown
+
+
 def test_a_file_that_names_no_command_is_not_judged() -> None:
     rows = COMPILED.replace("uv pip compile", "make")
     assert wants(LockFormat.REQUIREMENTS, "requirements.txt", rows, {}) == ()

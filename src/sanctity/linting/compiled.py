@@ -19,6 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from sanctity.linting.conditions import parsed
+from sanctity.linting.uv_inputs import included
 from sanctity.lockfiles import requirements
 from sanctity.lockfiles.toml import load
 from sanctity.model.digest import Digest
@@ -26,7 +27,7 @@ from sanctity.model.lock import Ecosystem, LockFormat
 from sanctity.model.names import SEEDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sanctity.model.lock import Lock
 
@@ -49,6 +50,8 @@ _VALUED: Final = frozenset(
         "--custom-compile-command --newline --max-rounds --src-file --preview-features"
     ).split()
 )
+#: What pip-compile compiles where it is told nothing: the first of these that is there.
+_BY_DEFAULT: Final = ("requirements.in", "setup.py", _PYPROJECT, "setup.cfg")
 _NOTHING: Final = Digest("sha256", "0" * 64)
 _CONDA_TERM: Final = re.compile(r"(>=|<=|==|!=|~=|>|<|=)?\s*(\d[0-9A-Za-z.]*?)(\.?\*)?")
 
@@ -73,7 +76,7 @@ def inputs_named(text: str) -> tuple[list[str], dict[str, list[str]]] | None:
         word = words[at]
         at += 1
         option, equals, value = word.partition("=")
-        if not word.startswith("-"):
+        if word == "-" or not word.startswith("-"):
             inputs.append(word)
         elif equals:
             options.setdefault(option, []).append(value)
@@ -85,13 +88,21 @@ def inputs_named(text: str) -> tuple[list[str], dict[str, list[str]]] | None:
     return inputs, options
 
 
+def _groups(options: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    """The dependency groups that a command compiles, each with the file that it is of."""
+    named = [value.rpartition(":") for key in ("--group", "--only-group") for value in options.get(key, ())]
+    return [(path or _PYPROJECT, _normal(name)) for path, _, name in named]
+
+
 def wants(text: str, beside: Mapping[str, str]) -> tuple[str, ...]:
     """The inputs that a compiled file names, and the files that those include."""
     named = inputs_named(text)
     if named is None:
         return ()
-    found = [posixpath.normpath(path) for path in named[0] if _readable(path)]
-    for path in filter(None, (_found(name, beside) for name in named[0])):
+    groups = [path for path, _ in _groups(named[1])]
+    inputs = [*named[0], *groups] or _BY_DEFAULT
+    found = [posixpath.normpath(path) for path in inputs if _readable(path)]
+    for path in filter(None, (_found(name, beside) for name in inputs)):
         if not path.endswith((".toml", ".cfg", ".py")):
             found += [
                 posixpath.normpath(posixpath.join(posixpath.dirname(path), more)) for more in requirements.wants(beside[path])
@@ -130,6 +141,13 @@ def _compiled(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[st
     if "--allow-unsafe" not in options:
         left_out |= SEEDS | {"distribute"}
     pins = _by_name(lock)
+    groups = _groups(options)
+    if not inputs and not groups:
+        inputs = [next((name for name in _BY_DEFAULT if name in beside), _BY_DEFAULT[0])]
+    unknown += _absent(name for name in (*inputs, *(path for path, _ in groups)) if not _found(name, beside))
+    for path, group in groups:
+        for name, specifier, marker in _of_group(beside.get(_found(path, beside), ""), path, group, unknown):
+            stale += _unmet(name, specifier, marker, pins, f"the group {group} of {path}") if name not in left_out else ()
     for path in filter(None, (_found(name, beside) for name in inputs)):
         if path.endswith(".toml"):
             asked = _of_pyproject(beside[path], path, options, unknown)
@@ -142,6 +160,10 @@ def _compiled(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[st
             if name not in left_out:
                 stale += _unmet(name, specifier, marker, pins, path)
     return stale, unknown
+
+
+def _absent(names: Iterable[str]) -> list[str]:
+    return [f"{name if _readable(name) else 'an input that is no file'}, which it was made from, is not at hand" for name in names]
 
 
 def _found(name: str, beside: Mapping[str, str]) -> str:
@@ -181,14 +203,25 @@ def _of_pyproject(text: str, path: str, options: Mapping[str, list[str]], unknow
         if ("--all-extras" in options or _normal(extra) in wanted) and isinstance(more, list):
             texts += more
     own = _normal(str(project.get("name", "")))
+    return [one for one in _requirements(texts) if one[0] != own]
+
+
+def _of_group(text: str, path: str, group: str, unknown: list[str]) -> list[tuple[str, str, str]]:
+    groups = {_normal(name): value for name, value in _table(load(text, path=path, hint=""), "dependency-groups").items()}
+    if text and group not in groups:
+        unknown.append(f"{path} has no group {group}, which it was made from")
+    return _requirements(included(groups, group))
+
+
+def _requirements(texts: Iterable[object]) -> list[tuple[str, str, str]]:
+    """The name, specifier and marker of each of *texts* that is a requirement."""
     found = []
-    for text_of_one in texts:
+    for text in texts:
         try:
-            one = Requirement(str(text_of_one))
+            one = Requirement(str(text))
         except (InvalidRequirement, ValueError):
             continue
-        if _normal(one.name) != own:
-            found.append((_normal(one.name), str(one.specifier), str(one.marker or "")))
+        found.append((_normal(one.name), str(one.specifier), str(one.marker or "")))
     return found
 
 
@@ -249,6 +282,7 @@ def _conda_lock(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[
     from sanctity.lockfiles import environment_yml
 
     stale: list[str] = []
+    unknown = _absent(path for path in sources(text) if path not in beside)
     conda, pypi = _by_name(lock, Ecosystem.CONDA), _by_name(lock, Ecosystem.PYPI)
     for path in sources(text):
         if path not in beside or not re.search(r"\.ya?ml$", path):
@@ -264,7 +298,7 @@ def _conda_lock(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[
                 stale += _unmet_conda(pin.name, wanted, conda.get(pin.name), path)
             elif pin.name and pin.name not in conda:
                 stale += _unmet(pin.name, specifier, pin.marker, pypi, path)
-    return stale, []
+    return stale, unknown
 
 
 def _unmet_conda(name: str, wanted: str, versions: list[str] | None, path: str) -> Iterator[str]:

@@ -42,12 +42,21 @@ _AGAIN: Final = {
     LockFormat.CONDA_LOCK: "conda-lock lock",
     LockFormat.REQUIREMENTS: "the command in its first lines",
 }
+#: How its tool says whether a lock is stale; the others can but lock again.
+_CHECK: Final = {
+    LockFormat.UV: "uv lock --check",
+    LockFormat.POETRY: "poetry check --lock",
+    LockFormat.PDM: "pdm lock --check",
+    LockFormat.PIPFILE: "pipenv verify",
+}
 #: Locks of a whole project, each with all that it needs.
 _WHOLE: Final = frozenset({LockFormat.UV, LockFormat.POETRY, LockFormat.PDM, LockFormat.PIPFILE})
 _EXPORTS: Final = ("uv export", "PDM", "Poetry")
+#: An export of less than the project needs, as the command in its first lines says; its own folders are not looked for anyway.
+_PARTIAL: Final = re.compile(
+    r"^#.*\s--(?:only-(?:group|dev)|package|prune|no-(?:emit|install)-package|without|only)\b", re.MULTILINE
+)
 #: Words in a file's name that say what it alone is for, so that another file may well differ.
-#: An export that leaves something out, as the command in its first lines says.
-_PARTIAL: Final = re.compile(r"^#.*\s--(?:only-(?:group|dev)|package|prune|no-emit-|no-install-|without|only\b)", re.MULTILINE)
 _FOR_ONE: Final = re.compile(
     r"(?:^|[._-])(?:py\d+|cp\d+|python\d*|3\.\d+|linux|macos|mac|osx|darwin|win|win32|win64|windows|x86|64|aarch64|arm64|amd64|cpu|gpu|cuda"
     r"|cu\d+|rocm\d*|mps|min|minimum|minimal|lowest|oldest|latest|nightly|dev\d+)(?=[._-]|$)",
@@ -232,7 +241,10 @@ def _head(lock: Lock, beside: str, texts: Mapping[str, str]) -> str:
 
 
 def _needed(lock: Lock) -> frozenset[str]:
-    """The names that the project itself needs by *lock*, whatever the environment; its extras and groups do not count."""
+    """The names that the project itself needs by *lock* in every environment; its extras and groups do not count.
+
+    What only some environments need, an export for another one does not have.
+    """
     pins: dict[str, list[Pin]] = {}
     for pin in lock.pins:
         pins.setdefault(pin.name, []).append(pin)
@@ -240,7 +252,7 @@ def _needed(lock: Lock) -> frozenset[str]:
     waiting = [edge for root in lock.roots if root.kind is RootKind.PROJECT and root.default for edge in root.dependencies]
     while waiting:
         edge = waiting.pop()
-        for extra in ("", *edge.extras):
+        for extra in ("", *edge.extras) if not (edge.marker or edge.platforms) else ():
             if (edge.name, extra) in seen:
                 continue
             seen.add((edge.name, extra))
@@ -313,9 +325,8 @@ def _stale(path: str, lock: Lock, facts: ProjectFacts) -> Iterator[Finding]:
         yield _finding("lock-stale", message, path=path, hint=again, count=len(found.stale), about=found.stale)
     for reason in found.unknown[:3]:
         message = f"whether it is stale could not be told: {reason}"
-        yield _finding(
-            "lock-stale", message, path=path, hint="ask the tool itself, as uv lock --check does", severity=Severity.NOTE
-        )
+        hint = f"ask the tool itself: {_CHECK[lock.format]}" if lock.format in _CHECK else again
+        yield _finding("lock-stale", message, path=path, hint=hint, severity=Severity.NOTE)
 
 
 # --- git

@@ -66,8 +66,6 @@ def wants(format: LockFormat, name: str, text: str, beside: Mapping[str, str]) -
 
 def staleness(format: LockFormat, name: str, text: str, beside: Mapping[str, str], lock: Lock | None) -> Staleness:  # noqa: A002
     """Whether the lock *text*, which was read as *lock*, is stale against those of its inputs that are there, in *beside*."""
-    if not beside:
-        return Staleness()
     try:
         match format:
             case LockFormat.UV:

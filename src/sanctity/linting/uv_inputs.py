@@ -23,7 +23,7 @@ from sanctity.lockfiles.toml import load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["compare", "has_member", "wants"]
+__all__ = ["compare", "has_member", "included", "wants"]
 
 _PYPROJECT: Final = "pyproject.toml"
 _LOCAL: Final = ("editable", "virtual", "directory", "path")
@@ -88,7 +88,8 @@ def compare(name: str, text: str, beside: Mapping[str, str]) -> tuple[list[str],
     """What of the inputs the lock does not have, and what could not be told."""
     document = load(text, path=name, hint="")
     if name.endswith(".py.lock"):
-        return _script(document, beside.get(name.removesuffix(".lock"), ""))
+        script = name.removesuffix(".lock")
+        return _script(document, beside[script]) if script in beside else ([], [f"{script}, whose lock it is, is not at hand"])
     if _PYPROJECT not in beside:
         return [], []
     look = _Look(document=document, beside=beside)
@@ -104,7 +105,7 @@ def _script(document: dict[str, Any], script: str) -> tuple[list[str], list[str]
     """The lock of a script, against the block of metadata in it."""
     found = _SCRIPT.search(script.replace("\r\n", "\n"))
     if found is None:
-        return [], []
+        return [], ["the script has no block that says what it asks for"]
     block = "".join(line[2:] if line.startswith("# ") else line[1:] for line in found[1].splitlines(keepends=True))
     wished = load(block, path="its script block", hint="")
     look = _Look(document=document, beside={_PYPROJECT: block})
@@ -237,7 +238,7 @@ class _Look:
         if "dependency-groups" in _table(document, "tool", "uv"):
             return
         stated = {_normal(name): value for name, value in _table(document, "dependency-groups").items()}
-        asked = {name: self.expected(_included(stated, name), path, group=name) for name in stated}
+        asked = {name: self.expected(included(stated, name), path, group=name) for name in stated}
         old = _table(document, "tool", "uv").get("dev-dependencies")
         if old:
             asked["dev"] = asked.get("dev", []) + self.expected(old, path, group="dev")
@@ -458,7 +459,7 @@ def _repository(url: str) -> str:
         return url
 
 
-def _included(groups: Mapping[str, object], name: str) -> list[str]:
+def included(groups: Mapping[str, object], name: str) -> list[str]:
     """The requirements of the group *name*, those of the groups that it includes among them, each group once."""
     found: list[str] = []
     waiting, seen = [name], {name}
