@@ -277,6 +277,13 @@ def test_one_name_twice_for_one_environment() -> None:
     assert "Python 3.9 on linux" in found.message
 
 
+def test_one_name_twice_for_an_old_python_that_the_lock_is_for() -> None:
+    pins = (a_pin("six", "1.0", marker="python_version < '3.8'"), a_pin("six", "2.0", marker="python_version >= '3.7'"))
+    (found,) = _judged(a_lock(*pins, format=LockFormat.PYLOCK, requires_python=">=3.7"))
+    assert "Python 3.7 on linux" in found.message
+    assert _codes(*pins, format=LockFormat.PYLOCK, requires_python=">=3.8") == []
+
+
 def test_one_name_twice_in_a_uv_lock_that_something_needs_without_saying_which() -> None:
     one, other = a_pin("six", "1.0"), a_pin("six", "2.0")
     (found,) = _judged(a_lock(one, other, a_project(an_edge("six"))))

@@ -17,6 +17,8 @@ __all__ = ["environments_of"]
 _SYSTEMS: Final = ("linux-x86_64", "macosx-arm64", "win-amd64")
 #: The Pythons that it is tried with, where its own ``requires-python`` allows them.
 _MINORS: Final = (8, 9, 10, 11, 12, 13, 14)
+#: Older ones count where the lock says that it is for them.
+_OLD: Final = (6, 7)
 
 
 @lru_cache(maxsize=64)
@@ -25,7 +27,7 @@ def environments_of(requires_python: str) -> tuple[MarkerEnvironment, ...]:
 
     None where what it allows can not be read.
     """
-    allowed = {minor: satisfies(requires_python, f"3.{minor}") for minor in _MINORS}
+    allowed = {minor: satisfies(requires_python, f"3.{minor}") for minor in (*(_OLD if requires_python else ()), *_MINORS)}
     if all(each is None for each in allowed.values()):
         return ()  # nobody can tell for which Python it is, and a guess would accuse
     minors = [minor for minor, known in allowed.items() if known is not False]
