@@ -47,7 +47,7 @@ JUDGED = [
     ("pip install .", "install-unlocked"),
     ("pip install -e .[dev]", "install-unlocked"),
     ("pip install dist/*.whl", "install-unlocked"),
-    ("pip install pip -e .", "install-unlocked"),
+    ("pip install pip -e .", "install-unlocked? install-unlocked"),
     ("uv pip install -r pyproject.toml", "install-unlocked"),
     ("pip install --group dev", "install-unlocked"),
     ("pip install --no-deps -e .", ""),
@@ -76,6 +76,8 @@ JUDGED = [
     ("pipx install poetry==2.1.0", ""),
     ("pipx install poetry", "install-unlocked?"),
     ("uv tool install ruff", "install-unlocked?"),
+    ("pip install tox", "install-unlocked?"),
+    ("pip install tox==4.0 mypy==1.0", "install-unlocked"),
     ("uvx ruff check", "install-unlocked?"),
     ("uvx ruff@latest check", "install-unlocked?"),
     ("uvx ruff@0.9.1 check", ""),
@@ -149,7 +151,7 @@ JUDGED = [
 @pytest.mark.parametrize(("command", "said"), JUDGED)
 def test_each_command(command: str, said: str) -> None:
     told = [code + ("?" if severity == "note" else "") for code, severity, _ in _told("run.sh", command + "\n")]
-    assert told == ([said] if said else [])
+    assert told == said.split()
 
 
 def test_two_things_may_be_wrong_at_once() -> None:
@@ -326,6 +328,12 @@ def test_each_kind_of_file_and_the_lines(path: str, text: str, lines: list[int])
     # With other line ends the lines are the same.
     if not path.endswith((".sh", "Dockerfile", "Containerfile")):
         assert [finding.line for finding in judge_installs(path, text.replace("\n", "\r\n"), BESIDE)] == lines
+
+
+def test_a_tool_beside_a_package_is_told_too() -> None:
+    told = " ".join(finding.message for finding in judge_installs("run.sh", "pip install tox mypy==1.0\n", BESIDE))
+    assert "tox: whatever is newest" in told
+    assert "mypy" in told
 
 
 def test_what_read_the_docs_installs_by_itself() -> None:

@@ -270,6 +270,20 @@ def test_a_conda_package_that_is_missing_on_one_platform() -> None:
     assert _judged(a_lock(system, a_project(), format=LockFormat.CONDA_LOCK)) == []
 
 
+def test_a_host_that_is_trusted_without_a_certificate() -> None:
+    settings = (
+        ("--trusted-host", "index.example:8080"),
+        ("--trusted-host", "localhost:80"),
+        ("--trusted-host", "::1"),
+        ("--pre", ""),
+    )
+    bare = a_lock(a_pin("six", "1", artifacts=()), format=LockFormat.REQUIREMENTS, settings=settings)
+    found = [each for each in _judged(bare) if each.code == "source-insecure"]
+    assert [(each.severity, each.message.partition(" ")[0]) for each in found] == [(Severity.WARNING, "index.example:8080")]
+    hashed = a_lock(a_pin("six", "1"), format=LockFormat.REQUIREMENTS, settings=settings)
+    assert [each.severity for each in _judged(hashed) if each.code == "source-insecure"] == [Severity.NOTE]
+
+
 def test_one_name_twice_for_one_environment() -> None:
     pins = (a_pin("six", "1.0", marker="python_version >= '3.9'"), a_pin("six", "2.0", marker="sys_platform == 'linux'"))
     (found,) = _judged(a_lock(*pins, format=LockFormat.PYLOCK))

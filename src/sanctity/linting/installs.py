@@ -327,9 +327,12 @@ def _judge_pip(verb: str, rest: list[str], path: str, beside: Mapping[str, str],
     if "--no-deps" in pip.flags and len(local) == len(named):
         return
     wanted = [name for name in named if name not in local and _plain(name) not in _TOOLS]
-    if named and {_plain(name) for name in named} <= _TOOLS:
-        yield from _judge_tools("pip install", named)
-    elif (wanted or local or manifests) and True in constrained:
+    tools = [name for name in named if _plain(name) in _TOOLS]
+    if not (wanted and True in constrained):
+        yield from _judge_tools("pip install", tools)
+    if tools and not wanted and not local and not manifests:
+        return
+    if (wanted or local or manifests) and True in constrained:
         return
     elif (wanted or local or manifests) and constrained:
         what = "the constraints that it gives have no hashes"

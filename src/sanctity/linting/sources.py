@@ -94,6 +94,7 @@ def source_insecure(subject: Subject) -> Iterator[Finding]:
 
     for index in subject.lock.indexes:
         see(index, None, hashed=False)
+    yield from _trusted(subject.lock)
     for pin in subject.lock.pins:
         held = bool(pin.artifacts) and all(artifact.digests for artifact in pin.artifacts)
         see(pin.source.location, pin, hashed=held or bool(pin.source.revision))
@@ -107,6 +108,18 @@ def source_insecure(subject: Subject) -> Iterator[Finding]:
         about = tuple(f"{place} {name}" for name in bare or names) or (place,)
         number = max(1, len(names))
         yield finding("source-insecure", message, hint="use https", where=where, severity=severity, count=number, about=about)
+
+
+def _trusted(lock: Lock) -> Iterator[Finding]:
+    """Hosts that a requirements file has pip believe whoever answers for them."""
+    held = bool(lock.pins) and all(pin.artifacts and all(each.digests for each in pin.artifacts) for pin in lock.pins)
+    for option, host in lock.settings:
+        if option == "--trusted-host" and not any(_HERE.fullmatch(name.strip("[]")) for name in (host, host.rpartition(":")[0])):
+            said = "sees what is asked" + ("" if held else ", and can answer in its place")
+            message = f"{host} needs no certificate (--trusted-host): who sits on the line {said}"
+            severity = Severity.NOTE if held else Severity.WARNING
+            hint = "take the line out, and give pip the host's certificate (--cert)"
+            yield finding("source-insecure", message, hint=hint, severity=severity, about=(f"trusted {host}",))
 
 
 def indexes_several(subject: Subject) -> Iterator[Finding]:
