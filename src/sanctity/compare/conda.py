@@ -166,10 +166,14 @@ def narrow(lock: Lock, platform: str, environment: str = "") -> Lock:
     """
     pins = [pin for pin in lock.pins if _is_for(pin.platforms, platform) and not _is_virtual_pin(pin)]
     pinned = {(pin.ecosystem, pin.name) for pin in pins}
+
+    def is_of_the_machine(edge: Dependency) -> bool:
+        return _is_virtual(edge.name) and (edge.ecosystem, edge.name) not in pinned
+
     roots: list[Root] = []
     for root in lock.roots:
         edges = tuple(
-            _keyed(edge) for edge in root.dependencies if _is_for(edge.platforms, platform) and not _is_virtual(edge.name)
+            _keyed(edge) for edge in root.dependencies if _is_for(edge.platforms, platform) and not is_of_the_machine(edge)
         )
         if root.kind is not RootKind.ENVIRONMENT:
             roots.append(replace(root, dependencies=edges))
@@ -197,7 +201,8 @@ def narrow(lock: Lock, platform: str, environment: str = "") -> Lock:
 
 
 def _is_virtual_pin(pin: Pin) -> bool:
-    return pin.ecosystem is Ecosystem.CONDA and _is_virtual(pin.name)
+    """Whether *pin* is a fact about the machine: what has an archive is a package, whatever it is called."""
+    return pin.ecosystem is Ecosystem.CONDA and _is_virtual(pin.name) and not pin.artifacts
 
 
 def _keyed(edge: Dependency) -> Dependency:
@@ -332,8 +337,7 @@ class _Packages:
         self._named = {pin.name for pin in lock.pins}
         self._installed: dict[str, list[CondaPackage]] = {}
         for package in environment.conda:
-            if not _is_virtual(package.name):
-                self._installed.setdefault(conda_key(package.name), []).append(package)
+            self._installed.setdefault(conda_key(package.name), []).append(package)
         self._expected = _by_name(selected.expected)
         self._known = _by_name((*selected.expected, *selected.allowed, *(each.pin for each in selected.undecided)))
         self.drifts: list[Drift] = []
@@ -469,7 +473,7 @@ def _origin_fault(pin: Pin, package: CondaPackage) -> _Fault | None:
     """What is wrong with where *package* came from; None where nothing is.
 
     The same SHA-256 is the same archive, wherever it was fetched from. By MD5 alone the place counts too, since two archives of
-    one MD5 can be made; and where no hash can be compared, the place is all there is.
+    one MD5 can be made, and where none is stated that is open; where no hash can be compared, the place is all there is.
     """
     if pin.source.kind in _FOLDERS:
         return None
@@ -491,7 +495,9 @@ def _origin_fault(pin: Pin, package: CondaPackage) -> _Fault | None:
         if _place(package.url) in set(map(_place, places)):
             return None
         return _Fault(f"was installed from {package.url}, and the lock takes it from {places[0]}", places[0], package.url)
-    return None if compared else _Fault("its document states neither a hash nor a URL that the lock has too", is_unknown=True)
+    if compared:
+        return _Fault("has the MD5 that the lock has, as others can be made to have, and nothing says from where", is_unknown=True)
+    return _Fault("its document states neither a hash nor a URL that the lock has too", is_unknown=True)
 
 
 def _from(package: CondaPackage) -> str:

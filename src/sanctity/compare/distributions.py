@@ -339,8 +339,8 @@ class _Comparison:
     def _origin_fault(self, pin: Pin, copy: Distribution) -> str:
         """What is wrong with where *copy* came from, in words; empty where nothing is."""
         source, origin = pin.source, copy.origin
-        if copy.installer.strip().lower() == "conda":
-            return ""  # a conda package may carry the direct_url.json of the host that built it
+        if copy.installer.strip().lower() == "conda" and (origin is None or _is_path(origin.url)):
+            return ""  # a conda package may carry the direct_url.json of the host that built it, and its folder
         came = f"it was installed from {_origin_words(origin)}"
         match source.kind:
             case SourceKind.REGISTRY:

@@ -58,17 +58,16 @@ def _fits(filename: str, pin: Pin) -> bool:
         if match is None or not pin.version:
             return True
         return (match["name"], match["version"]) == (pin.name, pin.version) and pin.build in {"", match["build"]}
-    if filename.endswith(".whl"):
+    if filename.lower().endswith(".whl"):
         parts = filename.split("-")
         return len(parts) in {5, 6} and normalise_name(parts[0]) == pin.name and _same(parts[1], pin.version)
     if pin.source.kind is not SourceKind.REGISTRY:
         return True  # an archive of a forge is called as the forge likes
-    if old := _OLD.fullmatch(filename):
-        return any(
-            _same(rest[: end.start()], pin.version) for rest in _after_name(old[1], pin) for end in _BUILT_FOR.finditer(rest)
-        )
-    sdist = _SDIST.fullmatch(filename)
-    return sdist is None or any(_same(rest, pin.version) for rest in _after_name(sdist[1], pin))
+    if sdist := _SDIST.fullmatch(filename):
+        return any(_same(rest, pin.version) for rest in _after_name(sdist[1], pin))
+    old = _OLD.fullmatch(filename)  # no index has other kinds, but what has an ending of its own is no way around this
+    stem = old[1] if old else filename
+    return any(_same(rest[: end.start()], pin.version) for rest in _after_name(stem, pin) for end in _BUILT_FOR.finditer(rest))
 
 
 def _see(remedy: str) -> str:

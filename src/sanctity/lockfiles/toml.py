@@ -53,8 +53,11 @@ _RELEASE: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,4}"
 _CLAUSE: Final = rf"(?:(?:>=|<=|>|<){_RELEASE}|(?:==|!=){_RELEASE}(?:\.\*)?|~=[0-9]{{1,9}}\.{_RELEASE})"
 _PLAIN_SPECIFIER: Final = re.compile(rf"{_CLAUSE}(?:, ?{_CLAUSE})*")
 
+#: What is a device on Windows, with any suffix; and there, a blank or a dot at the end of a name is cut away.
+_DEVICE: Final = r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)"
+_UNSAFE_FILENAME: Final = re.compile(rf"-|{_DEVICE}|[ ]|.*[ .]$").match
 #: The alphabet of wheels' and sdists' names.
-_PLAIN_FILENAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]*").fullmatch
+_PLAIN_FILENAME: Final = re.compile(rf"(?!{_DEVICE})[A-Za-z0-9_](?:[A-Za-z0-9_.+!-]*[A-Za-z0-9_+!-])?").fullmatch
 
 _HTTP: Final = re.compile(r"https?://").match
 _HEX_OF_SHA256: Final = re.compile(r"[0-9a-f]{64}").fullmatch
@@ -229,7 +232,7 @@ class Desk(Reader):
         """*text*, having checked that it names a file in a folder and nothing outside of it."""
         if _PLAIN_FILENAME(text):
             return text
-        if not text or text in {".", ".."} or text[0] == "-" or not text.isprintable() or not {"/", "\\", ":"}.isdisjoint(text):
+        if not text or _UNSAFE_FILENAME(text) or not text.isprintable() or not {"/", "\\", ":"}.isdisjoint(text):
             self.fault("lock-unsafe-filename", where, f"{shown(text)} is not a plain file name")
             return ""
         return text

@@ -145,21 +145,26 @@ class _Shelf:
             if not self._inside(place):
                 return []
             with os.scandir(place) as entries:
-                return sorted(entry.name for entry, _ in zip(entries, range(_MOST_NAMES), strict=False))
+                found = sorted(entry.name for entry, _ in zip(entries, range(_MOST_NAMES + 1), strict=False))
+            if len(found) > _MOST_NAMES:
+                self.unread[folder or "."] = f"it has more than {_MOST_NAMES} names"
+            return found[:_MOST_NAMES]
         except (OSError, ValueError):
             return []
 
     def read(self, path: str, *, largest: int = _LARGEST) -> None:
         """Read the file *path* into `texts`, where it is there, is text, and is within bounds."""
         path = posixpath.normpath(path)
-        if path in self._asked or not path.isprintable() or path.startswith("/") or len(path) > 1000:
+        if path in self._asked or path.startswith("/") or len(path) > 1000:
             return
         self._asked.add(path)
         place = os.path.join(self.folder, path)
         try:
             if not os.path.lexists(place):
                 return
-            if not self._inside(place):
+            if not path.isprintable():
+                self.unread[ascii(path)[1:-1]] = "its name has signs that can not be printed"
+            elif not self._inside(place):
                 self.unread[path] = "a link leads out of the project"
             elif len(self.texts) >= _MOST_FILES:
                 self.unread[path] = f"more than {_MOST_FILES} files"
