@@ -437,8 +437,10 @@ def anonymous(pid: int) -> int:
     return int(match[1]) * 1024 if match else 0
 
 
+#: The cycle collector is off on both sides, as it is in a run of the command line.
 LOCK_PROBE = """
-import json, os, sys, time
+import gc, json, os, sys, time
+gc.disable()
 path, parser, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 from sanctity.lockfiles import reader_for
 from sanctity.observe.locks import read_lock
