@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from compare.test_conda_locks import LINUX, NUMPY, PYTHON, a_conda_lock, a_conda_pin, a_prefix, compared, gating, installed
+from conda_factories import LINUX, NUMPY, PYTHON, a_conda_lock, a_conda_pin, a_prefix, compared, gating, installed
 from factories import a_distribution, a_pin, an_origin
 from sanctity.cli import main
 from sanctity.model.drift import Verdict

@@ -61,7 +61,7 @@ _LONGEST_LINE: Final = 127
 #: No path goes through more folders, which are followed one after the other.
 _DEEPEST: Final = 200
 _UNUSUAL: Final = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\0")
-#: A token in a channel's URL, as anaconda.org and its kin have it.
+#: A token in the URL of a channel, as private channels have it.
 _TOKEN: Final = re.compile(r"^/t/[^/]+/")
 _NOTHING: Final = hashlib.sha256(b"").digest()
 _ENTRY_POINTS: Final = (".dist-info/entry_points.txt", ".egg-info/entry_points.txt")
