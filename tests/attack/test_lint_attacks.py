@@ -168,3 +168,16 @@ def test_a_folder_with_too_many_names_is_told(tmp_path: Path, capsys: pytest.Cap
         (tmp_path / "scripts" / str(number)).touch()
     found = json.loads(_linted(tmp_path, "json", capsys))["findings"]
     assert any(finding["path"].endswith("scripts") and "4000 names" in finding["message"] for finding in found)
+
+
+def test_a_folder_that_a_link_leads_out_of_the_project_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    project.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "install.sh").write_text("pip install evil\n")
+    (project / "requirements.txt").write_text(f"six==1.16.0 --hash=sha256:{A}\n")
+    (project / "scripts").symlink_to(elsewhere)
+    found = json.loads(_linted(project, "json", capsys))["findings"]
+    assert [finding["message"] for finding in found if finding["path"].endswith("scripts")] == [
+        "what it installs, or asks for, could not be told: a link leads out of the project"
+    ]

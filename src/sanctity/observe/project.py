@@ -143,6 +143,8 @@ class _Shelf:
         place = os.path.join(self.folder, folder)
         try:
             if not self._inside(place):
+                if os.path.lexists(place):
+                    self.unread[folder] = "a link leads out of the project"
                 return []
             with os.scandir(place) as entries:
                 found = sorted(entry.name for entry, _ in zip(entries, range(_MOST_NAMES + 1), strict=False))
