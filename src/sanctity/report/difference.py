@@ -139,9 +139,9 @@ class _Draw(NamedTuple):
 
 
 def _in_markdown() -> _Draw:
-    from sanctity.report.markdown import _code, _prose
+    from sanctity.report.markdown import code_span, prose
 
-    return _Draw(_code, _prose, " → ")
+    return _Draw(code_span, prose, " → ")
 
 
 def _about(change: PackageChange, draw: _Draw | None = None) -> str:
@@ -545,7 +545,7 @@ def difference_json(differences: Sequence[Difference], places: Places = ()) -> s
 
 def difference_markdown(differences: Sequence[Difference], places: Places = ()) -> str:
     """Markdown for a pull request: a table of packages, and everything else folded."""
-    from sanctity.report.markdown import _code
+    from sanctity.report.markdown import code_span
 
     del places
     before, after = _paths(differences)
@@ -553,12 +553,12 @@ def difference_markdown(differences: Sequence[Difference], places: Places = ()) 
     days = "".join(dict.fromkeys(f" Ages as of {each.reviewed}." for each in differences if _has_ages(each)))
     numbers = _summary(differences)
     if any(difference.reviewed and difference.answer is Answer.DIFFERENT for difference in differences):
-        lines = [f"### sanctity diff: {numbers}", "", f"{_code(before)} → {_code(after)}.{days}", ""]
+        lines = [f"### sanctity diff: {numbers}", "", f"{code_span(before)} → {code_span(after)}.{days}", ""]
     else:
-        lines = [f"### sanctity diff: {word}", "", f"{_code(before)} → {_code(after)}: {numbers}.{days}", ""]
+        lines = [f"### sanctity diff: {word}", "", f"{code_span(before)} → {code_span(after)}: {numbers}.{days}", ""]
     for difference in differences:
         if len(differences) > 1 or " -> " in difference.environment:
-            lines += [f"#### {_code(difference.environment)}", ""]
+            lines += [f"#### {code_span(difference.environment)}", ""]
         lines += _markdown_of(difference)
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -568,12 +568,12 @@ def _has_ages(difference: Difference) -> bool:
 
 
 def _markdown_of(difference: Difference) -> list[str]:
-    from sanctity.report.markdown import _code, _folded, _unchecked
+    from sanctity.report.markdown import code_span, folded, unchecked_list
 
     if difference.before is None or difference.after is None:
         side = difference.before or difference.after
         assert side is not None
-        return [f"Only {_code(side.path)} has this environment, with {count(len(side.packages), 'package')}.", ""]
+        return [f"Only {code_span(side.path)} has this environment, with {count(len(side.packages), 'package')}.", ""]
     lines: list[str] = []
     if difference.reviewed:
         lines += review_markdown(difference, _other, _versions)
@@ -582,40 +582,42 @@ def _markdown_of(difference: Difference) -> list[str]:
         for change in by_weight(difference.packages)[:_MOST_PACKAGES]:
             word = f"**{_word(change)}**" if change.alarming else _word(change)
             old, arrow, new = _versions(change).partition(" -> ")
-            versions = f"{_code(old)} → {_code(new)}" if arrow else _code(old)
-            lines.append(f"| {word} | {_code(change.name)} | {versions} | {_about(change, _in_markdown())} |")
+            versions = f"{code_span(old)} → {code_span(new)}" if arrow else code_span(old)
+            lines.append(f"| {word} | {code_span(change.name)} | {versions} | {_about(change, _in_markdown())} |")
         if len(difference.packages) > _MOST_PACKAGES:
             lines.append(f"| | and {len(difference.packages) - _MOST_PACKAGES:,} more | | |")
         lines.append("")
     blind = [item for item in difference.unchecked if item.in_scope]
     if blind:
-        lines += ["Could not be looked at:", "", *_unchecked(blind)]
+        lines += ["Could not be looked at:", "", *unchecked_list(blind)]
     rows = [
-        f"| {_kind(each.before, each.after)} | {_code(change.name)} | {_code(_shown_path(each.path))} |"
+        f"| {_kind(each.before, each.after)} | {code_span(change.name)} | {code_span(_shown_path(each.path))} |"
         for change in difference.packages
         for each in change.files
     ]
     rows += [
-        f"| {_kind(row.before, row.after)} | {_PART_TITLES[row.part]} | {_code(row.key)} |"
+        f"| {_kind(row.before, row.after)} | {_PART_TITLES[row.part]} | {code_span(row.key)} |"
         for row in difference.parts
         if row.part in FILE_PARTS
     ]
     if rows:
         more = [f"| | and {len(rows) - _MOST_FOLDED:,} more | |"] if len(rows) > _MOST_FOLDED else []
         table = ["| | of | file |", "| --- | --- | --- |", *rows[:_MOST_FOLDED], *more, ""]
-        lines += _folded(count(len(rows), "file"), table)
+        lines += folded(count(len(rows), "file"), table)
     parts = [row for row in difference.parts if row.part not in FILE_PARTS]
     if parts:
         rows = [
-            f"| {row.part} | {_code(row.key)} | " + " | ".join(_code(value) if value else "none" for value in row[2:]) + " |"
+            f"| {row.part} | {code_span(row.key)} | "
+            + " | ".join(code_span(value) if value else "none" for value in row[2:])
+            + " |"
             for row in parts
         ]
         more = [f"| | and {len(rows) - _MOST_FOLDED:,} more | | |"] if len(rows) > _MOST_FOLDED else []
         table = ["| part | | before | after |", "| --- | --- | --- | --- |", *rows[:_MOST_FOLDED], *more, ""]
-        lines += _folded(", ".join(dict.fromkeys(row.part for row in parts)), table)
+        lines += folded(", ".join(dict.fromkeys(row.part for row in parts)), table)
     aside = [item for item in difference.unchecked if not item.in_scope]
     if aside:
-        lines += _folded(f"not compared: {sum(max(item.count, 1) for item in aside):,}", _unchecked(aside))
+        lines += folded(f"not compared: {sum(max(item.count, 1) for item in aside):,}", unchecked_list(aside))
     return lines
 
 
@@ -644,35 +646,35 @@ def _blind(differences: Iterable[Difference]) -> list[Unchecked]:
 
 def difference_github(differences: Sequence[Difference], places: Places = ()) -> str:
     """The annotations: what it comes to, then the packages that fit, at the new document's own lines, and how many more."""
-    from sanctity.report.github import _MOST, _TYPES, _clip, _command
+    from sanctity.report.github import MOST_ANNOTATIONS, TYPES, clip, workflow_command
 
     before, after = _paths(differences)
     answer = _answer(differences)
-    head = f"{_clip(before)} -> {_clip(after)}: {_summary(differences)}"
+    head = f"{clip(before)} -> {clip(after)}: {_summary(differences)}"
     main = {Answer.SAME: Severity.NOTE, Answer.DIFFERENT: Severity.WARNING, Answer.UNDECIDED: Severity.ERROR}[answer]
     file = places[0][0] if places else ""
-    found: dict[str, list[str]] = {name: [] for name in _TYPES.values()}
-    found[_TYPES[main]].append(_command(_TYPES[main], head, title=f"sanctity diff: {_HEADS[answer][0]}", file=_clip(file)))
+    found: dict[str, list[str]] = {name: [] for name in TYPES.values()}
+    found[TYPES[main]].append(workflow_command(TYPES[main], head, title=f"sanctity diff: {_HEADS[answer][0]}", file=clip(file)))
     for index, difference in enumerate(differences):
         there, lines = places[index] if index < len(places) else (file, {})
         for change in by_weight(difference.packages):
-            kind = _TYPES[_level(change)]
+            kind = TYPES[_level(change)]
             title = f"sanctity diff: {_word(change)}"
             found[kind].append(
-                _command(kind, _clip(_message(change)), title=title, file=_clip(there), line=_line_of(change, lines))
+                workflow_command(kind, clip(_message(change)), title=title, file=clip(there), line=_line_of(change, lines))
             )
         for name in dict.fromkeys(row.part for row in difference.parts):
             rows = [row for row in difference.parts if row.part == name]
             words = f"{name} differs in {count(len(rows), 'row')}: {', '.join(row.key for row in rows[:3])}"
-            found["notice"].append(_command("notice", _clip(words), title=f"sanctity diff: {name}", file=_clip(there)))
+            found["notice"].append(workflow_command("notice", clip(words), title=f"sanctity diff: {name}", file=clip(there)))
     for item in _blind(differences):
-        words = f"could not be looked at: {_clip(item.what)}: {_clip(item.reason)}"
-        found["error"].append(_command("error", words, title=item.code, file=_clip(file)))
+        words = f"could not be looked at: {clip(item.what)}: {clip(item.reason)}"
+        found["error"].append(workflow_command("error", words, title=item.code, file=clip(file)))
     for kind, commands in found.items():
-        if len(commands) > _MOST:
-            rest = len(commands) - (_MOST - 1)
+        if len(commands) > MOST_ANNOTATIONS:
+            rest = len(commands) - (MOST_ANNOTATIONS - 1)
             words = f"and {rest:,} more that GitHub would not show here: see the text or JSON report"
-            commands[_MOST - 1 :] = [_command(kind, words, title="more", file=_clip(file))]
+            commands[MOST_ANNOTATIONS - 1 :] = [workflow_command(kind, words, title="more", file=clip(file))]
     return "".join(command for commands in found.values() for command in commands)
 
 
@@ -693,15 +695,15 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
 
     What could not be looked at is a result of kind ``open``, and the run then counts as not successful.
     """
-    from sanctity.report.sarif import _SCHEMA, _artifact, _Marks, _text
+    from sanctity.report.sarif import SCHEMA, Marks, artifact_location, message_text
 
-    mark = _Marks()
+    mark = Marks()
     rules: dict[str, dict[str, Any]] = {}
     results: list[dict[str, Any]] = []
 
     def result(name: str, title: str, level: Severity, message: str, file: str, line: int | None, *what: str) -> dict[str, Any]:
         rules.setdefault(name, _rule(name, title, level))
-        physical: dict[str, Any] = {"artifactLocation": _artifact(file or ".")}
+        physical: dict[str, Any] = {"artifactLocation": artifact_location(file or ".")}
         if line:
             physical["region"] = {"startLine": line}
         location: dict[str, Any] = {"physicalLocation": physical}
@@ -713,7 +715,7 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
             "ruleId": f"diff-{name}",
             "kind": "fail",
             "level": str(level),
-            "message": {"text": _text(message)},
+            "message": {"text": message_text(message)},
             "locations": [location],
             "partialFingerprints": mark(name, file, *what),
         }
@@ -786,7 +788,7 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
         "results": results,
         "properties": {"answer": str(_answer(differences)), "summary": _summary(differences)},
     }
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain_text(differences: Sequence[Difference], places: Places = ()) -> str:

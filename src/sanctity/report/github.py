@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from sanctity.model.drift import Comparison, Drift
 
-__all__ = ["comparison_github"]
+__all__ = ["MOST_ANNOTATIONS", "TYPES", "clip", "comparison_github", "workflow_command"]
 
 #: How many annotations of one type GitHub shows a step; more are dropped without a word.
-_MOST: Final = 10
+MOST_ANNOTATIONS: Final = 10
 #: How many drifts of one distribution an annotation names, so that no distribution crowds the others out.
 _MOST_EACH: Final = 5
 _LONGEST: Final = 400
 _LONGEST_REMEDY: Final = 1000
-_TYPES: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+TYPES: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
 def _data(text: str) -> str:
@@ -37,13 +37,14 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _clip(text: str) -> str:
+def clip(text: str) -> str:
     """*text* without what drives a terminal, and no longer than a reader reads."""
     text = plain(text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _command(kind: str, message: str, *, title: str, file: str = "", line: int | None = None) -> str:
+def workflow_command(kind: str, message: str, *, title: str, file: str = "", line: int | None = None) -> str:
+    """One annotation, as GitHub's runner reads it from standard output."""
     properties = [
         f"{name}={_property(value)}" for name, value in (("file", file), ("line", str(line or "")), ("title", title)) if value
     ]
@@ -52,17 +53,17 @@ def _command(kind: str, message: str, *, title: str, file: str = "", line: int |
 
 def _about(drift: Drift) -> str:
     """What there is to say of *drift* beside its distribution."""
-    about = ": ".join(_clip(part) for part in (drift.path, detail(drift)) if part)
+    about = ": ".join(clip(part) for part in (drift.path, detail(drift)) if part)
     about += times(drift)
     if drift.waiver:
-        about += f"; waived by {_clip(drift.waiver)}"
+        about += f"; waived by {clip(drift.waiver)}"
     return about.strip("; ")
 
 
 def _message(group: list[Drift]) -> str:
     """What there is to say of a distribution, or of drifts of one code."""
     first = group[0]
-    head = " ".join(_clip(part) for part in (first.distribution, first.version) if part)
+    head = " ".join(clip(part) for part in (first.distribution, first.version) if part)
     codes = {drift.code for drift in group}
     rows = [
         f"{drift.code} {about}".strip() if len(codes) > 1 else about
@@ -73,7 +74,7 @@ def _message(group: list[Drift]) -> str:
     if len(group) > _MOST_EACH:
         message += f"\nand {len(group) - _MOST_EACH:,} more"
     commands, words = remedies(group, _LONGEST_REMEDY)
-    fixes = [f"fix: {plain(hint)}" for hint in commands] + [f"fix: {_clip(hint)}" for hint in words]
+    fixes = [f"fix: {plain(hint)}" for hint in commands] + [f"fix: {clip(hint)}" for hint in words]
     return "\n".join((message, *fixes[:_MOST_EACH]))
 
 
@@ -85,30 +86,30 @@ def comparison_github(comparison: Comparison, verb: str, *, lines: Mapping[tuple
     stated = comparison.reference.kind in {ReferenceKind.LOCK, ReferenceKind.SEAL}
     file = plain(comparison.reference.path) if stated else ""
     head = claim(comparison)
-    sentence = f"{_clip(head.env)} {head.middle}" + (f" {_clip(head.subject)}" if head.subject else "") + head.tail
+    sentence = f"{clip(head.env)} {head.middle}" + (f" {clip(head.subject)}" if head.subject else "") + head.tail
     if comparison.looked_at_from == "itself":
         sentence += "; looked at from itself: code in it could blind this tool"
-    kind = _TYPES[Severity.NOTE if comparison.verdict is Verdict.CLEAN else Severity.ERROR]
-    verdict = _command(kind, f"{sentence} ({size(comparison)})", title=f"sanctity {verb}: {head.word}", file=file)
-    found: dict[str, list[tuple[int, str]]] = {name: [] for name in _TYPES.values()}
+    kind = TYPES[Severity.NOTE if comparison.verdict is Verdict.CLEAN else Severity.ERROR]
+    verdict = workflow_command(kind, f"{sentence} ({size(comparison)})", title=f"sanctity {verb}: {head.word}", file=file)
+    found: dict[str, list[tuple[int, str]]] = {name: [] for name in TYPES.values()}
     drifts = comparison.by_weight()
-    for weight, name in _TYPES.items():
+    for weight, name in TYPES.items():
         for group in by_distribution(drift for drift in drifts if level(drift) is weight):
             first = group[0]
             line = nearest(lines, first.distribution, first.expected, first.version) if lines and first.distribution else None
             title = " ".join(sorted({str(drift.code) for drift in group}))
-            found[name].append((len(group), _command(name, _message(group), title=title, file=file, line=line)))
+            found[name].append((len(group), workflow_command(name, _message(group), title=title, file=file, line=line)))
     for item in comparison.unchecked:
         if item.in_scope:
             number = f" ({item.count:,})" if item.count > 1 else ""
-            message = f"could not be looked at: {_clip(item.what)}{number}: {_clip(item.reason)}"
-            found["error"].append((1, _command("error", message, title=item.code, file=file)))
+            message = f"could not be looked at: {clip(item.what)}{number}: {clip(item.reason)}"
+            found["error"].append((1, workflow_command("error", message, title=item.code, file=file)))
     written = [verdict]
     for name, commands in found.items():
-        most = _MOST - (name == kind)
+        most = MOST_ANNOTATIONS - (name == kind)
         if len(commands) > most:
             rest = sum(number for number, _ in commands[most - 1 :])
             message = f"and {rest:,} more that GitHub would not show here: see the text or JSON report"
-            commands[most - 1 :] = [(rest, _command(name, message, title="more", file=file))]
+            commands[most - 1 :] = [(rest, workflow_command(name, message, title="more", file=file))]
         written += [command for _, command in commands]
     return "".join(written)

@@ -341,10 +341,10 @@ def linting_json(linting: Linting) -> str:
 
 def linting_markdown(linting: Linting) -> str:
     """Markdown for a pull request: what gates and what warns in a table, notes folded."""
-    from sanctity.report.markdown import _code, _fenced, _folded, _prose
+    from sanctity.report.markdown import code_span, fenced, folded, prose
 
     word, _ = _head(linting)
-    lines = [f"### sanctity lint: {word}", "", f"{_code(_subject(linting))}: {_claim(linting)} ({_size(linting)}).", ""]
+    lines = [f"### sanctity lint: {word}", "", f"{code_span(_subject(linting))}: {_claim(linting)} ({_size(linting)}).", ""]
     groups = _groups(_new(linting))
 
     def table(some: list[_Group]) -> list[str]:
@@ -352,14 +352,14 @@ def linting_markdown(linting: Linting) -> str:
         for group in some[:_MOST_ROWS]:
             first = group.first
             where = " ".join(
-                part for part in (_code(first.path) if first.path else "", _place(group) and _prose(_place(group))) if part
+                part for part in (code_span(first.path) if first.path else "", _place(group) and prose(_place(group))) if part
             )
             names = _names(group)
-            what = ": ".join(part for part in (_prose(names) if names else "", _prose(group.words)) if part)
+            what = ": ".join(part for part in (prose(names) if names else "", prose(group.words)) if part)
             weight = f"**{first.severity}**" if linting.gates(first) else str(first.severity)
             rows.append(f"| {weight} | {first.code} | {where} | {what} |")
         if len(some) > _MOST_ROWS:
-            rows.append(f"| | and {len(some) - _MOST_ROWS:,} more | | {_prose(_ALL)} |")
+            rows.append(f"| | and {len(some) - _MOST_ROWS:,} more | | {prose(_ALL)} |")
         return [*rows, ""]
 
     heavy = [group for group in groups if group.first.severity is not Severity.NOTE]
@@ -369,16 +369,16 @@ def linting_markdown(linting: Linting) -> str:
         commands = list(dict.fromkeys(group.first.command for group in heavy if group.first.command))
         words = list(dict.fromkeys(group.first.hint for group in heavy if group.first.hint != group.first.command))
         if commands:
-            lines += ["To fix it:", "", *_fenced([_alone(each) for each in commands[:_MOST_ROWS]])]
+            lines += ["To fix it:", "", *fenced([_alone(each) for each in commands[:_MOST_ROWS]])]
         if words:
-            lines += [*(f"- by hand: {_prose(hint)}" for hint in words[:_MOST_ROWS]), ""]
+            lines += [*(f"- by hand: {prose(hint)}" for hint in words[:_MOST_ROWS]), ""]
     if light:
-        lines += _folded(count(sum(len(group.findings) for group in light), "note"), table(light))
+        lines += folded(count(sum(len(group.findings) for group in light), "note"), table(light))
     known = sum(finding.known for finding in linting.findings)
     if known:
-        lines += [f"- {count(known, 'finding')} known before: {_code(linting.baseline)}"]
+        lines += [f"- {count(known, 'finding')} known before: {code_span(linting.baseline)}"]
     if linting.gone:
-        lines += [f"- {len(linting.gone):,} of them no longer found: they can be taken out of {_code(linting.baseline)}"]
+        lines += [f"- {len(linting.gone):,} of them no longer found: they can be taken out of {code_span(linting.baseline)}"]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -392,26 +392,26 @@ def _alone(command: str) -> str:
 
 def linting_github(linting: Linting) -> str:
     """The annotations: what it comes to, then what was found, at the lines of the files, and how many more."""
-    from sanctity.report.github import _MOST, _TYPES, _clip, _command
+    from sanctity.report.github import MOST_ANNOTATIONS, TYPES, clip, workflow_command
 
     word, _ = _head(linting)
-    kind = _TYPES[Severity.NOTE if linting.verdict is Verdict.CLEAN else Severity.ERROR]
-    head = f"{_clip(_subject(linting))}: {_claim(linting)} ({_size(linting)})"
-    written = [_command(kind, head, title=f"sanctity lint: {word}")]
-    found: dict[str, list[tuple[int, str]]] = {name: [] for name in _TYPES.values()}
+    kind = TYPES[Severity.NOTE if linting.verdict is Verdict.CLEAN else Severity.ERROR]
+    head = f"{clip(_subject(linting))}: {_claim(linting)} ({_size(linting)})"
+    written = [workflow_command(kind, head, title=f"sanctity lint: {word}")]
+    found: dict[str, list[tuple[int, str]]] = {name: [] for name in TYPES.values()}
     for group in _groups(_new(linting)):
         first = group.first
         weight = Severity.ERROR if linting.gates(first) else first.severity
-        message = ": ".join(_clip(part) for part in (_names(group), group.words) if part)
-        message += f"\nfix: {_clip(first.hint)}" if first.hint else ""
-        command = _command(_TYPES[weight], message, title=first.code, file=_clip(first.path), line=first.line or None)
-        found[_TYPES[weight]].append((len(group.findings), command))
+        message = ": ".join(clip(part) for part in (_names(group), group.words) if part)
+        message += f"\nfix: {clip(first.hint)}" if first.hint else ""
+        command = workflow_command(TYPES[weight], message, title=first.code, file=clip(first.path), line=first.line or None)
+        found[TYPES[weight]].append((len(group.findings), command))
     for name, commands in found.items():
-        most = _MOST - (name == kind)
+        most = MOST_ANNOTATIONS - (name == kind)
         if len(commands) > most:
             rest = sum(number for number, _ in commands[most - 1 :])
             words = f"and {rest:,} more that GitHub would not show here: see the text or JSON report"
-            commands[most - 1 :] = [(rest, _command(name, words, title="more"))]
+            commands[most - 1 :] = [(rest, workflow_command(name, words, title="more"))]
         written += [command for _, command in commands]
     return "".join(written)
 
@@ -422,14 +422,14 @@ def linting_github(linting: Linting) -> str:
 def linting_sarif(linting: Linting) -> str:
     """A SARIF 2.1.0 log of one run: a rule a code with its page as help, a result a finding; what is known is suppressed."""
     from sanctity.linting.baseline import keys_of
-    from sanctity.report.sarif import _MOST, _ROOT, _SCHEMA, _artifact, _Marks, _rule, _text
+    from sanctity.report.sarif import Marks, artifact_location, message_text, sarif_log
 
-    mark = _Marks()
+    mark = Marks()
     weights: dict[str, Severity] = {}
     results: list[dict[str, Any]] = []
     for finding in linting.findings:
         weights.setdefault(finding.code, finding.severity)
-        physical: dict[str, Any] = {"artifactLocation": _artifact(finding.path or ".")}
+        physical: dict[str, Any] = {"artifactLocation": artifact_location(finding.path or ".")}
         if finding.line:
             physical["region"] = {"startLine": finding.line}
         location: dict[str, Any] = {"physicalLocation": physical}
@@ -437,8 +437,8 @@ def linting_sarif(linting: Linting) -> str:
         if logical:
             location["logicalLocations"] = [{"name": logical, "fullyQualifiedName": logical}]
         about = f"{finding.package} {finding.version}".strip()
-        message = ": ".join(_text(part) for part in (about, finding.message) if part)
-        message += f". Fix: {_text(finding.hint)}" if finding.hint else ""
+        message = ": ".join(message_text(part) for part in (about, finding.message) if part)
+        message += f". Fix: {message_text(finding.hint)}" if finding.hint else ""
         suppressed = {"kind": "external", "status": "accepted", "justification": f"known before: {utf8(linting.baseline)}"}
         stated = {"gating": linting.gates(finding), "where": utf8(finding.where), "version": utf8(finding.version)}
         results.append(
@@ -457,54 +457,33 @@ def linting_sarif(linting: Linting) -> str:
         {
             "descriptor": {"id": item.code},
             "level": "note",
-            "message": {"text": f"{_text(item.what)}: {_text(item.reason)}"},
+            "message": {"text": f"{message_text(item.what)}: {message_text(item.reason)}"},
         }
         for item in linting.unchecked
     ]
-    if len(results) > _MOST:
-        rest = f"and {len(results) - _MOST:,} more results, which code scanning would not take: see the JSON report"
-        notifications.append({"level": "warning", "message": {"text": rest}})
-        del results[_MOST:]
-    codes = sorted({result["ruleId"] for result in results})
-    for result in results:
-        result["ruleIndex"] = codes.index(result["ruleId"])
-    told = sorted({item.code for item in linting.unchecked})
-    run: dict[str, Any] = {
-        "tool": {
-            "driver": {
-                "name": "sanctity",
-                "version": sanctity.__version__,
-                "semanticVersion": sanctity.__version__,
-                "shortDescription": {"text": "Proves that a Python environment is, byte for byte, what was locked or sealed."},
-                "rules": [_rule(code, weights[code]) for code in codes],
-                "notifications": [_rule(code, Severity.NOTE) for code in told],
-            }
+    return sarif_log(
+        "lint",
+        results,
+        notifications,
+        weights=weights,
+        told={item.code: Severity.NOTE for item in linting.unchecked},
+        invocation={
+            "executionSuccessful": not linting.unreadable,
+            "exitCode": exit_code(linting),
+            "exitCodeDescription": str(linting.verdict),
         },
-        "automationDetails": {"id": "sanctity/lint/"},
-        "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {_ROOT: {"description": {"text": "The folder that the tool was started in."}}},
-        "invocations": [
-            {
-                "executionSuccessful": not linting.unreadable,
-                "exitCode": exit_code(linting),
-                "exitCodeDescription": str(linting.verdict),
-                "toolExecutionNotifications": notifications,
-            }
-        ],
-        "artifacts": [
-            {"location": _artifact(linted.path)}
-            | ({"hashes": {"sha-256": linted.lock.digest.value}} if linted.lock is not None else {})
-            for linted in linting.locks
-        ],
-        "properties": {
-            "verdict": str(linting.verdict),
-            "headline": plain(f"{_subject(linting)}: {_claim(linting)} ({_size(linting)})"),
+        beside={
+            "artifacts": [
+                {"location": artifact_location(linted.path)}
+                | ({"hashes": {"sha-256": linted.lock.digest.value}} if linted.lock is not None else {})
+                for linted in linting.locks
+            ],
+            "properties": {
+                "verdict": str(linting.verdict),
+                "headline": plain(f"{_subject(linting)}: {_claim(linting)} ({_size(linting)})"),
+            },
         },
-    }
-    # One result a line: as easy to compare as an indented document, and written ten times faster.
-    head = json.dumps(run, ensure_ascii=False)[:-1]
-    rows = ",\n".join(json.dumps(result, ensure_ascii=False) for result in results)
-    return f'{{"$schema": "{_SCHEMA}", "version": "2.1.0", "runs": [{head}, "results": [\n{rows}\n]}}]}}\n'
+    )
 
 
 #: The formats of a lint; text on a terminal, with colours, is `linting_text` itself.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.drift import Comparison, Drift, Unchecked
 
-__all__ = ["comparison_markdown"]
+__all__ = ["code_span", "comparison_markdown", "fenced", "folded", "prose", "unchecked_list"]
 
 #: How many rows a distribution gets before the rest is counted, and a table; how much of one text is shown.
 _MOST_EACH: Final = 5
@@ -43,7 +43,7 @@ def _clip(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-(_LONGEST // 2 - 1) :]}"
 
 
-def _code(text: str) -> str:
+def code_span(text: str) -> str:
     """*text* as a code span. What would end the span, or a table's cell around it, is written out."""
     text = _clip(text.replace("`", "\\x60").replace("|", "\\x7c"))
     if not text.strip():
@@ -53,22 +53,22 @@ def _code(text: str) -> str:
     return f"`{around}{text}{around}`"
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
     """*text* with everything in code spans that is not a plain word or number; what stands between backticks is one already."""
     parts: list[str] = []
     for index, piece in enumerate(_QUOTED.split(_clip(text))):
         if index % 2:
-            parts.append(_code(piece.strip()))
+            parts.append(code_span(piece.strip()))
             continue
         for sure, words in groupby(piece.split(), lambda word: _PLAIN_WORD.fullmatch(word) is not None):
             run = " ".join(words)
             bare = run if sure else run.rstrip(",.;:") or run
-            parts.append(run if sure else _code(bare) + run[len(bare) :])
+            parts.append(run if sure else code_span(bare) + run[len(bare) :])
     # Two spans never touch, since their backticks would be taken for one mark.
     return _BEFORE_STOP.sub(r"`\1", " ".join(parts))
 
 
-def _fenced(commands: Iterable[str]) -> list[str]:
+def fenced(commands: Iterable[str]) -> list[str]:
     """*commands* in a fenced block that nothing in them can close."""
     shown = [plain(command) for command in commands]
     fence = "`" * max(3, 1 + max((len(run) for text in shown for run in _BACKTICKS.findall(text)), default=0))
@@ -76,12 +76,12 @@ def _fenced(commands: Iterable[str]) -> list[str]:
 
 
 def _row(drift: Drift) -> str:
-    what = " ".join(_code(part) for part in (drift.distribution, drift.version) if part)
-    about = _prose(detail(drift))
+    what = " ".join(code_span(part) for part in (drift.distribution, drift.version) if part)
+    about = prose(detail(drift))
     if drift.waiver:
-        about = "; ".join(part for part in (about, f"waived by {_code(drift.waiver)}") if part)
+        about = "; ".join(part for part in (about, f"waived by {code_span(drift.waiver)}") if part)
     about = f"{about}{times(drift)}".strip()
-    return f"| {drift.code} | {what} | {_code(drift.path) if drift.path else ''} | {about} |"
+    return f"| {drift.code} | {what} | {code_span(drift.path) if drift.path else ''} | {about} |"
 
 
 def _drifts(drifts: list[Drift], *, each: int, most: int) -> list[str]:
@@ -96,31 +96,32 @@ def _drifts(drifts: list[Drift], *, each: int, most: int) -> list[str]:
         shown += min(room, len(group))
         told += len(group)
         if len(group) > room:
-            name = f" in {_code(group[0].distribution)}" if group[0].distribution else ""
+            name = f" in {code_span(group[0].distribution)}" if group[0].distribution else ""
             lines.append(f"| | and {len(group) - room:,} more{name} | | |")
     if told < len(drifts):
         lines.append(f"| | and {len(drifts) - told:,} more in other packages | | |")
     return [*lines, ""]
 
 
-def _unchecked(items: list[Unchecked]) -> list[str]:
+def unchecked_list(items: list[Unchecked]) -> list[str]:
+    """A table of *items*, that were not compared; a long one is counted."""
     lines = ["| code | what | reason |", "| --- | --- | --- |"]
     for item in items[:_MOST_UNCHECKED]:
         number = f" ({item.count:,})" if item.count > 1 else ""
-        lines.append(f"| {item.code} | {_code(item.what) if item.what else ''}{number} | {_prose(item.reason)} |")
+        lines.append(f"| {item.code} | {code_span(item.what) if item.what else ''}{number} | {prose(item.reason)} |")
     if len(items) > _MOST_UNCHECKED:
         lines.append(f"| | and {len(items) - _MOST_UNCHECKED:,} more | |")
     return [*lines, ""]
 
 
-def _folded(title: str, lines: list[str]) -> list[str]:
+def folded(title: str, lines: list[str]) -> list[str]:
     """*lines* behind a *title* of our own words; with the blank lines, Markdown is read within."""
     return ["<details>", f"<summary>{title}</summary>", "", *lines, "</details>", ""]
 
 
 def _names(names: Iterable[str]) -> str:
     """*names* as code spans, the first of them."""
-    spans = [_code(name) for name in names]
+    spans = [code_span(name) for name in names]
     return ", ".join(spans[:_MOST_NAMES]) + (f" and {len(spans) - _MOST_NAMES:,} more" if len(spans) > _MOST_NAMES else "")
 
 
@@ -133,30 +134,30 @@ def _facts(comparison: Comparison) -> list[str]:
         chosen = [
             f"{word} {_names(names)}" for word, names in (("groups", selection.groups), ("extras", selection.extras)) if names
         ]
-        chosen += [f"environment {_code(selection.environment)}"] if selection.environment else []
+        chosen += [f"environment {code_span(selection.environment)}"] if selection.environment else []
         facts.append(f"- selected: {'; '.join(chosen) or 'no groups, no extras'}")
     used = waivers(comparison)
     if used:
         facts.append(f"- waived: {count(sum(used.values()), 'drift')} by {_names(used)}")
     told = proven(comparison)
     if told:
-        facts.append(f"- proven: {_prose(told)}")
+        facts.append(f"- proven: {prose(told)}")
     if comparison.policy:
-        profile = f"{_code(comparison.profile)} " if comparison.profile else ""
-        facts.append(f"- policy: {profile}{_code(comparison.policy)}")
+        profile = f"{code_span(comparison.profile)} " if comparison.profile else ""
+        facts.append(f"- policy: {profile}{code_span(comparison.policy)}")
     if comparison.fingerprint is not None:
-        facts.append(f"- fingerprint: {_code(str(comparison.fingerprint.digest))}")
+        facts.append(f"- fingerprint: {code_span(str(comparison.fingerprint.digest))}")
     return [*facts, ""] if facts else []
 
 
 def comparison_markdown(comparison: Comparison, verb: str) -> str:
     """The report of *comparison*, which *verb* made."""
     head = claim(comparison)
-    subject = f" {_code(head.subject)}" if head.subject else ""
+    subject = f" {code_span(head.subject)}" if head.subject else ""
     lines = [
         f"### sanctity {verb}: {head.word}",
         "",
-        f"{_code(head.env or '.')} {head.middle}{subject}{head.tail}: {size(comparison)}.",
+        f"{code_span(head.env or '.')} {head.middle}{subject}{head.tail}: {size(comparison)}.",
         "",
     ]
     if comparison.looked_at_from == "itself":
@@ -167,21 +168,21 @@ def comparison_markdown(comparison: Comparison, verb: str) -> str:
         lines += _drifts(gating, each=_MOST_EACH, most=_MOST_GATING)
     blind = [item for item in comparison.unchecked if item.in_scope]
     if blind:
-        lines += ["Could not be looked at:", "", *_unchecked(blind)]
+        lines += ["Could not be looked at:", "", *unchecked_list(blind)]
     commands, words = remedies(gating, _LONGEST_REMEDY)
     if commands:
-        lines += ["To fix it:", "", *_fenced(commands[:_MOST_REMEDIES])]
+        lines += ["To fix it:", "", *fenced(commands[:_MOST_REMEDIES])]
     if words:
-        lines += [*(f"- by hand: {_prose(text)}" for text in words[:_MOST_REMEDIES]), ""]
+        lines += [*(f"- by hand: {prose(text)}" for text in words[:_MOST_REMEDIES]), ""]
     if max(len(commands), len(words)) > _MOST_REMEDIES:
         lines += ["`sanctity repair` prints all that there is to do, in order.", ""]
     others = [drift for drift in drifts if not drift.gating]
     if others:
         numbers = {weight: sum(level(drift) is weight for drift in others) for weight in Severity}
         title = ", ".join(count(number, str(weight)) for weight, number in numbers.items() if number)
-        lines += _folded(title, _drifts(others, each=_MOST_OTHERS, most=_MOST_OTHERS))
+        lines += folded(title, _drifts(others, each=_MOST_OTHERS, most=_MOST_OTHERS))
     aside = [item for item in comparison.unchecked if not item.in_scope]
     if aside:
-        lines += _folded(f"not checked: {sum(max(item.count, 1) for item in aside):,}", _unchecked(aside))
+        lines += folded(f"not checked: {sum(max(item.count, 1) for item in aside):,}", unchecked_list(aside))
     lines += _facts(comparison)
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -146,7 +146,7 @@ class _Drawn:
 
     def looks(self) -> list[str]:
         """The table of what deserves a look."""
-        from sanctity.report.markdown import _code, _prose
+        from sanctity.report.markdown import code_span, prose
 
         found = [change for change in by_weight(self.difference.packages) if change.looks]
         if not found:
@@ -158,10 +158,10 @@ class _Drawn:
                 _named(change),
                 self._version(change),
                 "; ".join(
-                    f"**{_prose(short(look.words))}**" if look.severity is Severity.ERROR else _prose(short(look.words))
+                    f"**{prose(short(look.words))}**" if look.severity is Severity.ERROR else prose(short(look.words))
                     for look in change.looks
                 ),
-                why_words(change.why, _code, " → "),
+                why_words(change.why, code_span, " → "),
             )
             for change in found
         )
@@ -169,7 +169,7 @@ class _Drawn:
 
     def table(self, title: str, changes: Sequence[PackageChange]) -> list[str]:
         """The table of *changes*; a long one is folded."""
-        from sanctity.report.markdown import _folded
+        from sanctity.report.markdown import folded
 
         if not changes:
             return []
@@ -188,21 +188,21 @@ class _Drawn:
         )
         lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *_rows(rows, _MOST_ROWS), ""]
         if len(changes) > _FOLD:
-            return _folded(_title(title, len(changes)), lines)
+            return folded(_title(title, len(changes)), lines)
         return [f"**{_title(title, len(changes))}**", "", *lines]
 
     def _told(self, title: str, change: PackageChange) -> str:
         """What there is to say beside a row: for what came or went why, for the rest what else changed."""
-        from sanctity.report.markdown import _code
+        from sanctity.report.markdown import code_span
 
-        parts = [why_words(change.why, _code, " → ")] if title in {"Added", "Removed"} else []
+        parts = [why_words(change.why, code_span, " → ")] if title in {"Added", "Removed"} else []
         return "; ".join(filter(None, (*parts, self.phrases(change))))
 
     def _version(self, change: PackageChange) -> str:
-        from sanctity.report.markdown import _code
+        from sanctity.report.markdown import code_span
 
         old, arrow, new = self.versions(change).partition(" -> ")
-        return f"{_code(old)} → {_code(new)}" if arrow else _code(old)
+        return f"{code_span(old)} → {code_span(new)}" if arrow else code_span(old)
 
     def _released(self, change: PackageChange) -> str:
         if change.age_days is None:
@@ -212,9 +212,9 @@ class _Drawn:
 
 def _named(change: PackageChange) -> str:
     """The name of a package, and which of several of that name it is."""
-    from sanctity.report.markdown import _code
+    from sanctity.report.markdown import code_span
 
-    return _code(change.name) + (f" where {_code(change.fork)}" if change.fork else "")
+    return code_span(change.name) + (f" where {code_span(change.fork)}" if change.fork else "")
 
 
 def _rows(rows: Counter[tuple[str, ...]], most: int) -> Iterator[str]:

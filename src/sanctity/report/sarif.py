@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from sanctity.model.drift import Comparison, Drift, Unchecked
 
-__all__ = ["comparison_sarif"]
+__all__ = ["SCHEMA", "Marks", "artifact_location", "comparison_sarif", "message_text", "sarif_log"]
 
-_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "%SRCROOT%"
 _EXIT_CODES: Final = {Verdict.CLEAN: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
 _LONGEST_REMEDY: Final = 1000
@@ -36,7 +36,7 @@ _MOST: Final = 25_000
 _MESSAGE: Final = str.maketrans({"{": "{{", "}": "}}", "[": "\\[", "]": "\\]", "\\": "\\\\"})
 
 
-def _text(text: str) -> str:
+def message_text(text: str) -> str:
     """*text* as part of a message."""
     return plain(text).translate(_MESSAGE)
 
@@ -52,7 +52,7 @@ def _uri(path: str) -> str:
     return "file:///" + encoded.lstrip("/") if encoded.startswith("/") else encoded
 
 
-def _artifact(path: str) -> dict[str, Any]:
+def artifact_location(path: str) -> dict[str, Any]:
     """The location of *path*: relative to the root of the sources, unless it is absolute (3.4.4)."""
     uri = _uri(path)
     return {"uri": uri} if uri.startswith("file:") else {"uri": uri, "uriBaseId": _ROOT}
@@ -91,7 +91,7 @@ def _logical(drift: Drift) -> list[dict[str, Any]]:
 def _location(comparison: Comparison, line: int | None, logical: list[dict[str, Any]]) -> dict[str, Any]:
     reference = comparison.reference
     stated = reference.kind in {ReferenceKind.LOCK, ReferenceKind.SEAL} and reference.path
-    physical: dict[str, Any] = {"artifactLocation": _artifact(reference.path if stated else comparison.prefix or ".")}
+    physical: dict[str, Any] = {"artifactLocation": artifact_location(reference.path if stated else comparison.prefix or ".")}
     if line:
         physical["region"] = {"startLine": line}
     found: dict[str, Any] = {"physicalLocation": physical}
@@ -101,12 +101,12 @@ def _location(comparison: Comparison, line: int | None, logical: list[dict[str, 
 
 
 def _message(drift: Drift) -> str:
-    place = " ".join(_text(part) for part in (drift.distribution, drift.version, drift.path) if part)
-    message = ": ".join(part for part in (place, _text(detail(drift))) if part) or str(drift.code)
+    place = " ".join(message_text(part) for part in (drift.distribution, drift.version, drift.path) if part)
+    message = ": ".join(part for part in (place, message_text(detail(drift))) if part) or str(drift.code)
     message += times(drift)
     if drift.hint:
         commands, words = remedies((drift,), _LONGEST_REMEDY)
-        message += f". Fix: {_text((commands or words)[0])}"
+        message += f". Fix: {message_text((commands or words)[0])}"
     return message
 
 
@@ -123,7 +123,7 @@ def _properties(drift: Drift) -> dict[str, Any]:
     return stated
 
 
-class _Marks:
+class Marks:
     """Fingerprints of results: over what names a result and never over what was found, so that a later run gives the same."""
 
     __slots__ = ("_seen",)
@@ -145,7 +145,7 @@ def _notification(comparison: Comparison, item: Unchecked) -> dict[str, Any]:
     found: dict[str, Any] = {
         "descriptor": {"id": item.code},
         "level": str(Severity.ERROR if item.in_scope else Severity.NOTE),
-        "message": {"text": f"{what}: {_text(item.what)}{number}: {_text(item.reason)}"},
+        "message": {"text": f"{what}: {message_text(item.what)}{number}: {message_text(item.reason)}"},
     }
     if item.in_scope:
         found["locations"] = [_location(comparison, None, [])]
@@ -166,7 +166,7 @@ def comparison_sarif(
     ``error``, with which the run counts as not successful: whoever reads only one of the three does not take it for a pass.
     """
     lines = lines or {}
-    mark = _Marks()
+    mark = Marks()
     weights: dict[str, Severity] = {}
     results: list[dict[str, Any]] = []
     for drift in comparison.by_weight():
@@ -196,23 +196,60 @@ def comparison_sarif(
                     "ruleId": item.code,
                     "kind": "open",
                     "level": "none",  # as a result has that did not fail (3.27.10)
-                    "message": {"text": f"could not be looked at: {_text(item.what)}: {_text(item.reason)}"},
+                    "message": {"text": f"could not be looked at: {message_text(item.what)}: {message_text(item.reason)}"},
                     "locations": [_location(comparison, None, logical)],
                     "partialFingerprints": mark(item.code, item.what),
                     "suppressions": [],
                     "properties": {"what": what, "reason": utf8(item.reason), "count": item.count},
                 }
             )
-    notifications = [_notification(comparison, item) for item in comparison.unchecked]
+    reference = comparison.reference
+    beside: dict[str, Any] = {"properties": _summary(comparison)}
+    if reference.kind in {ReferenceKind.LOCK, ReferenceKind.SEAL} and reference.path:
+        algorithm, _, value = reference.digest.partition(":")
+        artifact: dict[str, Any] = {"location": artifact_location(reference.path)}
+        if algorithm == "sha256" and value:
+            artifact["hashes"] = {"sha-256": value}
+        beside["artifacts"] = [artifact]
+        for result in results:
+            result["locations"][0]["physicalLocation"]["artifactLocation"]["index"] = 0
+    return sarif_log(
+        verb,
+        results,
+        [_notification(comparison, item) for item in comparison.unchecked],
+        weights=weights,
+        told={item.code: Severity.ERROR if item.code in weights else Severity.NOTE for item in comparison.unchecked},
+        invocation={
+            "executionSuccessful": not any(item.in_scope for item in comparison.unchecked),
+            "exitCode": _EXIT_CODES[comparison.verdict] if exit_code is None else exit_code,
+            "exitCodeDescription": str(comparison.verdict),
+        },
+        beside=beside,
+    )
+
+
+def sarif_log(
+    verb: str,
+    results: list[dict[str, Any]],
+    notifications: list[dict[str, Any]],
+    *,
+    weights: Mapping[str, Severity],
+    told: Mapping[str, Severity],
+    invocation: Mapping[str, Any],
+    beside: Mapping[str, Any],
+) -> str:
+    """The log of one run of *verb*: its *results*, as many as code scanning takes, each with the place of its rule.
+
+    *weights* are the levels of the results' codes and *told* those of the notifications'; *invocation* says how the run ended, and
+    *beside* is what else the run states.
+    """
     if len(results) > _MOST:
         rest = f"and {len(results) - _MOST:,} more results, which code scanning would not take: see the JSON report"
-        notifications.append({"level": str(Severity.WARNING), "message": {"text": rest}})
-        del results[_MOST:]
+        notifications = [*notifications, {"level": str(Severity.WARNING), "message": {"text": rest}}]
+        results = results[:_MOST]
     codes = sorted({result["ruleId"] for result in results})
     for result in results:
         result["ruleIndex"] = codes.index(result["ruleId"])
-    told = sorted({item.code for item in comparison.unchecked})
-    blind = any(item.in_scope for item in comparison.unchecked)
     run: dict[str, Any] = {
         "tool": {
             "driver": {
@@ -221,35 +258,19 @@ def comparison_sarif(
                 "semanticVersion": sanctity.__version__,
                 "shortDescription": {"text": "Proves that a Python environment is, byte for byte, what was locked or sealed."},
                 "rules": [_rule(code, weights[code]) for code in codes],
-                "notifications": [_rule(code, Severity.ERROR if code in weights else Severity.NOTE) for code in told],
+                "notifications": [_rule(code, told[code]) for code in sorted(told)],
             }
         },
         "automationDetails": {"id": f"sanctity/{verb}/"},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The folder that the tool was started in."}}},
-        "invocations": [
-            {
-                "executionSuccessful": not blind,
-                "exitCode": _EXIT_CODES[comparison.verdict] if exit_code is None else exit_code,
-                "exitCodeDescription": str(comparison.verdict),
-                "toolExecutionNotifications": notifications,
-            }
-        ],
-        "properties": _summary(comparison),
+        "invocations": [{**invocation, "toolExecutionNotifications": notifications}],
+        **beside,
     }
-    reference = comparison.reference
-    if reference.kind in {ReferenceKind.LOCK, ReferenceKind.SEAL} and reference.path:
-        algorithm, _, value = reference.digest.partition(":")
-        artifact: dict[str, Any] = {"location": _artifact(reference.path)}
-        if algorithm == "sha256" and value:
-            artifact["hashes"] = {"sha-256": value}
-        run["artifacts"] = [artifact]
-        for result in results:
-            result["locations"][0]["physicalLocation"]["artifactLocation"]["index"] = 0
     # One result a line: as easy to compare as an indented document, and written ten times faster.
     head = json.dumps(run, ensure_ascii=False)[:-1]
     rows = ",\n".join(json.dumps(result, ensure_ascii=False) for result in results)
-    return f'{{"$schema": "{_SCHEMA}", "version": "2.1.0", "runs": [{head}, "results": [\n{rows}\n]}}]}}\n'
+    return f'{{"$schema": "{SCHEMA}", "version": "2.1.0", "runs": [{head}, "results": [\n{rows}\n]}}]}}\n'
 
 
 def _summary(comparison: Comparison) -> dict[str, Any]:
