@@ -17,8 +17,9 @@ LAYERS = (
     ("compare",),
     ("linting", "plan", "seals"),
     ("report",),
-    ("observe", "apply", "store", "fetch"),
-    ("verbs", "guarding"),
+    ("observe", "apply", "store", "fetch", "timeline"),
+    ("verbs", "guarding", "determinism"),
+    ("lab",),
     ("cli", "guard", "outside"),
     ("__main__", "notebook", "pytest_plugin"),
 )
