@@ -1,0 +1,5 @@
+"""One seed for everything that draws, and a receipt of what it reached. See docs/determinism.md.
+
+Hands: it changes the process that it runs in. It needs the standard library alone, and never imports a library to seed it.
+Nothing is imported here, so that a caller pays for what it uses.
+"""
