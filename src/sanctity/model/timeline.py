@@ -50,12 +50,14 @@ class Release:
 class Resolution:
     """What the requirements came to *at* an instant (RFC 3339, UTC): *releases* in the order of their names.
 
-    Where there is no resolution, *failure* says why in one plain paragraph, and there are no releases.
+    Where there is no resolution, *failure* says why in one plain paragraph, and there are no releases. *passed_over* are files that
+    the resolver did not consider, since their index gives no time of upload for them: the answer is one without them.
     """
 
     at: str
     releases: tuple[Release, ...] = ()
     failure: str = ""
+    passed_over: tuple[str, ...] = ()
 
     @cached_property
     def pins(self) -> Mapping[str, str]:

@@ -1,0 +1,1 @@
+"""The same requirements resolved at many dates, by the real uv; every answer is remembered. See docs/cone.md."""
