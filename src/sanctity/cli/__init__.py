@@ -13,6 +13,7 @@ import sanctity
 from sanctity.cli.archiving import archive
 from sanctity.cli.common import fail, perform, tell, write
 from sanctity.cli.completion import complete_codes, complete_places, completion
+from sanctity.cli.coning import cone
 from sanctity.cli.contents import contents
 from sanctity.cli.differing import diff
 from sanctity.cli.exporting import export
@@ -39,7 +40,7 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, lint, seal, fingerprint, diff, repair, run, watch, contents, completion, archive, rebuild, export):
+for command in (check, verify, lint, seal, fingerprint, diff, repair, run, watch, contents, completion, archive, rebuild, export, cone):
     cli.add_command(command)
 complete_places((*cli.commands.values(), *archive.commands.values()))
 

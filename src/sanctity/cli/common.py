@@ -37,6 +37,8 @@ __all__ = [
 
 EXIT: Final = {Verdict.CLEAN: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
 _PROGRESS_AFTER: Final = 1.0
+#: What a command does, and what it counts, where it is not looking at files.
+_PROGRESS: Final = {"cone": ("resolving", "dates")}
 _FORMATS: Final = ("text", "json", "markdown", "sarif", "github")
 #: The formats that point at a line of the lock or seal.
 _LOCATED: Final = ("sarif", "github")
@@ -45,7 +47,8 @@ _LOCATED: Final = ("sarif", "github")
 class _Progress:
     """A progress bar that appears on a terminal once a second has passed, and leaves nothing behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, verb: str = "") -> None:
+        self.words = _PROGRESS.get(verb, ("looking", "files"))
         self.started = time.monotonic()
         self.wanted = sys.stderr.isatty()
         self.bar: Any = None
@@ -58,7 +61,8 @@ class _Progress:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-            columns = (TextColumn("looking"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeElapsedColumn())
+            doing, things = self.words
+            columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TextColumn(things), TimeElapsedColumn())
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self.bar.start()
             self.task = self.bar.add_task("", total=found)
@@ -241,7 +245,7 @@ def _next_step(outcome: Outcome) -> str:
 
 def perform(verb: str, format_: str, work: Callable[[World], Any], failed: Callable[[SanctityError], None] | None = None) -> Any:
     """What *work* gives, with progress on a terminal; an error of it is told, to *failed* first, and ends the process."""
-    progress = _Progress()
+    progress = _Progress(verb)
     try:
         return work(_world(progress))
     except SanctityError as error:

@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sanctity.model.digest import Digest
 from sanctity.model.wire import canonical
@@ -28,7 +29,9 @@ from sanctity.model.wire import canonical
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Change", "Cone", "Environment", "Release", "Resolution", "Stage", "Strand", "Target", "changes"]
+__all__ = ["Change", "Cone", "Environment", "Release", "Resolution", "Stage", "Strand", "Target", "changes", "day_of"]
+
+_MIDNIGHT: Final = "T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,13 @@ def changes(before: Resolution, after: Resolution) -> tuple[Change, ...]:
     names = sorted(before.pins.keys() | after.pins.keys())
     pairs = ((name, before.pins.get(name, ""), after.pins.get(name, "")) for name in names)
     return tuple(Change(name=name, old=old, new=new) for name, old, new in pairs if old != new)
+
+
+def day_of(instant: str) -> str:
+    """*instant* as people write it: a midnight as the day that ends there, another with hour and minute."""
+    if instant.endswith(_MIDNIGHT):
+        return (date.fromisoformat(instant.removesuffix(_MIDNIGHT)) - timedelta(days=1)).isoformat()
+    return f"{instant[:10]} {instant[11:16]} UTC" if "T" in instant else instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
