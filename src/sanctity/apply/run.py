@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
     from sanctity.plan.start import Start
 
-__all__ = ["Stopped", "become", "end_by", "find_program", "fresh_bytecode", "inherited", "reap", "stoppable"]
+__all__ = [
+    "Stopped",
+    "become",
+    "end_by",
+    "find_program",
+    "fresh_bytecode",
+    "inherited",
+    "is_private",
+    "private_parent",
+    "reap",
+    "stoppable",
+]
 
 #: What asks a process to end. The kernel drops these for PID 1 unless it has a handler.
 _STOPS: Final = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
@@ -226,15 +237,7 @@ def fresh_bytecode(environ: Mapping[str, str]) -> str:
     Raises:
         SanctityError: ``bytecode-folder``, none can be made.
     """
-    home = environ.get("XDG_CACHE_HOME") or (f"{environ['HOME']}/.cache" if environ.get("HOME") else "")
-    parent = f"{home}/sanctity/bytecode"
-    folders = (home, f"{home}/sanctity", parent)
-    if home.startswith("/"):
-        for folder in folders:
-            with contextlib.suppress(OSError):
-                os.mkdir(folder, 0o700)
-    if not home.startswith("/") or not all(map(_is_private, folders)) or not os.access(parent, os.W_OK | os.X_OK):
-        parent = environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the folder made in it is private
+    parent = private_parent(environ, "bytecode") or environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the folder made in it is private
     with contextlib.suppress(OSError):
         _sweep(parent)
     try:
@@ -248,7 +251,20 @@ def fresh_bytecode(environ: Mapping[str, str]) -> str:
         ) from error
 
 
-def _is_private(folder: str) -> bool:
+def private_parent(environ: Mapping[str, str], name: str) -> str:
+    """The folder *name* of ours in the user's cache folder, made where it is not there; empty where others could write to it."""
+    home = environ.get("XDG_CACHE_HOME") or (f"{environ['HOME']}/.cache" if environ.get("HOME") else "")
+    parent = f"{home}/sanctity/{name}"
+    folders = (home, f"{home}/sanctity", parent)
+    if not home.startswith("/"):
+        return ""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.mkdir(folder, 0o700)
+    return parent if all(map(is_private, folders)) and os.access(parent, os.W_OK | os.X_OK) else ""
+
+
+def is_private(folder: str) -> bool:
     """Whether *folder* is the user's, and nobody else's to write to."""
     try:
         state = os.lstat(folder)
@@ -281,5 +297,5 @@ def _sweep(parent: str) -> None:
         parts = name.removeprefix(_FOLDER).split("-") if name.startswith(_FOLDER) else []
         if len(parts) < 4 or parts[0] != space or space == "0" or not parts[1].isdecimal():
             continue
-        if _process(int(parts[1])) != "-".join(parts[:3]) and _is_private(f"{parent}/{name}"):
+        if _process(int(parts[1])) != "-".join(parts[:3]) and is_private(f"{parent}/{name}"):
             shutil.rmtree(f"{parent}/{name}", ignore_errors=True)

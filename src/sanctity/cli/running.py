@@ -14,6 +14,7 @@ from sanctity.errors import SanctityError
 from sanctity.report import FORMATS
 
 if TYPE_CHECKING:
+    from sanctity.plan.seeding import SeedPlan
     from sanctity.verbs import World
     from sanctity.verbs.running import Running
 
@@ -58,6 +59,11 @@ def _tell(text: str) -> None:
 @click.option("--drop-variables", is_flag=True, help="Drop variables that load code, and say so, where they would be refused.")
 @click.option("--fast", is_flag=True, help="Do not read a file again where the file system says that it did not move: no proof.")
 @click.option("--fresh-bytecode", is_flag=True, help="Give CMD a private, empty folder for bytecode: what is there now is not run.")
+@click.option(
+    "--seed", type=int, default=None, metavar="N", help="Set what one seed needs before Python starts, and SANCTITY_SEED."
+)
+@click.option("--inject", is_flag=True, help="With --seed: make the call in every Python that CMD starts, unasked.")
+@click.option("--receipts", metavar="DIR", default="", help="Keep the receipts of CMD's processes there, merged in receipt.json.")
 @click.option("--otel", is_flag=True, help="Add the fingerprint and the verdict to CMD's OTEL_RESOURCE_ATTRIBUTES.")
 @click.option(
     "--format",
@@ -86,6 +92,8 @@ def run(*, format_: str, command: tuple[str, ...], **options: Any) -> None:
             checked = made.outcome.comparison.checked
             if checked.cached:
                 _tell(f"note: fast, not proof: {checked.cached:,} of {checked.files:,} files were not read again\n")
+            if made.seeding is not None:
+                _tell(_seeded(made.seeding, made.injected))
             become(made.start)
     except SanctityError as error:
         _fail(error, format_)
@@ -115,6 +123,14 @@ def _prepare(command: tuple[str, ...], *, env: str, python: str, profile: str | 
         raise found
     made: Running = found
     return made
+
+
+def _seeded(seeding: SeedPlan, injected: str) -> str:
+    """One line on what CMD is started with."""
+    parts = [f"{name}={value}" for name, value in seeding.environ.items()]
+    if injected:
+        parts.append(f"injected by PYTHONPATH into every Python: {injected}")
+    return f"note: {', '.join(parts)}" + "".join(f"; {words}" for words in seeding.kept) + "\n"
 
 
 def _refuse(made: Running, format_: str) -> NoReturn:

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sanctity.errors import SanctityError, UsageError
-from sanctity.model.drift import Depth, Drift, ReferenceKind, Verdict
+from sanctity.model.drift import Code, Depth, Drift, ReferenceKind, Verdict
 from sanctity.model.policy import Variables
 from sanctity.verbs.judging import compare_and_judge, look
 from sanctity.verbs.world import locate, meant, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sanctity.apply.canary import Surroundings
     from sanctity.model.drift import Comparison
     from sanctity.model.seal import Canary
-    from sanctity.plan.start import Start
+    from sanctity.plan.seeding import SeedPlan
+    from sanctity.plan.start import Program, Start
     from sanctity.verbs.judging import Look
     from sanctity.verbs.world import Outcome, Target, World
 
@@ -27,12 +30,15 @@ __all__ = ["Running", "canary_of", "run"]
 class Running:
     """What `run` came to: the *outcome* of the comparison, and what to *start*, None where that is refused.
 
-    *dropped* are the names of the variables that the program does not get.
+    *dropped* are the names of the variables that the program does not get; *seeding* is what it gets for its seed, where one was
+    asked for, and *injected* the digest of the start hook that it gets beside it.
     """
 
     outcome: Outcome
     start: Start | None = None
     dropped: tuple[str, ...] = ()
+    seeding: SeedPlan | None = None
+    injected: str = ""
 
 
 def run(
@@ -48,6 +54,9 @@ def run(
     otel: bool = False,
     fast: bool = False,
     workers: int = 0,
+    seed: int | None = None,
+    inject: bool = False,
+    receipts: str = "",
 ) -> Running:
     """Compare an environment with its seal, or else its lock, and say how to start *command* in it.
 
@@ -57,9 +66,13 @@ def run(
     canary is run. With *fresh_bytecode* the program gets an empty folder for its bytecode, with *otel* the fingerprint and the
     verdict in ``OTEL_RESOURCE_ATTRIBUTES``. With *fast* a file is not read again that the file system says did not move: no proof.
 
+    With a *seed* (0 .. 2**128 - 1) the program gets what has to be set before it starts, and with *inject* a start hook that makes
+    the call in every Python it starts. *receipts* is a folder for the receipts of its processes.
+
     Raises:
-        SanctityError: ``no-reference``, there is nothing to hold it to; as `verify`; and as `find_program` and `plan_start` where
-            the program is not to be found, or is not a part of what was verified.
+        SanctityError: ``no-reference``, there is nothing to hold it to; ``seed-invalid``; ``seed-conflict``, another seed is set
+            already; ``seed-ignored``, the program would not read it; ``inject-failed``; ``receipts-failed``; as `verify`; and as
+            `find_program` and `plan_start` where the program is not to be found, or is not a part of what was verified.
     """
     from sanctity.apply.run import find_program, inherited
     from sanctity.apply.run import fresh_bytecode as make_folder
@@ -74,6 +87,9 @@ def run(
     scripts = "Scripts" if os.path.isdir(f"{place.prefix}/Scripts") and not os.path.isdir(f"{place.prefix}/bin") else "bin"
     search = world.environ.get("PATH", "")
     program = find_program(command[0], place.prefix, scripts=scripts, cwd=world.cwd, search=search)
+    seeding = _seeding(seed, world.environ)
+    if inject and seeding is None:
+        raise UsageError("usage", "what is injected makes the call with the seed", where="--inject", hint="give --seed too")
 
     memory = None
     if fast:
@@ -82,8 +98,12 @@ def run(
         ways = {"groups": (), "extras": (), "profile": profile, "settings": True, "depth": str(Depth.RECORD)}
         memory = remember(target, world, reference, ways)
     known = memory.known(world) if memory is not None else None
-    taken = look(target, world, reference=reference, workers=workers, profile=profile, known=known)
+    # The settings that are compared are those that the program will have.
+    settled = replace(world, environ={**world.environ, **seeding.environ}) if seeding is not None else world
+    taken = look(target, settled, reference=reference, workers=workers, profile=profile, known=known)
     outcome = compare_and_judge(taken, world, depth=Depth.RECORD, settings=True)
+    if seeding is not None:
+        outcome = _as_asked(outcome, seeding)
     if memory is not None:
         memory.keep(taken, outcome, world)
     if outcome.comparison.reference.kind is ReferenceKind.NONE:
@@ -109,14 +129,93 @@ def run(
         return Running(outcome=outcome, dropped=dropped)
     # Planned first without a folder, so that none is made for what is refused.
     start = plan_start(program, command[1:], taken.environment, comparison, environ)
+    injected = ""
+    if seeding is not None:
+        _need_heard(program, command[1:], taken, inject=inject)
+        environ.update(seeding.environ)
+    if inject:
+        from sanctity.apply.inject import place_hook
+
+        hook = place_hook(world.environ)
+        environ["PYTHONPATH"], injected = hook.path, hook.digest
     if otel and comparison.fingerprint is not None:
         name = "OTEL_RESOURCE_ATTRIBUTES"
         environ[name] = resource_attributes(
             environ.get(name, ""), fingerprint=str(comparison.fingerprint.digest), verdict=str(comparison.verdict)
         )
     bytecode = make_folder(world.environ) if fresh_bytecode else ""
+    if receipts:
+        environ["SANCTITY_RECEIPTS"] = _begin_receipts(receipts, outcome, seeding, injected, program, world)
     start = plan_start(program, command[1:], taken.environment, comparison, environ, bytecode=bytecode)
-    return Running(outcome=outcome, start=start, dropped=dropped)
+    return Running(outcome=outcome, start=start, dropped=dropped, seeding=seeding, injected=injected)
+
+
+def _seeding(seed: int | None, environ: Mapping[str, str]) -> SeedPlan | None:
+    if seed is None:
+        return None
+    from sanctity.determinism.scheme import check_root, hash_seed
+    from sanctity.plan.seeding import plan_seed
+
+    root = check_root(seed)
+    return plan_seed(root, hash_seed=hash_seed(root), environ=environ)
+
+
+def _as_asked(outcome: Outcome, seeding: SeedPlan) -> Outcome:
+    """*outcome* without what differs from the seal because a seed was asked for: settings of *seeding* that are not in it."""
+    comparison = outcome.comparison
+    kept = tuple(
+        drift
+        for drift in comparison.drifts
+        if drift.code is not Code.SETTING_CHANGED or drift.expected or drift.path not in seeding.environ
+    )
+    return replace(outcome, comparison=replace(comparison, drifts=kept))
+
+
+def _need_heard(program: Program, arguments: tuple[str, ...], taken: Look, *, inject: bool) -> None:
+    """Raise where *program* would not read what is set for it: Python under -E or -I, or too old a Python for what is injected."""
+    from sanctity.plan.seeding import ignored_by
+    from sanctity.plan.start import is_interpreter
+
+    words = arguments if is_interpreter(program.file, taken.environment) else tuple(program.options.split())
+    option = ignored_by(words, start_hook=inject)
+    if option:
+        raise SanctityError(
+            "seed-ignored",
+            f"with {option} Python reads neither the seed of hashing nor what is injected"
+            if option != "-S"
+            else "with -S Python does not run what is injected",
+            where=f"{program.word} {option}",
+            hint=f"leave {option} out; -P and -s keep the working folder and the user's packages off sys.path",
+        )
+    version = taken.environment.interpreter.version
+    if inject and version and tuple(map(int, version.split(".")[:2])) < (3, 11):
+        raise SanctityError(
+            "inject-failed",
+            f"the injected call needs Python 3.11, and the environment has {version}",
+            where="--inject",
+            hint="leave --inject out: the variables are set all the same",
+        )
+
+
+def _begin_receipts(folder: str, outcome: Outcome, seeding: SeedPlan | None, injected: str, program: Program, world: World) -> str:
+    """Make the folder of receipts ready, with what `run` did in it; its absolute path."""
+    from sanctity.determinism.files import begin
+    from sanctity.determinism.scheme import SCHEME
+
+    comparison = outcome.comparison
+    path = os.path.abspath(os.path.join(world.cwd, os.path.expanduser(folder)))
+    launch = {
+        "seed": str(seeding.root) if seeding is not None else "",
+        "scheme": SCHEME if seeding is not None else "",
+        "variables": seeding.environ if seeding is not None else {},
+        "kept": list(seeding.kept) if seeding is not None else [],
+        "injected": injected,
+        "program": os.path.basename(program.file.path),
+        "verdict": str(comparison.verdict),
+        "fingerprint": str(comparison.fingerprint.digest) if comparison.fingerprint is not None else "",
+    }
+    begin(path, launch)
+    return path
 
 
 def _named(seal: str, lock: str, world: World) -> str:

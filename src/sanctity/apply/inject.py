@@ -1,0 +1,113 @@
+"""A start hook for a program, as one file outside of what was verified: a zip that ``PYTHONPATH`` names.
+
+The zip holds ``sitecustomize.py``, which is `sanctity.determinism.start_hook`, and under ``room/`` what that needs of this package,
+so that it works where sanctity is not installed. Its bytes are the same for the same version of sanctity; its name is their digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from sanctity.apply.run import is_private, private_parent
+from sanctity.errors import SanctityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from importlib.resources.abc import Traversable
+
+__all__ = ["Hook", "hook_bytes", "place_hook"]
+
+#: The oldest time that a zip can state, for every member: the bytes are to depend on nothing but the sources.
+_TIME: Final = (1980, 1, 1, 0, 0, 0)
+#: What of the package goes into the zip.
+_PARTS: Final = ("__init__.py", "errors.py", "determinism")
+_HINT: Final = "let XDG_CACHE_HOME or TMPDIR name a folder that can be written to"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A start hook that lies at *path*, with the *digest* of its bytes."""
+
+    path: str
+    digest: str
+
+
+def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir() and item.name.isidentifier() and item.name != "__pycache__":
+            yield from _sources(item, f"{path}{item.name}/")
+        elif item.name.endswith(".py"):
+            yield path + item.name, item.read_bytes()
+
+
+def hook_bytes() -> bytes:
+    """The zip."""
+    package = files("sanctity")
+    members = [("sitecustomize.py", (package / "determinism" / "start_hook.py").read_bytes())]
+    for name in _PARTS:
+        part = package / name
+        if part.is_dir():
+            members += _sources(part, f"room/sanctity/{name}/")
+        else:
+            members.append((f"room/sanctity/{name}", part.read_bytes()))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members:
+            member = zipfile.ZipInfo(name, _TIME)
+            member.create_system = 3
+            member.external_attr = 0o100444 << 16
+            archive.writestr(member, data)
+    return buffer.getvalue()
+
+
+def place_hook(environ: Mapping[str, str]) -> Hook:
+    """The start hook, in the user's cache folder, or in a private folder of its own where nobody else's hands are kept off that.
+
+    It is written where it is not there already, byte for byte.
+
+    Raises:
+        SanctityError: ``inject-failed``, there is no place for it.
+    """
+    data = hook_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    shared = os.path.abspath(environ.get("TMPDIR") or "/tmp")  # noqa: S108 - the folder made in it is private
+    parent = private_parent(environ, "inject")
+    if os.pathsep in parent or not parent:
+        parent = f"{shared}/sanctity-inject-{os.geteuid()}"
+    if os.pathsep in parent:
+        words = f"PYTHONPATH can not name it, since {os.pathsep!r} stands between its folders"
+        raise SanctityError("inject-failed", words, where=parent, hint=_HINT)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(parent, 0o700)
+        if not is_private(parent):
+            parent = tempfile.mkdtemp(prefix="sanctity-inject-", dir=shared)
+        _put(f"{parent}/{digest}.zip", data)
+    except OSError as error:
+        words = f"no start hook can be made: {error.strerror}"
+        raise SanctityError("inject-failed", words, where=parent, hint=_HINT) from error
+    return Hook(path=f"{parent}/{digest}.zip", digest=f"sha256:{digest}")
+
+
+def _put(path: str, data: bytes) -> None:
+    """Have *data* in the file *path*, by way of a temporary name; nothing is done where it is there already. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        if file.read() == data:
+            return
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
