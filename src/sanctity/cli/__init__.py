@@ -40,7 +40,23 @@ def cli() -> None:
     """
 
 
-for command in (check, verify, lint, seal, fingerprint, diff, repair, run, watch, contents, completion, archive, rebuild, export, cone):
+for command in (
+    check,
+    verify,
+    lint,
+    seal,
+    fingerprint,
+    diff,
+    repair,
+    run,
+    watch,
+    contents,
+    completion,
+    archive,
+    rebuild,
+    export,
+    cone,
+):
     cli.add_command(command)
 complete_places((*cli.commands.values(), *archive.commands.values()))
 
