@@ -1,0 +1,226 @@
+"""The bench of a bisect: it resolves, builds, runs and writes down, and does nothing twice.
+
+An environment is made anew for every run and thrown away after it, so no run sees what another one did to it. Every step is in the
+log before the next one begins: a bisect that was ended takes from there what it had.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from sanctity.errors import SanctityError
+from sanctity.model.bisecting import Counts, Outcome, Run, Trial
+from sanctity.timeline.building import Unbuildable
+from sanctity.timeline.running import NOT_FOUND, digest_of, environ_of, find_program, remove, run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sanctity.model.bisecting import Pinned, Question, Withdrawn
+    from sanctity.model.digest import Digest
+    from sanctity.model.timeline import Resolution
+    from sanctity.timeline.building import Builder
+    from sanctity.timeline.logbook import Logbook
+    from sanctity.timeline.requirements import Requirements
+    from sanctity.timeline.resolver import Resolver
+    from sanctity.timeline.workplace import Workplace
+
+__all__ = ["RealBench", "Runner", "verdict"]
+
+#: What a command ends with to say that it can not be judged here, as with ``git bisect run``.
+_SKIP: Final = 125
+
+
+def verdict(run: Run, *, compare: str, reference: Digest | None) -> tuple[Outcome, str]:
+    """What one run says, and in what words; where results are *compare*d, *reference* is good's."""
+    if run.code == _SKIP:
+        return Outcome.SKIPPED, "ended with 125, which says: skip this one"
+    if not compare:
+        return (Outcome.PASS if run.code == 0 else Outcome.FAIL), run.how
+    if run.code != 0:
+        return Outcome.SKIPPED, f"{run.how}, and has to end with 0 where results are compared"
+    if run.result is None:
+        return Outcome.SKIPPED, f"wrote no {compare}"
+    if run.result == reference:
+        return Outcome.PASS, f"wrote the same {compare}"
+    return Outcome.FAIL, f"wrote another {compare}"
+
+
+class Runner:
+    """Runs the command of *question* in the folder *cwd*, with *environ*, in environments that *builder* makes in *workplace*."""
+
+    def __init__(self, question: Question, builder: Builder, workplace: Workplace, *, cwd: str, environ: Mapping[str, str]) -> None:
+        self.question = question
+        self.builder = builder
+        self.workplace = workplace
+        self.cwd = cwd
+        self.environ = environ
+        self.builds = self.runs = 0
+
+    def run(self, rows: Sequence[Pinned], at: str) -> Run:
+        """One run in a new environment of *rows*, which is gone afterwards.
+
+        Raises:
+            Unbuildable: there is no such environment.
+            SanctityError: ``command-not-found``, ``command-not-executable``; or as `Builder.build`.
+        """
+        place = self.workplace.folder()
+        result = os.path.join(self.cwd, self.question.compare) if self.question.compare else ""
+        try:
+            self.builder.build(place, rows, at)
+            self.builds += 1
+            environ = environ_of(place, self.environ)
+            program = find_program(self.question.command[0], environ, self.cwd)
+            self.runs += 1
+            done = run_command(
+                self.question.command,
+                program=program,
+                environ=environ,
+                cwd=self.cwd,
+                timeout=self.question.timeout,
+                started=self.workplace.note,
+            )
+            return replace(done, result=digest_of(result)) if result else done
+        finally:
+            if result:
+                remove(result)
+            remove(place)
+
+
+class RealBench:
+    """The bench of one bisect; *repeat* is how often a decisive trial is run, *find_withdrawn* asks the indexes."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        resolver: Resolver,
+        requirements: Requirements,
+        log: Logbook,
+        *,
+        repeat: int,
+        narrate: Callable[[str], None],
+        doing: Callable[[str], None],
+        find_withdrawn: Callable[[Resolution], tuple[Withdrawn, ...]],
+    ) -> None:
+        self.runner = runner
+        self.resolver = resolver
+        self.requirements = requirements
+        self.log = log
+        self.repeat = repeat
+        self.resolutions = 0
+        self._narrate = narrate
+        self._doing = doing
+        self._find_withdrawn = find_withdrawn
+        self._reference: Digest | None = None
+        self._told: set[tuple[str, str]] = set()
+
+    @property
+    def counts(self) -> Counts:
+        """What it took so far."""
+        return Counts(resolutions=self.resolutions, builds=self.runner.builds, runs=self.runner.runs)
+
+    def tell(self, text: str) -> None:
+        """Narrate a step, and write it down."""
+        self._narrate(text)
+        self.log.step(text)
+
+    def withdrawn(self, resolution: Resolution) -> tuple[Withdrawn, ...]:
+        """As `Bench.withdrawn`."""
+        self._doing("asking for releases that were yanked since")
+        return self._find_withdrawn(resolution)
+
+    def resolve(self, at: str, constraints: tuple[str, ...] = ()) -> Resolution:
+        """As `Bench.resolve`."""
+        constraints = tuple(sorted(set(constraints)))
+        found = self.log.resolution(at, constraints)
+        if found is None:
+            self._doing(f"resolving as of {at}")
+            question = self.runner.question
+            found = self.resolver.resolve(self.requirements, at, constraints=constraints, undated=question.undated)
+            self.resolutions += 1
+            self.log.keep_resolution(constraints, found)
+        return found
+
+    def judge(self, resolution: Resolution, why: str, *, repeat: bool = False) -> Trial:
+        """As `Bench.judge`.
+
+        Raises:
+            SanctityError: the command is not there, in the first environment; or as `Runner.run`.
+        """
+        key = str(resolution.digest)
+        wanted = self.repeat if repeat else 1
+        trial = self._trial(key)
+        before = len(trial.runs) if trial is not None else 0
+        while trial is None or (trial.outcome is not Outcome.UNBUILDABLE and len(trial.runs) < wanted):
+            again = f", run {len(trial.runs) + 1}" if trial is not None and trial.runs else ""
+            self._doing(f"{why}: {len(resolution.releases)} packages{again}")
+            self._run(key, resolution, why)
+            trial = self._trial(key)
+        fresh = len(trial.runs) - before or (trial.outcome is Outcome.UNBUILDABLE and (key, why) not in self._told)
+        if fresh or (key, "") not in self._told:
+            self.tell(f"{why}: {_words(trial)}")
+        self._told |= {(key, why), (key, "")}
+        return trial
+
+    def _trial(self, key: str) -> Trial | None:
+        """What is known of an environment."""
+        entry = self.log.entry(key)
+        if entry is None:
+            return None
+        if entry.failure:
+            return Trial(outcome=Outcome.UNBUILDABLE, reason=entry.failure)
+        if not entry.runs:
+            return None
+        if self.runner.question.compare and self._reference is None:
+            self._reference = next(
+                (run.result for run in entry.runs if run.code == 0), None
+            )  # the first that is looked at is good's
+        said = [verdict(run, compare=self.runner.question.compare, reference=self._reference) for run in entry.runs]
+        outcomes = {outcome for outcome, _ in said}
+        runs = tuple(entry.runs)
+        if len(outcomes) > 1:
+            parts = {reason: sum(1 for _, other in said if other == reason) for _, reason in said}
+            words = ", ".join(f"{number} of {len(said)} runs {reason}" for reason, number in parts.items())
+            return Trial(outcome=Outcome.FLAKY, reason=words, runs=runs)
+        return Trial(outcome=said[0][0], reason=said[-1][1], runs=runs)
+
+    def _run(self, key: str, resolution: Resolution, why: str) -> None:
+        """Run the command once in a new environment, and write down what became of it."""
+        first = not self.log.has_runs
+        try:
+            rows = self.log.pinned(key)
+            if rows is None:
+                rows = self.runner.builder.pinned(resolution)
+                self.log.keep_pinned(key, rows)
+            run = self.runner.run(rows, resolution.at)
+        except Unbuildable as error:
+            self.log.keep_failure(key, why, str(error))
+            return
+        except SanctityError as error:
+            # A program that good's environment has and this one has not is what a release took away, and no slip of the pen.
+            if first or error.code not in {"command-not-found", "command-not-executable"}:
+                raise
+            run = Run(code=NOT_FOUND[1] if error.code == "command-not-found" else NOT_FOUND[0], tail=f"{error.message}\n")
+        if first and run.code in NOT_FOUND:
+            word = self.runner.question.command[0]
+            tail = run.tail.strip().splitlines()
+            message = f"it {run.how}, as what can not be run or found does" + (f": {tail[-1]}" if tail else "")
+            raise SanctityError("command-not-found", message, where=word, hint="see that the command works at good, by hand")
+        self.log.keep_run(key, why, run)
+
+
+def _words(trial: Trial) -> str:
+    """A trial in a line of the narration."""
+    seconds = sum(run.seconds for run in trial.runs)
+    runs = f", {len(trial.runs)} runs" if len(trial.runs) > 1 else ""
+    took = f" ({seconds:.1f} s{runs})" if trial.runs else ""
+    return {
+        Outcome.PASS: f"passes: {trial.reason}{took}",
+        Outcome.FAIL: f"fails: {trial.reason}{took}",
+        Outcome.SKIPPED: f"no verdict: {trial.reason}{took}",
+        Outcome.FLAKY: f"flaky: {trial.reason}{took}",
+        Outcome.UNBUILDABLE: f"can not be built: {trial.reason}",
+        Outcome.UNRESOLVABLE: f"can not be resolved: {trial.reason}",
+    }[trial.outcome]
