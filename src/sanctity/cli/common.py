@@ -33,6 +33,7 @@ __all__ = [
     "target_of",
     "tell",
     "write",
+    "write_bytes",
 ]
 
 EXIT: Final = {Verdict.CLEAN: 0, Verdict.DRIFTED: 1, Verdict.UNDECIDED: 3}
@@ -110,6 +111,11 @@ def write(text: str, output: str) -> None:
                 raise SystemExit(3) from None  # the reader has gone: there is nobody left to tell
             raise SanctityError("output-failed", error.strerror or "it can not be written", where="standard output") from error
         return
+    write_bytes(text.encode("utf-8", "backslashreplace"), output)
+
+
+def write_bytes(data: bytes, output: str) -> None:
+    """Put *data* in the file *output* as `write` does."""
     target = os.path.realpath(output)
     temporary = ""
     try:
@@ -118,8 +124,8 @@ def write(text: str, output: str) -> None:
             temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         # What is no regular file, such as a device or a FIFO, is written to and never replaced.
         flags = os.O_WRONLY | ((os.O_CREAT | os.O_EXCL) if temporary else 0)
-        with os.fdopen(os.open(temporary or target, flags, 0o666), "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        with os.fdopen(os.open(temporary or target, flags, 0o666), "wb") as file:
+            file.write(data)
             file.flush()
             if temporary:
                 os.fsync(file.fileno())

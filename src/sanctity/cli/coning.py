@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from sanctity.cli.common import fail, paint, perform, write
+from sanctity.cli.common import fail, paint, perform, write, write_bytes
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ _NONE_RESOLVED: Final = 3
 )
 @click.option("--fresh", is_flag=True, help="Resolve every date again, also those that are remembered.")
 @click.option("--workers", type=click.IntRange(0, 64), default=0, help="Resolutions at a time; 0 means one a processor.")
+@click.option("--svg", metavar="FILE", default="", help="Draw it into this file, as SVG.")
+@click.option("--png", metavar="FILE", default="", help="Draw it into this file, as PNG.")
+@click.option("--html", metavar="FILE", default="", help="Write it to this file, as a page that needs no other file.")
 @click.option(
     "--format",
     "format_",
@@ -72,6 +77,9 @@ def cone(
     lock: str,
     undated: tuple[str, ...],
     workers: int,
+    svg: str,
+    png: str,
+    html: str,
     format_: str,
     output: str,
     *,
@@ -103,12 +111,40 @@ def cone(
             workers=workers,
         ),
     )
+    told = list(made.notices)
     try:
+        if svg:
+            from sanctity.report.cone_plot import cone_svg
+
+            write(cone_svg(made.cone), svg)
+        if png:
+            from sanctity.report.cone_plot import cone_png
+
+            write_bytes(cone_png(made.cone), png)
+        if html:
+            write(_page(made, sys.argv[1:], told), html)
+        made = replace(made, notices=tuple(told))
         write(_drawn(made, format_, terminal=not output or output == "-"), output)
     except SanctityError as error:
         fail(error, "cone", format_)
     if not made.cone.resolved:
         context.exit(_NONE_RESOLVED)
+
+
+def _page(made: Coning, words: list[str], told: list[str]) -> str:
+    """The page; without matplotlib it has no picture, which is told."""
+    from sanctity.report.cone_html import Pictures, cone_html
+    from sanctity.report.cone_plot import cone_svg
+
+    pictures = None
+    try:
+        if made.cone.resolved:
+            pictures = Pictures(wide=cone_svg(made.cone, titled=False), narrow=cone_svg(made.cone, narrow=True, titled=False))
+    except SanctityError as error:
+        if error.code != "plots-not-installed":
+            raise
+        told.append(f"the page has no picture: {error.message} ({error.hint})")
+    return cone_html(made.cone, pictures=pictures, command=["sanctity", shlex.join(words)], notices=made.notices)
 
 
 def _drawn(made: Coning, format_: str, *, terminal: bool) -> str:

@@ -49,8 +49,10 @@ def facts(cone: Cone, name: Callable[[str], str] = plain) -> tuple[str, ...]:
         told = [f"one environment at {count(len(cone.resolved), 'date')}: whenever it was installed, it came to the same"]
     width = len(cone.apart(last))
     names = len(first.pins.keys() | last.pins.keys())
-    when = day_of(last.at)
-    told.append(f"on {when} {width:,} of {count(names, 'package')} {_are(width)} not what {_they(width)} on {day_of(first.at)}")
+    when = day_of(last.at)[:10]
+    told.append(
+        f"on {when} {width:,} of {count(names, 'package')} {_are(width)} not what {_they(width)} on {day_of(first.at)[:10]}"
+    )
     widest = cone.strands[0]
     if widest.moves[-1]:
         via = f", through {', '.join(map(name, widest.via))}" if widest.via else ""
