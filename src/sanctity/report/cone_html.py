@@ -165,7 +165,8 @@ def _strip(cone: Cone, strand: Strand) -> str:
     ticks = (number for number, each in enumerate(cone.resolved) if each.at in changed)
     parts += [f'<rect class="tick" x="{number + 0.18:.2f}" y="3" width=".64" height="14"/>' for number in ticks]
     label = f"changed at {count(len(strand.changed), 'date')}"
-    return f'<svg class="strip" viewBox="0 0 {dates} 20" preserveAspectRatio="none" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    opened = f'<svg class="strip" viewBox="0 0 {dates} 20" preserveAspectRatio="none" role="img" aria-label="{label}">'
+    return f"{opened}{''.join(parts)}</svg>"
 
 
 def _packages(cone: Cone) -> list[str]:
@@ -216,10 +217,14 @@ def _environments(cone: Cone) -> list[str]:
     for number, each in enumerate(cone.environments[:_MOST_ENVIRONMENTS], start=1):
         here = Resolution(at=each.first, releases=each.releases)
         told = _changed(changes(before, here)) if before is not None else f"the first: {count(len(each.releases), 'package')}"
-        lines.append(
-            f'<tr><th scope="row" class="number">{number:,}</th><td data-label="first seen">{day_of(each.first)}</td>'
-            f'<td data-label="dates">{len(each.dates):,}</td><td class="whole">{told}</td><td class="digest"><code>{each.digest.value[:12]}</code></td></tr>'
+        cells = (
+            f'<th scope="row" class="number">{number:,}</th>',
+            f'<td data-label="first seen">{day_of(each.first)}</td>',
+            f'<td data-label="dates">{len(each.dates):,}</td>',
+            f'<td class="whole">{told}</td>',
+            f'<td class="digest"><code>{each.digest.value[:12]}</code></td>',
         )
+        lines.append(f"<tr>{''.join(cells)}</tr>")
         before = here
     lines.append("</tbody></table>")
     if len(cone.environments) > _MOST_ENVIRONMENTS:
@@ -249,7 +254,7 @@ _MEANING: Final = (
     ("width", "At a date: the packages whose version then is not that of the first date, one that came or went included."),
     (
         "moves",
-        "Of a package: the versions it has been at since the first date, less the first one; absence counts as one. A band's thickness.",
+        "Of a package: the versions it has been at so far, less the first one; absence counts as one. It is a band's thickness.",
     ),
 )
 

@@ -309,7 +309,7 @@ def _labels(
     """Each band's name at its end, moved apart where two would touch."""
     box = axes.get_position()
     inches = box.height * shape.height
-    lines = 1.35 if shape.narrow else 2.45
+    lines = 1.35 if shape.narrow else 2.65
     gap = lines * shape.text / 72 / inches * height * 1.06
     limit = height / 2 * 1.06 - gap / 3
     places = _spread([place for _, place in ends], gap, -limit, limit)
