@@ -8,19 +8,44 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sanctity.determinism.receipt import Receipt
+    from sanctity.determinism.registry import register, unregister
+    from sanctity.determinism.setting import jax_key, set_global_determinism
     from sanctity.guard import Refused, Result, guard
 
-__all__ = ["Refused", "Result", "__version__", "guard"]
+__all__ = [
+    "Receipt",
+    "Refused",
+    "Result",
+    "__version__",
+    "guard",
+    "jax_key",
+    "register",
+    "set_global_determinism",
+    "unregister",
+]
 
 __version__ = "0.1.0"
+
+#: Where each name is at home.
+_HOMES = {
+    "Receipt": "sanctity.determinism.receipt",
+    "Refused": "sanctity.guard",
+    "Result": "sanctity.guard",
+    "guard": "sanctity.guard",
+    "jax_key": "sanctity.determinism.setting",
+    "register": "sanctity.determinism.registry",
+    "set_global_determinism": "sanctity.determinism.setting",
+    "unregister": "sanctity.determinism.registry",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for; ``sanctity.guard`` is the module of that name, which can be called."""
-    if name not in {"Refused", "Result", "guard"}:
+    home = _HOMES.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import sanctity.guard as module
-
+    module = __import__(home, fromlist=[name])
     return module if name == "guard" else getattr(module, name)
 
 

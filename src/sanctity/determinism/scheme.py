@@ -41,6 +41,7 @@ SCHEMES = (SCHEME, SAME_INTEGER)
 #: The path of PYTHONHASHSEED.
 HASH = ("hash",)
 
+_HINT = "see docs/seed-scheme.md"
 #: What JSON writes with a letter; all else below U+0020 and above U+007E has its number.
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f", "\b": "\\b"}
 
@@ -57,7 +58,7 @@ def derive(root: int, *labels: str | int, bits: int = 128) -> int:
     """
     size = _integer(bits)
     if size is None or size % 8 or not 8 <= size <= 4096:
-        raise _refused("seed-invalid", f"{bits!r} is no number of bits: a multiple of 8 from 8 to 4096")
+        raise _no_seed(f"{bits!r} is no number of bits: a multiple of 8 from 8 to 4096")
     root = check_root(root)
     joined = b""
     while len(joined) * 8 < size:
@@ -78,7 +79,7 @@ def check_root(root: object) -> int:
     """
     number = _integer(root)
     if number is None or not 0 <= number < 1 << 128:
-        raise _refused("seed-invalid", f"{root!r} is no seed: an integer from 0 to 2**128 - 1")
+        raise _no_seed(f"{root!r} is no seed: an integer from 0 to 2**128 - 1")
     return number
 
 
@@ -112,7 +113,7 @@ def _label(label: object) -> str:
         return '"' + "".join(c if " " <= c <= "~" and c not in _SHORT else _escaped(c) for c in label) + '"'
     number = _integer(label)
     if number is None or not 0 <= number < 1 << 63:
-        raise _refused("seed-label-invalid", f"{label!r} is no label: a text that is not empty, or an integer from 0 to 2**63 - 1")
+        raise _no_label(f"{label!r} is no label: a text that is not empty, or an integer from 0 to 2**63 - 1")
     return str(number)
 
 
@@ -154,7 +155,13 @@ def _hasher() -> Callable[[bytes], Any]:
     return found
 
 
-def _refused(code: str, message: str) -> Exception:
+def _no_seed(message: str) -> Exception:
     from sanctity.errors import UsageError
 
-    return UsageError(code, message, hint="see docs/seed-scheme.md")
+    return UsageError("seed-invalid", message, hint=_HINT)
+
+
+def _no_label(message: str) -> Exception:
+    from sanctity.errors import UsageError
+
+    return UsageError("seed-label-invalid", message, hint=_HINT)
