@@ -14,7 +14,7 @@ from sites import add_distribution, build_site, site_packages
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BARE", "SANCTITY", "Project", "a_project", "children", "needs_unshare", "reads", "sanctity"]
+__all__ = ["BARE", "SANCTITY", "SOURCE", "Project", "a_project", "children", "needs_unshare", "reads", "sanctity"]
 
 SOURCE: Final = Path(__file__).parents[2] / "src"
 #: The command line without an installation and without PYTHONPATH, which `run` refuses.

@@ -37,14 +37,16 @@ _NAME = re.compile(r"process-[0-9]+-[0-9a-f]{8}\.json")
 #: Above this many files a process leaves merging to `receipts`: each of them would read all the others.
 _MERGED_AT_ONCE = 256
 _LARGEST = 1 << 24
+#: What a control is where its library is not there.
+_ABSENT = ("pending", "unavailable")
 #: What a control is in many processes is the first of these that it is in one: what is wrong, what holds, what is not there.
-_WORST = ("overwritten", "refused", "too-late", "not-controllable", "applied", "pending", "unavailable")
+_WORST = ("overwritten", "refused", "too-late", "not-controllable", "applied", *_ABSENT)
 
 
 class _Kept:
-    """What this process writes: its *folder*, its own *name* there, and the *receipt* that is alive."""
+    """What this process writes: its *folder*, its own *name* there, the *receipt* that is alive, and what was *written* last."""
 
-    __slots__ = ("__weakref__", "folder", "name", "parent", "pid", "receipt")
+    __slots__ = ("__weakref__", "folder", "name", "parent", "pid", "receipt", "written")
 
     def __init__(self, folder: str, receipt: Receipt) -> None:
         self.folder = folder
@@ -52,7 +54,7 @@ class _Kept:
         self.become_this_process()
 
     def become_this_process(self) -> None:
-        self.pid, self.parent = os.getpid(), os.getppid()
+        self.pid, self.parent, self.written = os.getpid(), os.getppid(), ("", "")
         self.name = f"process-{self.pid}-{os.urandom(4).hex()}.json"  # in a container every process may be number 1
 
 
@@ -107,7 +109,8 @@ def _after_fork() -> None:
     """In a child: it is another process. `multiprocessing` ends its children past atexit, and runs finalizers of its own."""
     if _kept is None:
         return
-    _kept.become_this_process()
+    if _kept.pid != os.getpid():
+        _kept.become_this_process()
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.register_after_fork(_kept, _finalize_at_exit)
@@ -118,6 +121,9 @@ def _finalize_at_exit(_: object) -> None:
 
 
 def _write(kept: _Kept, state: str) -> None:
+    text = kept.receipt.to_json()
+    if kept.written == (state, text):
+        return
     document = {
         "schema": PROCESS_SCHEMA,
         "state": state,
@@ -125,7 +131,7 @@ def _write(kept: _Kept, state: str) -> None:
         "parent": kept.parent,
         "program": _program(),
         "injected": determinism.INJECTED,
-        "receipt": json.loads(kept.receipt.to_json()),
+        "receipt": json.loads(text),
     }
     try:
         os.makedirs(kept.folder, exist_ok=True)
@@ -133,6 +139,7 @@ def _write(kept: _Kept, state: str) -> None:
         if sum(1 for name in os.listdir(kept.folder) if _NAME.fullmatch(name)) <= _MERGED_AT_ONCE or state == "ended":
             with _alone(kept.folder):
                 _put(f"{kept.folder}/{MERGED}", receipts(kept.folder).document())
+        kept.written = (state, text)
     except OSError as error:
         raise _failed(kept.folder, error) from error
 
@@ -203,6 +210,9 @@ class Process:
     __slots__ = ("document", "ended", "file", "injected", "parent", "pid", "program", "receipt")
 
     def __init__(self, file: str, document: dict[str, Any]) -> None:
+        for name, kind in (("pid", int), ("parent", int), ("program", str), ("injected", str), ("state", str)):
+            if not isinstance(document[name], kind):
+                raise TypeError(f"{name} is {document[name]!r}")
         self.file = file
         self.pid: int = document["pid"]
         self.parent: int = document["parent"]
@@ -291,14 +301,19 @@ class Receipts:
         lines += [f"  conflict  {plain(words)}" for words in self.conflicts]
         lines += [f"  unread    {plain(file)}: {plain(reason)}" for file, reason in self.unread]
         lines += [
-            f"  partial   {process.pid} {process.program}: it still runs, or was killed"
+            f"  partial   {process.pid} {plain(process.program)}: it still runs, or was killed"
             for process in self.processes
             if not process.ended
         ]
-        names = max((len(control) for control, _, _ in self.rows), default=0)
+        names = max((len(control) for control, status, _ in self.rows if status not in _ABSENT), default=0)
+        absent = [control for control, status, _ in self.rows if status in _ABSENT]
         for control, status, states in self.rows:
+            if control in absent:
+                continue
             listed = ", ".join(f"{states[name]} {name}" for name in STATUSES if name in states)
-            lines.append(f"  {control:{names}}  {status:16}  {listed}")
+            lines.append(f"  {plain(control):{names}}  {status:16}  {listed}")
+        if absent:
+            lines.append(f"  in no process: {', '.join(map(plain, absent))}")
         return "\n".join(lines)
 
     __repr__ = __str__
