@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sanctity.determinism.files import receipts
     from sanctity.determinism.receipt import Receipt
     from sanctity.determinism.registry import register, unregister
     from sanctity.determinism.setting import jax_key, set_global_determinism
@@ -20,6 +21,7 @@ __all__ = [
     "__version__",
     "guard",
     "jax_key",
+    "receipts",
     "register",
     "set_global_determinism",
     "unregister",
@@ -34,6 +36,7 @@ _HOMES = {
     "Result": "sanctity.guard",
     "guard": "sanctity.guard",
     "jax_key": "sanctity.determinism.setting",
+    "receipts": "sanctity.determinism.files",
     "register": "sanctity.determinism.registry",
     "set_global_determinism": "sanctity.determinism.setting",
     "unregister": "sanctity.determinism.registry",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from sanctity import determinism
 from sanctity.determinism import hashing
 from sanctity.determinism.receipt import Row
 from sanctity.determinism.scheme import SCHEME, hash_seed
@@ -95,6 +96,8 @@ def read_back(setting: Setting) -> Iterator[Row]:
 def record() -> dict[str, str]:
     """What decides about numbers and is no randomness, as it is."""
     found = {name: value for name in RECORDED if (value := os.environ.get(name)) is not None}
+    if determinism.INJECTED:
+        found["injected"] = determinism.INJECTED
     found["python"] = ".".join(map(str, sys.version_info[:3]))
     if hasattr(os, "sched_getaffinity"):
         found["cpus"] = str(len(os.sched_getaffinity(0)))

@@ -58,7 +58,7 @@ def _seed(here: str) -> None:
         from sanctity import determinism
 
         determinism.INJECTED = "sha256:" + os.path.basename(here).partition(".")[0]
-        from sanctity.determinism.setting import set_global_determinism  # type: ignore[import-not-found,unused-ignore] # it comes
+        from sanctity.determinism.setting import set_global_determinism
 
         set_global_determinism()
     except BaseException as error:  # noqa: BLE001 - whatever it is, the program would go on without its seed
