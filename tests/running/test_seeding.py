@@ -237,6 +237,7 @@ def test_one_receipt_a_process_and_one_of_all(project: Project, cached: dict[str
     assert found.launch is not None
     assert found.launch["variables"]["PYTHONHASHSEED"] == str(hash_seed(42))
     assert {process.injected for process in found.processes} == {found.launch["injected"]}
+    assert {process.receipt.recorded["injected"] for process in found.processes} == {found.launch["injected"]}
     assert json.loads((folder / "receipt.json").read_text()) == found.document()
     rows = {control: status for control, status, _ in found.rows}
     assert (rows["hash-seed"], rows["random"]) == ("applied", "applied")
