@@ -34,6 +34,8 @@ _PROBES: Final = 2
 _LOOKS: Final = 8
 #: So many breaks are looked for before the search says that there may be more.
 _MOST_BREAKS: Final = 4
+#: So many releases of one package are looked at that came on one day.
+_MOST_OF_ONE_DAY: Final = 12
 #: So many lines are shown of the end of what the command wrote at good.
 _MOST_LINES: Final = 20
 #: So many withdrawn releases are tried.
@@ -227,7 +229,33 @@ class _Bisection:
         )
         if found.between:
             found = self._refined(found, culprits, pins)
+        if found.exact and len(culprits) == 1:
+            found = self._of_one_day(found, pins)
         return self._in_context(found, culprits)
+
+    def _of_one_day(self, found: Break, pins: Mapping[str, str]) -> Break:
+        """*found* with the first of several releases that the package had between the two environments, and not the last.
+
+        A day may bring more than one. Which there were is asked of the resolver: the newest that is lower than the one that fails.
+        """
+        for _ in range(_MOST_OF_ONE_DAY):
+            culprit = found.culprits[0]
+            name, version = culprit.release.name, culprit.release.version
+            others = {other: pin for other, pin in pins.items() if other != name}
+            lower = self._mix(found.failing.at, others, (*found.held, f"{name}<{version}"))
+            between = lower.pins.get(name, culprit.old)
+            if lower.failure or not _is_between(culprit.old, between, version):
+                break
+            outcome = self._mixed(
+                found.failing.at, {**pins, name: between}, found.held, f"{day(found.passing.at)} with {name} {between}", repeat=True
+            )
+            if outcome is Outcome.PASS:
+                return replace(found, passing=lower, culprits=(replace(culprit, old=between),))
+            if outcome is not Outcome.FAIL:
+                return replace(found, culprits=(replace(culprit, among=(between,)),), exact=False)
+            narrowed = Change(name=name, old=culprit.old, new=between)
+            found = replace(found, failing=lower, culprits=(_culprit(narrowed, lower, found.passing, culprit.role),))
+        return found
 
     def _between(self, bracket: Bracket, held: tuple[str, ...]) -> tuple[Resolution, ...]:
         """The distinct environments looked at between the sides of *bracket*, of which none gave a verdict."""
@@ -249,10 +277,16 @@ class _Bisection:
         def pinned(index: int) -> Mapping[str, str]:
             return {**pins, change.name: versions[index]}
 
-        def judge(index: int) -> Outcome:
-            return self._mixed(after.at, pinned(index), found.held, f"{day(found.passing.at)} with {change.name} {versions[index]}")
+        def judge(index: int, *, repeat: bool = False) -> Outcome:
+            why = f"{day(found.passing.at)} with {change.name} {versions[index]}"
+            return self._mixed(after.at, pinned(index), found.held, why, repeat=repeat)
 
-        sides = narrow(0, len(versions) - 1, judge, lambda index: index)
+        while True:
+            sides = narrow(0, len(versions) - 1, judge, lambda index: index)
+            # Both ends were tried again before. What is between and flaky decides nothing from now on.
+            passes = sides.last == 0 or judge(sides.last, repeat=True) is Outcome.PASS
+            if passes and (sides.first == len(versions) - 1 or judge(sides.first, repeat=True) is Outcome.FAIL):
+                break
         passing = self._mix(after.at, pinned(sides.last), found.held) if sides.last else found.passing
         failing = self._mix(after.at, pinned(sides.first), found.held)
         exact = sides.first == sides.last + 1
@@ -403,6 +437,13 @@ def _groups(indices: Iterable[int], known: Iterable[int]) -> list[list[int]]:
         else:
             groups.append([index])
     return groups
+
+
+def _is_between(old: str, middle: str, new: str) -> bool:
+    try:
+        return Version(old) < Version(middle) < Version(new)
+    except InvalidVersion:
+        return False
 
 
 def _named(some: tuple[Change, ...]) -> str:

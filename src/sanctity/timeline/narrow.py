@@ -56,17 +56,13 @@ def narrow(last: int, first: int, judge: Callable[[int], Outcome], key: Callable
 
 
 def _next(last: int, first: int, blank: set[int]) -> int:
-    """The index to look at: the middle, else what lies 1, 2, 4, … from it on either side, else the nearest that is left."""
+    """The index to look at: the middle, else the middle of the widest stretch that is left beside what is *blank*."""
     middle = (last + first) // 2
-    if middle not in blank and middle > last:
+    if last < middle and middle not in blank:
         return middle
-    step = 1
-    while middle - step > last or middle + step < first:
-        for index in (middle + step, middle - step):
-            if last < index < first and index not in blank:
-                return index
-        step *= 2
-    return min((index for index in range(last + 1, first) if index not in blank), key=lambda index: abs(index - middle))
+    marks = sorted((last, *blank, first))
+    width, before = max((after - before, -before) for before, after in itertools.pairwise(marks))
+    return -before + width // 2
 
 
 def widest_gap(start: int, end: int, known: Mapping[int, Hashable]) -> int | None:
