@@ -29,6 +29,8 @@ _STRIP: Final = 48
 _WIDEST_NAME: Final = 28
 _WIDEST_VERSION: Final = 14
 _WIDEST_VIA: Final = 44
+#: What a line of the table is kept within, as far as it goes.
+_WIDEST: Final = 118
 
 
 def target_words(cone: Cone) -> str:
@@ -146,11 +148,14 @@ def cone_text(cone: Cone, paint: Paint | None = None, notices: Sequence[str] = (
     if not cone.resolved:
         word = paint("bad", "NO RESOLUTION")
     span = f"{day_of(first.at)} to {day_of(last.at)}" + (f", every {cone.every}" if cone.every else "")
-    lines = [f"{word}  {plain(cone.subject)}   {paint('dim', f'{span}; {target_words(cone)}; {plain(cone.resolver)}')}"]
+    resolver = plain(cone.resolver).partition(" (")[0]
+    lines = [f"{word}  {plain(cone.subject)}   {paint('dim', f'{span}; {target_words(cone)}; {resolver}')}"]
     if cone.resolved:
         lines += [f"  {fact}" for fact in facts(cone)]
         head = ("package", "versions", "first", "last", "changed", "through")
         rows = [head, *_rows(cone)]
+        left = _WIDEST - sum(2 + max(len(row[column]) for row in rows) for column in range(len(head) - 1)) - 2
+        rows = [(*row[:-1], _clipped(row[-1], max(left, 12))) for row in rows]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines.append("")
         for number, row in enumerate(rows):

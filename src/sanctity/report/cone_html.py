@@ -136,15 +136,22 @@ def _tiles(cone: Cone) -> list[str]:
     width = len(cone.apart(last))
     names = len(first.pins.keys() | last.pins.keys())
     tiles = [
-        (f"{len(cone.environments):,}", f"distinct environments at {count(len(cone.resolved), 'date')}"),
-        (f"{width:,} of {names:,}", f"packages are on {day_of(last.at)[:10]} not what they were on {day_of(first.at)[:10]}"),
+        (
+            f"{len(cone.environments):,}",
+            f"distinct {'environment' if len(cone.environments) == 1 else 'environments'} at {count(len(cone.resolved), 'date')}",
+        ),
+        (
+            f"{width:,} of {names:,}",
+            f"{'package is' if width == 1 else 'packages are'} on {day_of(last.at)[:10]} not as on {day_of(first.at)[:10]}",
+        ),
     ]
     widest = cone.strands[0] if cone.strands else None
     if widest is not None and widest.moves[-1]:
         via = f", through {', '.join(map(_code, widest.via))}" if widest.via else ""
         tiles.append((_text(widest.name), f"widens it most: {count(len(widest.versions), 'version')}{via}"))
     if cone.from_lock is not None:
-        words = f"packages would differ from <code>{_text(cone.lock)}</code> if it were installed on {day_of(last.at)[:10]}"
+        things = "package" if len(cone.from_lock) == 1 else "packages"
+        words = f"{things} would differ from <code>{_text(cone.lock)}</code> if it were installed on {day_of(last.at)[:10]}"
         tiles.append((f"{len(cone.from_lock):,}", words))
     return ['<ul class="tiles">', *(f"<li><b>{number}</b><span>{words}</span></li>" for number, words in tiles), "</ul>"]
 
@@ -162,8 +169,9 @@ def _strip(cone: Cone, strand: Strand) -> str:
         elif not here and run >= 0:
             parts.append(f'<rect class="line" x="{run}" y="9" width="{number - run}" height="2"/>')
             run = -1
+    tick = min(0.64, dates / 60)
     ticks = (number for number, each in enumerate(cone.resolved) if each.at in changed)
-    parts += [f'<rect class="tick" x="{number + 0.18:.2f}" y="3" width=".64" height="14"/>' for number in ticks]
+    parts += [f'<rect class="tick" x="{number + (1 - tick) / 2:.2f}" y="3" width="{tick:.2f}" height="14"/>' for number in ticks]
     label = f"changed at {count(len(strand.changed), 'date')}"
     opened = f'<svg class="strip" viewBox="0 0 {dates} 20" preserveAspectRatio="none" role="img" aria-label="{label}">'
     return f"{opened}{''.join(parts)}</svg>"

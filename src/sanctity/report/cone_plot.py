@@ -2,7 +2,7 @@
 
 Time runs to the right. Each band is a package, and as thick as the moves it has made so far (`model.timeline`): a file that came to
 one thing at every date is a line, and a release that was ever the answer widens it for good. The straight line in the middle is the
-first answer; bands that moved most lie next to it, on the side that has less.
+first answer; bands that moved most lie next to it, on the side that has less, and those without a name of their own outside.
 The mouth on the right is the last date, where each band is named. What a lock locks is drawn under it, over the same time.
 """
 
@@ -19,7 +19,7 @@ from sanctity.report.words import count, plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sanctity.model.timeline import Cone
+    from sanctity.model.timeline import Cone, Strand
 
 __all__ = ["cone_png", "cone_svg", "cone_words"]
 
@@ -46,17 +46,29 @@ _WIDE: Final = _Shape(11.0, 6.4, 0.3, 2.75, 10.5, narrow=False)
 _NARROW: Final = _Shape(4.6, 5.5, 0.2, 1.5, 9.0, narrow=True)
 
 
+#: How high the marks of dates without a resolution lie, of the picture's height.
+_FOOT: Final = 0.1
 #: The inches above the cone where there is no title.
 _BARE: Final = 0.25
 
 
 class _Band(NamedTuple):
-    """What one band shows: its *name*, what stands beside it, its colour and its thickness at each resolution."""
+    """What one band shows: its *name* (without one no label), what stands beside it, its colour, and its thickness at each date."""
 
     name: str
     about: str
     colour: str
-    moves: tuple[int, ...]
+    moves: tuple[float, ...]
+
+
+class _Sides(NamedTuple):
+    """The bands *above* and *below* the axis, from it outwards, and the *height* that the picture's stands for, in moves."""
+
+    above: list[_Band]
+    below: list[_Band]
+    height: float
+    #: Half the thickness of the line in the middle.
+    core: float
 
 
 def cone_words(cone: Cone) -> tuple[str, str]:
@@ -99,30 +111,42 @@ def _number(instant: str) -> float:
     return datetime.fromisoformat(instant).timestamp() / 86400
 
 
-def _bands(cone: Cone, most: int) -> list[_Band]:
-    """The bands, the widest first."""
+def _sides(cone: Cone, most: int) -> _Sides:
+    """The bands of *cone*, of which *most* have a name: each goes to the side that is the thinner one until then."""
     moved = [strand for strand in cone.strands if strand.moves[-1]]
     own = moved if len(moved) <= most else moved[: most - 1]
-    found = []
+    above: list[_Band] = []
+    below: list[_Band] = []
     for strand, colour in zip(own, SERIES, strict=False):
         versions = count(len(strand.versions), "version")
         about = f"{versions}, {plain(strand.first) or 'absent'} → {plain(strand.last) or 'absent'}"
-        found.append(_Band(plain(strand.name), about, colour, strand.moves))
-    rest = moved[len(own) :]
-    if rest:
-        moves = tuple(map(sum, zip(*(strand.moves for strand in rest), strict=True)))
-        found.append(_Band(f"{len(rest):,} more", count(sum(len(strand.versions) for strand in rest), "version"), _REST, moves))
-    return found
+        band = _Band(plain(strand.name), about, colour, strand.moves)
+        (above if _total(above) <= _total(below) else below).append(band)
+    if len(own) == 1 and len(moved) == 1:  # alone it lies on both sides
+        (band,) = above
+        half = tuple(move / 2 for move in band.moves)
+        above, below = [band._replace(moves=half)], [band._replace(moves=half, name="")]
+    if rest := moved[len(own) :]:
+        outer: tuple[list[Strand], list[Strand]] = ([], [])
+        sums = [_total(above), _total(below)]
+        for strand in rest:
+            side = 0 if sums[0] <= sums[1] else 1
+            outer[side].append(strand)
+            sums[side] += strand.moves[-1]
+        about = count(sum(len(strand.versions) for strand in rest), "version")
+        named = f"{len(rest):,} more packages"
+        for bands, strands in zip((above, below), outer, strict=True):
+            if strands:
+                moves = tuple(float(sum(each)) for each in zip(*(strand.moves for strand in strands), strict=True))
+                bands.append(_Band(named, about, _REST, moves))
+                named = ""
+    most_moves = max(_total(above), _total(below))
+    height = max(2 * most_moves, _LEAST) * 1.08
+    return _Sides(above, below, height, height * (0.0035 if moved else 0.06))
 
 
-def _sides(bands: Sequence[_Band]) -> tuple[list[_Band], list[_Band]]:
-    """*bands* above and below the axis, from it outwards, each on the side that is the thinner one until then."""
-    above: list[_Band] = []
-    below: list[_Band] = []
-    for band in bands:
-        lighter = sum(each.moves[-1] for each in above) <= sum(each.moves[-1] for each in below)
-        (above if lighter else below).append(band)
-    return above, below
+def _total(bands: Sequence[_Band]) -> float:
+    return sum(band.moves[-1] for band in bands)
 
 
 def _spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -167,13 +191,12 @@ def _draw(module: Any, cone: Cone, shape: _Shape) -> Any:
         end = start + 1
     axes.set_axis_off()
     axes.set_xlim(start, end)
-    above, below = _sides(_bands(cone, 6 if shape.narrow else _MOST)) if cone.resolved else ([], [])
-    half = max(sum(band.moves[-1] for band in side) for side in (above, below)) + 0.5
-    height = max(2 * half, _LEAST)
+    sides = _sides(cone, 6 if shape.narrow else _MOST) if cone.resolved else None
+    height = sides.height if sides else _LEAST
     axes.set_ylim(-height / 2 * 1.06, height / 2 * 1.06)
     _years(axes, start, end, shape)
-    if cone.resolved:
-        _cone(axes, cone, shape, height, (start, end))
+    if sides is not None:
+        _cone(axes, cone, shape, sides, (start, end))
     _outages(axes, cone, shape)
     if cone.locked is not None:
         low = figure.add_axes((box[0], 0.2 / shape.height, span, 0.85 / shape.height))
@@ -201,7 +224,9 @@ def _headline(figure: Any, cone: Cone, shape: _Shape, left: float, style: dict[s
     when = f"{count(len(cone.resolutions), 'date')} from {day_of(cone.resolutions[0].at)} to {day_of(cone.resolutions[-1].at)[:10]}"
     words = f"installed afresh at {when}, Python {cone.target.python}{platform}"
     lines = [words, "each band is a package, as thick as the versions it has moved through"]
-    if cone.resolved and cone.resolved[0].at == cone.resolutions[0].at:
+    if distinct < 2:
+        lines = lines[:1]
+    elif cone.resolved[0].at == cone.resolutions[0].at:
         lines[1] += f"; the line in the middle is {day_of(cone.resolved[0].at)}"
     if shape.narrow:
         lines = [
@@ -248,14 +273,14 @@ def _years(axes: Any, start: float, end: float, shape: _Shape) -> None:
         )
 
 
-def _cone(axes: Any, cone: Cone, shape: _Shape, height: float, span: tuple[float, float]) -> None:
+def _cone(axes: Any, cone: Cone, shape: _Shape, sides: _Sides, span: tuple[float, float]) -> None:
     from matplotlib.patches import Ellipse, Rectangle
 
     times = [_number(stage.at) for stage in cone.stages]
-    above, below = _sides(_bands(cone, 6 if shape.narrow else _MOST))
-    upper = _edges(above, len(times))
-    lower = _edges(below, len(times))
-    # The first answer is the axis, one move thick: it is what the bands drift away from.
+    above, below, height, core = sides
+    upper = _edges(above, len(times), core)
+    lower = _edges(below, len(times), core)
+    # The first answer is the axis: it is what the bands drift away from.
     layers: list[tuple[_Band | None, list[float], list[float]]] = [
         *((band, upper[number], upper[number + 1]) for number, band in enumerate(above)),
         *((band, _negative(lower[number + 1]), _negative(lower[number])) for number, band in enumerate(below)),
@@ -274,7 +299,7 @@ def _cone(axes: Any, cone: Cone, shape: _Shape, height: float, span: tuple[float
     mouth = ellipse(facecolor="none", edgecolor="none")
     ends: list[tuple[_Band, float]] = []
     for band, low, high in layers:
-        colour = band.colour if band else INK
+        colour = band.colour if band else INK if above or below else QUIET
         if len(times) > 1:
             axes.fill_between(times, low, high, facecolor=colour, edgecolor=PAPER, linewidth=0.6, zorder=2, clip_on=False)
         corner = (times[-1] - depth, low[-1])
@@ -282,7 +307,7 @@ def _cone(axes: Any, cone: Cone, shape: _Shape, height: float, span: tuple[float
         axes.add_patch(slice_)
         slice_.set_clip_box(None)
         slice_.set_clip_path(mouth)
-        if band:
+        if band and band.name:
             ends.append((band, (low[-1] + high[-1]) / 2))
     ellipse(facecolor=PAPER, alpha=0.3, edgecolor="none", zorder=4)
     ellipse(facecolor="none", edgecolor=INK, linewidth=0.9, zorder=5)
@@ -291,9 +316,9 @@ def _cone(axes: Any, cone: Cone, shape: _Shape, height: float, span: tuple[float
     _counts(axes, cone, shape, times, top)
 
 
-def _edges(bands: Sequence[_Band], dates: int) -> list[list[float]]:
+def _edges(bands: Sequence[_Band], dates: int, core: float) -> list[list[float]]:
     """How far from the axis each band begins, at each date, and where the last one ends."""
-    edges = [[0.5] * dates]
+    edges = [[core] * dates]
     for band in bands:
         edges.append([edge + move for edge, move in zip(edges[-1], band.moves, strict=True)])
     return edges
@@ -357,14 +382,14 @@ def _labels(
 def _counts(axes: Any, cone: Cone, shape: _Shape, times: Sequence[float], top: Sequence[float]) -> None:
     """How many environments there were so far, along the upper edge."""
     wanted = [0.25, 0.5, 0.75] if not shape.narrow else [0.5]
-    told = set()
+    told = {1}
     for part in wanted:
         index = round(part * (len(times) - 1))
         number = cone.stages[index].environments
         if number in told or index in {0, len(times) - 1}:
             continue
         told.add(number)
-        words = f"{number:,} so far" if told != {number} else f"{count(number, 'environment')} so far"
+        words = f"{number:,} so far" if told != {1, number} else f"{count(number, 'environment')} so far"
         axes.annotate(
             words,
             (times[index], top[index]),
@@ -386,7 +411,7 @@ def _outages(axes: Any, cone: Cone, shape: _Shape) -> None:
         return
     axes.plot(
         [_number(at) for at in failed],
-        [0.5] * len(failed),
+        [_FOOT] * len(failed),
         transform=axes.get_xaxis_transform(),
         linestyle="none",
         marker="x",
@@ -398,10 +423,10 @@ def _outages(axes: Any, cone: Cone, shape: _Shape) -> None:
     )
     first = outages(cone)[0]
     axes.annotate(
-        "✕ no resolution" if shape.narrow else f"✕ no resolution {first.when}",
-        (_number(failed[0]), 0.5),
+        "no resolution" if shape.narrow else f"no resolution {first.when}",
+        (_number(failed[0]), _FOOT),
         xycoords=("data", "axes fraction"),
-        xytext=(0, -12),
+        xytext=(-3, 11),
         textcoords="offset points",
         fontsize=shape.text - 1,
         color=QUIET,

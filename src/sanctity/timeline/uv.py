@@ -166,6 +166,8 @@ def paragraph(err: str) -> str:
             continue
         if line.lower().startswith(("warning:", "hint:", "resolved ", "using ")):
             continue
+        if not line.strip(" ^~-"):
+            continue  # it points at a place in the line above
         lines.append(_DECORATION.sub("", line).removeprefix("error: ").strip())
     if len(lines) > 1 and lines[0].startswith("No solution found"):
         del lines[0]
