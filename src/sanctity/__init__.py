@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sanctity.determinism.receipt import Receipt
     from sanctity.determinism.registry import register, unregister
     from sanctity.determinism.setting import jax_key, set_global_determinism
+    from sanctity.determinism.streams import stream
     from sanctity.guard import Refused, Result, guard
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "receipts",
     "register",
     "set_global_determinism",
+    "stream",
     "unregister",
 ]
 
@@ -39,6 +41,7 @@ _HOMES = {
     "receipts": "sanctity.determinism.files",
     "register": "sanctity.determinism.registry",
     "set_global_determinism": "sanctity.determinism.setting",
+    "stream": "sanctity.determinism.streams",
     "unregister": "sanctity.determinism.registry",
 }
 
