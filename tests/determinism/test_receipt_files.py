@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from sanctity.determinism import files
@@ -18,6 +20,22 @@ from sanctity.errors import SanctityError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LAUNCHED = {
+    "seed": "",
+    "scheme": "",
+    "variables": {},
+    "kept": [],
+    "injected": "",
+    "program": "python",
+    "verdict": "clean",
+    "fingerprint": "sha256:" + "0" * 64,
+}
+
+
+def _schema(name: str) -> Any:
+    return json.loads((resources.files("sanctity.report") / f"schema/{name}.json").read_text("utf-8"))
 
 
 def a_receipt(*, seed: int = 42, rank: int | None = None, **statuses: str) -> Receipt:
@@ -177,6 +195,7 @@ def test_processes_that_write_at_once_are_all_in_the_merged_one(tmp_path: Path) 
     )
     assert _program(tmp_path, words).returncode == -9
     merged = json.loads((tmp_path / "receipts/receipt.json").read_text())
+    jsonschema.validate(merged, _schema("receipts-1"))
     assert len(merged["processes"]) == 13
     assert sorted(tuple(process["receipt"]["child"]) for process in merged["processes"]) == [(), *((n,) for n in range(12))]
     assert {process["state"] for process in merged["processes"]} == {"running"}
@@ -201,6 +220,19 @@ def test_many_processes_leave_merging_to_those_that_end(tmp_path: Path, monkeypa
     assert not (tmp_path / "receipt.json").exists()
     files._write(kept, "ended")
     assert len(json.loads((tmp_path / "receipt.json").read_text())["processes"]) == 5
+
+
+def test_every_document_is_of_its_schema(tmp_path: Path) -> None:
+    begin(str(tmp_path), {**LAUNCHED, "seed": "42", "scheme": "sanctity-seed/1"})
+    path = put(tmp_path, 1, a_receipt(random="applied"))
+    (tmp_path / "process-2-00000002.json").write_text("{")
+    jsonschema.validate(json.loads((tmp_path / "launch.json").read_text()), _schema("launch-1"))
+    jsonschema.validate(json.loads(path.read_text()), _schema("process-1"))
+    document = receipts(tmp_path).document()
+    jsonschema.validate(document, _schema("receipts-1"))
+    assert document["unread"]
+    for process in document["processes"]:
+        jsonschema.validate(process["receipt"], _schema("receipt-1"))
 
 
 def test_the_document_holds_each_receipt_whole(tmp_path: Path) -> None:

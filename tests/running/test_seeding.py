@@ -12,6 +12,7 @@ import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from running.starting import BARE, SOURCE, Project, a_project
@@ -239,6 +240,8 @@ def test_one_receipt_a_process_and_one_of_all(project: Project, cached: dict[str
     assert {process.injected for process in found.processes} == {found.launch["injected"]}
     assert {process.receipt.recorded["injected"] for process in found.processes} == {found.launch["injected"]}
     assert json.loads((folder / "receipt.json").read_text()) == found.document()
+    schema = json.loads((SOURCE / "sanctity/report/schema/launch-1.json").read_text())
+    jsonschema.validate(found.launch, schema)
     rows = {control: status for control, status, _ in found.rows}
     assert (rows["hash-seed"], rows["random"]) == ("applied", "applied")
     # Another run into the same folder is a run of its own.
