@@ -39,9 +39,9 @@ _MOST_PINS: Final = 6
 _MOST_VIA: Final = 3
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the document."""
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/bisect-1.json").read_text("utf-8"))
+def schema(name: str = "bisect-1") -> dict[str, Any]:
+    """The JSON Schema of the log, or of a replay (``bisect-replay-1``)."""
+    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath(f"schema/{name}.json").read_text("utf-8"))
     return loaded
 
 

@@ -1,8 +1,8 @@
 """Environments of exactly what was resolved, made by the real uv: exact pins, each file by its hash, nothing resolved on the way.
 
-uv's own cache is the store that they share. Their files are copies (reflinks, where the file system has them) and never hard links:
-what a command writes into its environment must not reach the cache, and through it the next one. A source distribution is built
-with what its build asks for as of the same instant (``--exclude-newer``).
+uv's own cache is the store that they share. Their files are copies, of which the kernel makes reflinks where the file system has
+them, and never hard links: what a command writes into its environment must not reach the cache, and through it the next one. (uv's
+own ``clone`` falls back to hard links.) A source distribution is built with what its build asks for as of the same instant.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Builder:
         try:
             self._run([self.uv, "venv", "--quiet", "--no-project", "--no-config", "--python", self.python, place])
             if rows:
-                command = [self.uv, "pip", "install", "--python", f"{place}/bin/python", "--no-deps", "--link-mode", "clone"]
+                command = [self.uv, "pip", "install", "--python", f"{place}/bin/python", "--no-deps", "--link-mode", "copy"]
                 command += ["--require-hashes"] if all(row.hashes and not row.url for row in rows) else []
                 self._run([*command, *self._dated(at), "--requirement", file])
             whole = True
