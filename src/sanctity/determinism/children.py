@@ -56,10 +56,11 @@ def _before() -> None:
 
 
 def _after_in_child() -> None:
-    from sanctity.determinism import setting as room
+    from sanctity.determinism import receipt
+    from sanctity.determinism.setting import current
 
-    room.after_fork()
-    setting = room.current()
+    receipt.after_fork()
+    setting = current()
     if setting is None or setting.classic:
         return
     become_child(setting, setting.children - 1)

@@ -113,6 +113,9 @@ def record() -> dict[str, str]:
     return found
 
 
+_left: str | None = None
+
+
 # -- hashing ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -130,11 +133,13 @@ def _hashing(setting: Setting) -> Iterator[Row]:
         words = f"texts are hashed by seed {used} in this process, {whose}; objects without a hash of their own by their address"
         yield Row("hash-seed", "python", "applied", words)
 
-    stated = hashing.numeric(os.environ.get(hashing.VARIABLE))
+    global _left  # noqa: PLW0603 - what an earlier call of this process set is not what the program was started with
+    present = os.environ.get(hashing.VARIABLE)
+    stated = None if present == _left else hashing.numeric(present)
     known = used if used is not None and used is not False else None
     if stated is None:
         stated = ours if known is None else known
-        os.environ[hashing.VARIABLE] = str(stated)
+        _left = os.environ[hashing.VARIABLE] = str(stated)
         words = f"{hashing.VARIABLE}={stated} was set for them"
     else:
         words = f"{hashing.VARIABLE} is {stated}, and was left so"

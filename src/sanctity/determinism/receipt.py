@@ -10,6 +10,8 @@ that was read from a document is not. The document is ``sanctity.receipt/1``; it
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 TYPE_CHECKING = False  # importing `typing` for it would take longer than all else that is done here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +31,8 @@ STATUSES = {
     "refused": "it could be set and was not, for the reason that is given",
     "overwritten": "it was applied, and something else has set it since",
 }
+#: How wide a printed receipt is, in characters.
+_WIDTH = 100
 #: The statuses that are told on standard error, and that ``strict`` refuses, unless the row says otherwise.
 _LOUD = ("too-late", "not-controllable", "refused", "overwritten")
 
@@ -57,7 +61,7 @@ class Row:
         told = status in _LOUD if loud is None else loud
         for name, value in (
             ("control", control),
-            ("library", library),
+            ("library", plain(library)),
             ("status", status),
             ("detail", plain(detail)),
             ("remedy", plain(remedy)),
@@ -95,6 +99,15 @@ def _row(control: str, library: str, status: str, detail: str, remedy: str, loud
     return Row(control, library, status, detail, remedy, loud=loud)
 
 
+_lock = allocate_lock()
+
+
+def after_fork() -> None:
+    """Let go of the lock: the thread that held it when the process was forked is not here."""
+    global _lock  # noqa: PLW0603 - see above
+    _lock = allocate_lock()
+
+
 class Receipt:
     """What one call reached. *rows* has a row for each control; *recorded* what was looked at and never set.
 
@@ -124,7 +137,8 @@ class Receipt:
         self.child = child
         self.algorithms = algorithms
         self.rows: tuple[Row, ...] = tuple(rows)
-        self.recorded: dict[str, str] = {name: plain(value) for name, value in sorted((recorded or {}).items())}
+        self.recorded: dict[str, str] = {}
+        self.record(recorded or {})
         self._again = again
 
     def __getitem__(self, control: str) -> Row:
@@ -186,14 +200,20 @@ class Receipt:
             )
         rows, recorded = self._again()
         self.update(rows)
-        self.recorded = {name: plain(value) for name, value in sorted({**self.recorded, **recorded}.items())}
+        self.record(recorded)
         return self
 
     def update(self, rows: Iterable[Row]) -> None:
         """Put *rows* in the place of those of the same controls; new ones come last."""
         new = {row.control: row for row in rows}
-        kept = [new.pop(row.control, row) for row in self.rows]
-        self.rows = (*kept, *new.values())
+        with _lock:
+            kept = [new.pop(row.control, row) for row in self.rows]
+            self.rows = (*kept, *new.values())
+
+    def record(self, found: Mapping[str, str]) -> None:
+        """Add *found* to what was looked at and never set."""
+        with _lock:
+            self.recorded = dict(sorted({**self.recorded, **{plain(name): plain(value) for name, value in found.items()}}.items()))
 
     def detach(self) -> None:
         """Say that another call took this one's place: it can not be rechecked any more."""
@@ -270,11 +290,17 @@ class Receipt:
         for status in STATUSES:
             for row in self.rows:
                 if row.status == status:
-                    lines.append(f"  {row.control:{names}}  {status:{states}}  {row.detail}".rstrip())
+                    words = _wrapped(row.detail, _WIDTH - names - states - 6)
                     if row.remedy and status != "applied":
-                        lines.append(f"  {'':{names}}  {'':{states}}  -> {row.remedy}")
+                        words += [
+                            "-> " + line if not i else "   " + line
+                            for i, line in enumerate(_wrapped(row.remedy, _WIDTH - names - states - 9))
+                        ]
+                    lines.append(f"  {row.control:{names}}  {status:{states}}  {words[0]}".rstrip())
+                    lines += [f"  {'':{names}}  {'':{states}}  {line}" for line in words[1:]]
         if self.recorded:
-            lines.append("recorded, never set: " + ", ".join(f"{name} {value}" for name, value in self.recorded.items()))
+            words = _wrapped(", ".join(f"{name} {value}" for name, value in self.recorded.items()), _WIDTH - 2)
+            lines += ["recorded, never set:", *("  " + line for line in words)]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -296,6 +322,17 @@ class Receipt:
         under = f"<details><summary>recorded, never set</summary><ul>{recorded}</ul></details>" if recorded else ""
         caption = f'<caption style="text-align:left">{escape(self._title())}</caption>'
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{under}"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """*text* in lines of at most *width* characters, but for words that are longer; `textwrap` would import `re`."""
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return lines
 
 
 def plain(text: str) -> str:
@@ -326,7 +363,12 @@ def _read(document: object) -> Receipt:
     if document.keys() != names:
         raise _invalid("$", f"the names are not those of {SCHEMA}: {', '.join(map(repr, sorted(document.keys() ^ names)))}")
     tool, seed, rank, child = (document[name] for name in ("tool", "seed", "rank", "child"))
-    if not (isinstance(tool, dict) and tool.keys() == {"name", "version"} and isinstance(tool["version"], str)):
+    if not (
+        isinstance(tool, dict)
+        and tool.keys() == {"name", "version"}
+        and tool["name"] == "sanctity"
+        and isinstance(tool["version"], str)
+    ):
         raise _invalid("tool", "it is no name and version")
     if not (isinstance(seed, str) and seed.isascii() and seed.isdecimal() and len(seed) < 40 and str(int(seed)) == seed):
         raise _invalid("seed", f"{seed!r} is no number in decimal")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock
 
 from sanctity.determinism import arrival
 from sanctity.determinism.receipt import Receipt, Row, plain
@@ -136,7 +135,7 @@ class Setting:
                 waiting[module] = self._arrived
         arrival.stop()
         arrival.await_modules(waiting)
-        self.receipt.recorded = controls.record()
+        self.receipt.record(controls.record())
 
     def reseed(self) -> None:
         """Seed the streams again, in a forked child; settings were copied, and need nothing."""
@@ -166,15 +165,14 @@ class Setting:
 
     def _arrived(self, module: str) -> None:
         """Reach a library whose import has just ended."""
-        with _lock:
-            if current() is not self:
-                return
-            before = set(self.receipt.loud)
-            self._reach(module)
-            from sanctity.determinism import controls
+        if current() is not self:
+            return
+        before = set(self.receipt.loud)
+        self._reach(module)
+        from sanctity.determinism import controls
 
-            self.receipt.recorded = {**self.receipt.recorded, **controls.record()}
-            self.publish()
+        self.receipt.record(controls.record())
+        self.publish()
         new = [row for row in self.receipt.loud if row not in before]
         self.tell(new)
         if self.strict and new:
@@ -186,24 +184,22 @@ class Setting:
         """The rows as they are to be now, and what is recorded."""
         from sanctity.determinism import controls
 
-        with _lock:
-            rows = list(controls.read_back(self))
-            for module, library, names, ours in LIBRARIES:
-                states = {self.receipt[name].status for name in names}
-                if not arrival.here(module):
-                    continue
-                if states <= {"pending", "unavailable"} and module in arrival.awaited():
-                    words = f"{module} was imported by a way that was not seen"
-                    rows += [Row(name, library, "refused", words, "make the call again") for name in names]
-                    continue
-                try:
-                    rows += _module(ours).read_back(self, module)
-                except Exception as error:  # noqa: BLE001 - see _reach
-                    words = f"it can not be read back: {type(error).__name__}: {error}"
-                    rows += [self.receipt[name].with_status("refused", words) for name in names]
-            self.receipt.update(rows)
-            self.publish()
-            return rows, controls.record()
+        rows = list(controls.read_back(self))
+        for module, library, names, ours in LIBRARIES:
+            if not arrival.here(module):
+                continue
+            if module in arrival.awaited():
+                words = f"{module} was imported by a way that was not seen"
+                rows += [Row(name, library, "refused", words, "make the call again") for name in names]
+                continue
+            try:
+                rows += _module(ours).read_back(self, module)
+            except Exception as error:  # noqa: BLE001 - see _reach
+                words = f"it can not be read back: {type(error).__name__}: {error}"
+                rows += [self.receipt[name].with_status("refused", words) for name in names]
+        self.receipt.update(rows)
+        self.publish()
+        return rows, controls.record()
 
     def publish(self) -> None:
         """Write the receipt where it was asked for."""
@@ -214,7 +210,6 @@ class Setting:
             from sanctity.determinism import files
 
             files.keep(folder, self.receipt)
-            files.changed()
 
     def tell(self, rows: Iterable[Row]) -> None:
         """Say in one line on standard error which of *rows* are not applied."""
@@ -227,7 +222,6 @@ class Setting:
         _say(f"sanctity: seed {self.root} did not reach {words}" + (f"; {first}{more}" if first else ""))
 
 
-_lock = RLock()
 _current: Setting | None = None
 
 
@@ -239,11 +233,10 @@ def current() -> Setting | None:
 def establish(setting: Setting) -> Setting:
     """Make *setting* the one of this process, and apply it."""
     global _current  # noqa: PLW0603 - streams, flags and hooks are the process's own, so what they were set to is as well
-    with _lock:
-        if _current is not None:
-            _current.receipt.detach()
-        _current = setting
-        setting.apply()
+    if _current is not None:
+        _current.receipt.detach()
+    _current = setting
+    setting.apply()
     return setting
 
 
@@ -251,15 +244,8 @@ def refresh(setting: Setting) -> None:
     """Have the receipt of *setting* say what is registered now."""
     from sanctity.determinism import controls
 
-    with _lock:
-        setting.receipt.update([controls.generators(setting)])
-        setting.publish()
-
-
-def after_fork() -> None:
-    """Let go of the lock: the thread that held it when the process was forked is not here."""
-    global _lock  # noqa: PLW0603 - see above
-    _lock = RLock()
+    setting.receipt.update([controls.generators(setting)])
+    setting.publish()
 
 
 def set_global_determinism(
