@@ -11,6 +11,7 @@ import click
 
 import sanctity
 from sanctity.cli.archiving import archive
+from sanctity.cli.bisecting import bisect
 from sanctity.cli.common import fail, perform, tell, write
 from sanctity.cli.completion import complete_codes, complete_places, completion
 from sanctity.cli.coning import cone
@@ -18,6 +19,7 @@ from sanctity.cli.contents import contents
 from sanctity.cli.differing import diff
 from sanctity.cli.exporting import export
 from sanctity.cli.judging import check, fingerprint, repair, verify
+from sanctity.cli.labbing import lab
 from sanctity.cli.linting import lint
 from sanctity.cli.rebuilding import rebuild
 from sanctity.cli.running import run
@@ -56,6 +58,8 @@ for command in (
     rebuild,
     export,
     cone,
+    bisect,
+    lab,
 ):
     cli.add_command(command)
 complete_places((*cli.commands.values(), *archive.commands.values()))

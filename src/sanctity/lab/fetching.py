@@ -1,0 +1,147 @@
+"""What the lab has to have before it can start, fetched by hash through the user's own configuration, and kept for the next time.
+
+The wheels are fetched as `sanctity archive add` would; the tools (uv, pip, pip-tools; Poetry) are installed by uv or pip from
+hashed locks of the lab's own, each set in an environment of its own, under the cache folder. Nothing is fetched twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from sanctity.lab.place import run_line
+from sanctity.lab.story import Tool
+from sanctity.store.private import alone
+from sanctity.verbs.sources import fetcher_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sanctity.lab.catalogue import Shelved
+    from sanctity.verbs.world import World
+
+__all__ = ["fill_shelf", "find_programs", "shelf"]
+
+#: The programs of each of the lab's own tool environments.
+_SETS: Final = {"installers": ("pip", "pip-compile", "pip-sync"), "poetry": ("poetry",)}
+_JOBS: Final = 8
+
+
+def shelf(environ: Mapping[str, str]) -> str:
+    """Where the lab keeps what it fetched: ``$XDG_CACHE_HOME/sanctity/lab``, or below ``~/.cache``; empty without a home."""
+    stated = environ.get("XDG_CACHE_HOME", "")
+    home = environ.get("HOME", "")
+    if not stated.startswith("/"):
+        stated = f"{home}/.cache" if home.startswith("/") else ""
+    return f"{stated}/sanctity/lab" if stated else ""
+
+
+def fill_shelf(wheels: Iterable[Shelved], folder: str, world: World) -> tuple[int, int]:
+    """See to it that *wheels* lie in *folder*, each with its hash; gives how many bytes there are, and how many came now.
+
+    Raises:
+        FetchError: one can not be had. OSError: it can not be written.
+    """
+    os.makedirs(folder, exist_ok=True)
+    wheels = tuple(wheels)
+    lacking = [wheel for wheel in wheels if not _is_whole(f"{folder}/{wheel.filename}", wheel.sha256)]
+    if lacking:
+        fetcher = fetcher_for("", world, offline=False)
+
+        def fetch(wheel: Shelved) -> None:
+            # Two labs may fill one shelf: each writes a file of its own, and what is there at the end is the same.
+            temporary = f"{folder}/{wheel.filename}.{os.getpid()}.tmp"
+            try:
+                fetcher.fetch(wheel.wanted, temporary)
+                os.replace(temporary, f"{folder}/{wheel.filename}")
+            finally:
+                if os.path.exists(temporary):
+                    os.unlink(temporary)
+
+        with ThreadPoolExecutor(_JOBS) as pool:
+            list(pool.map(fetch, lacking))
+    return sum(wheel.size for wheel in wheels), sum(wheel.size for wheel in lacking)
+
+
+def _is_whole(path: str, sha256: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
+
+
+def find_programs(folder: str, python: str, environ: Mapping[str, str]) -> tuple[dict[str, str], tuple[Tool, ...]]:
+    """The programs the lab runs, by name, and what there is to say of each tool; those that are lacking are installed in *folder*.
+
+    The user's own uv is taken where there is one: on ``PATH``, or beside this interpreter. pip-tools resolves for the Python that
+    it runs on, so it is installed for *python*, which environments are made of; Poetry runs on the Python of this process.
+    """
+    own = str(getattr(sys, "_base_executable", "") or sys.executable)
+    found: dict[str, str] = {}
+    uv = shutil.which("uv", path=environ.get("PATH")) or shutil.which("uv", path=os.path.dirname(sys.executable))
+    if uv:
+        found["uv"] = os.path.realpath(uv)
+    trouble: dict[str, str] = {}
+    for name, programs in _SETS.items():
+        home, words = _installed(name, folder, own if name == "poetry" else python, found.get("uv", ""), environ)
+        if words:
+            trouble[name] = words
+            continue
+        found.update((program, f"{home}/bin/{program}") for program in programs)
+        if name == "installers":
+            found.setdefault("uv", f"{home}/bin/uv")
+    tools = [
+        _tool(name, found, trouble.get("poetry" if name == "poetry" else "installers", ""))
+        for name in ("uv", "pip", "pip-compile", "poetry")
+    ]
+    return found, tuple(tools)
+
+
+def _tool(name: str, found: Mapping[str, str], trouble: str) -> Tool:
+    shown = {"pip-compile": "pip-tools", "poetry": "Poetry"}.get(name, name)
+    if name not in found:
+        return Tool(name=shown, missing=f"it can not be installed: {trouble}")
+    code, said = run_line(
+        f"{shlex.quote(found[name])} --version", "/", {"PATH": os.defpath, "NO_COLOR": "1", "HOME": "/nonexistent"}
+    )
+    numbers = [word.strip("()") for word in said.split() if word[:1].isdigit() or word.strip("()")[:1].isdigit()]
+    if code or not numbers:
+        return Tool(name=shown, missing=f"it does not start: {said.strip()[-200:]}")
+    return Tool(name=shown, version=numbers[0])
+
+
+def _installed(name: str, folder: str, python: str, uv: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The environment of the tools *name*, installed now where it was not yet; or else empty, and why it can not be."""
+    lock = files("sanctity.lab").joinpath(f"tools/{name}.txt").read_bytes()
+    key = hashlib.sha256(lock + os.path.realpath(python).encode()).hexdigest()[:12]
+    home = f"{folder}/tools/{name}-{key}"
+    if os.path.exists(f"{home}/complete"):
+        return home, ""
+    os.makedirs(f"{folder}/tools", exist_ok=True)
+    with alone(home):
+        if os.path.exists(f"{home}/complete"):
+            return home, ""
+        # A virtual environment can not be moved, so it is made in place, and marked when it is whole.
+        shutil.rmtree(home, ignore_errors=True)
+        with open(f"{home}.txt", "wb") as file:
+            file.write(lock)
+        by, base, there, hashed = (shlex.quote(word) for word in (uv, python, home, f"{home}.txt"))
+        if uv:
+            line = f"{by} venv -q --python {base} {there} && {by} pip sync -q --require-hashes --python {there} {hashed}"
+        else:
+            line = f"{base} -m venv {there} && {there}/bin/python -m pip install -q --no-deps --require-hashes -r {hashed}"
+        code, said = run_line(line, folder, environ)
+        if code:
+            shutil.rmtree(home, ignore_errors=True)
+            lines = [each.strip() for each in said.splitlines() if each.strip()]
+            return "", lines[-1][:300] if lines else f"the installer ended with {code}"
+        with open(f"{home}/complete", "w", encoding="utf-8"):
+            pass
+    return home, ""
