@@ -55,20 +55,17 @@ def facts(cone: Cone, name: Callable[[str], str] = plain) -> tuple[str, ...]:
     told.append(
         f"on {when} {width:,} of {count(names, 'package')} {_are(width)} not what {_they(width)} on {day_of(first.at)[:10]}"
     )
-    widest = cone.strands[0]
-    if widest.moves[-1]:
+    widest = cone.strands[0] if cone.strands else None
+    if widest is not None and widest.moves[-1]:
         via = f", through {', '.join(map(name, widest.via))}" if widest.via else ""
         span = " to ".join(name(version) if version else "absent" for version in (widest.first, widest.last))
         told.append(f"{name(widest.name)} widens it most: {count(len(widest.versions), 'version')}, {span}{via}")
     apart = cone.from_lock
     if apart is not None:
         pins = len(cone.locked or ())
-        differ = (
-            f"what would be installed on {when} differs from it in {count(len(apart), 'package')}"
-            if apart
-            else f"what would be installed on {when} is just that"
-        )
-        told.append(f"{name(cone.lock)} locks {count(pins, 'package')}: one environment at every date; {differ}")
+        told.append(f"{name(cone.lock)} locks {count(pins, 'package')}: one environment at every date")
+        differs = f"differs from {name(cone.lock)} in {count(len(apart), 'package')}" if apart else "is just that"
+        told.append(f"what would be installed on {when} {differs}")
     return tuple(told)
 
 
