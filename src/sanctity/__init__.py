@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sanctity.determinism.receipt import Receipt
     from sanctity.determinism.registry import register, unregister
     from sanctity.determinism.setting import jax_key, set_global_determinism
+    from sanctity.determinism.state import State, capture_state, preserved, restore_state
     from sanctity.determinism.streams import stream
     from sanctity.guard import Refused, Result, guard
 
@@ -19,11 +20,15 @@ __all__ = [
     "Receipt",
     "Refused",
     "Result",
+    "State",
     "__version__",
+    "capture_state",
     "guard",
     "jax_key",
+    "preserved",
     "receipts",
     "register",
+    "restore_state",
     "set_global_determinism",
     "stream",
     "unregister",
@@ -36,10 +41,14 @@ _HOMES = {
     "Receipt": "sanctity.determinism.receipt",
     "Refused": "sanctity.guard",
     "Result": "sanctity.guard",
+    "State": "sanctity.determinism.state",
+    "capture_state": "sanctity.determinism.state",
     "guard": "sanctity.guard",
     "jax_key": "sanctity.determinism.setting",
+    "preserved": "sanctity.determinism.state",
     "receipts": "sanctity.determinism.files",
     "register": "sanctity.determinism.registry",
+    "restore_state": "sanctity.determinism.state",
     "set_global_determinism": "sanctity.determinism.setting",
     "stream": "sanctity.determinism.streams",
     "unregister": "sanctity.determinism.registry",
