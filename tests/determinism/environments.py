@@ -28,14 +28,17 @@ if TYPE_CHECKING:
 __all__ = [
     "ML",
     "PYTHON",
+    "ROWS",
     "SOURCE",
     "TORCH",
     "ZOO",
+    "ToolError",
+    "by",
+    "missing",
     "ml_python",
     "run_script",
     "said",
     "side_by_side",
-    "zoo_missing",
     "zoo_python",
 ]
 
@@ -58,6 +61,8 @@ ZOO: Final = (
     "transformers==5.23.0",
     "xgboost-cpu==3.2.0",
 )
+#: The rows of ``receipt`` by control, as JSON can have them: for the programs under test.
+ROWS: Final = "{row.control: [row.status, row.detail, row.remedy] for row in receipt.rows}"
 #: What a program may see of the caller's environment; threads and kernels are as this machine has them.
 _KEPT: Final = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -72,8 +77,8 @@ def zoo_python() -> Path:
     return _built("zoo", (*ML, *ZOO))
 
 
-def zoo_missing() -> str:
-    """Why the large environment can not be had here; empty where it can."""
+def missing() -> str:
+    """Why neither environment can be had here; empty where they can."""
     return "" if PYTHON in interpreters() else f"Python {PYTHON} is not installed"
 
 
@@ -103,7 +108,7 @@ def _built(name: str, packages: tuple[str, ...]) -> Path:
 
 def run_script(
     python: Path | str,
-    code: str,
+    code: str | None,
     *arguments: str,
     folder: Path | None = None,
     stdin: str | None = None,
@@ -113,12 +118,14 @@ def run_script(
     """What the program *code* printed on standard output.
 
     With *folder* it is a file there, and started as one, which multiprocessing needs to start children; else it is given by
-    ``-c``. *env* is added to the clean environment.
+    ``-c``, or, where it is None, as *stdin*. *env* is added to the clean environment.
 
     Raises:
         ToolError: it ended with another code than 0, with all it said.
     """
-    if folder is None:
+    if code is None:
+        command = [str(python), "-", *arguments]
+    elif folder is None:
         command = [str(python), "-c", code, *arguments]
     else:
         program = folder / "program.py"
@@ -147,6 +154,11 @@ def run_script(
 def said(python: Path | str, code: str, *arguments: str, folder: Path | None = None, env: Mapping[str, str] | None = None) -> Any:
     """What the program *code* printed last, read as JSON."""
     return json.loads(run_script(python, code, *arguments, folder=folder, env=env).splitlines()[-1])
+
+
+def by(python: Path | str, code: str, *runs: Mapping[str, str], folder: Path | None = None) -> list[Any]:
+    """What the program *code* printed last, read as JSON, in one process for each of *runs*, which are its variables."""
+    return [said(python, code, env=env, folder=folder) for env in runs]
 
 
 def side_by_side(python: Path | str, *codes: str, env: Mapping[str, str] | None = None) -> list[Any]:
