@@ -133,6 +133,10 @@ class Setting:
                 )
                 self.receipt.update(Row(name, library, status, words) for name in names)
                 waiting[module] = self._arrived
+        for module in [name for name in waiting if arrival.here(name)]:
+            # Reaching one library can import another: PyTorch's states are read through numpy.random.
+            del waiting[module]
+            self._reach(module)
         arrival.stop()
         arrival.await_modules(waiting)
         self.receipt.record(controls.record())
