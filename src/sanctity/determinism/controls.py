@@ -26,7 +26,7 @@ __all__ = ["apply", "drawn", "read_back", "record", "whose"]
 #: How many blocks of 624 words a stream is followed: 40 million words, which takes a third of a second.
 BLOCKS = 1 << 16
 #: Seeds that other calls like to give, which are worth naming where one of them did.
-POPULAR = (0, 1, 42, 123, 1234, 1337, 2021, 2022, 2023, 2024, 2025, 2026, 3407)
+POPULAR = (*range(11), 42, 123, 1234, 1337, 2021, 2022, 2023, 2024, 2025, 2026, 3407)
 #: The variables by which launchers number their processes.
 RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 #: The variables that say how many threads compute, and in what precision and by which kernels.

@@ -1,7 +1,10 @@
-"""Keras 3: its own global seed, from which initialisers, dropout and shuffling draw.
+"""Keras 3: its global seed, and the generator behind ``keras.random``, which is made anew.
 
-Its one public way, ``keras.utils.set_random_seed``, gives the same integer to `random`, NumPy, TensorFlow and PyTorch as well. So
-what those had is kept before and put back after it.
+Its generators and initialisers that are given no seed draw one from `random`, so they repeat once that does. What is left is the
+global seed, which pipelines of data ask for, and the one generator that may have been made before. The public way,
+``keras.utils.set_random_seed``, would import TensorFlow where it is installed, and give the same integer to `random`, NumPy,
+TensorFlow and PyTorch; so both are set where it sets them. In a Keras that has them elsewhere the public way is taken, and what
+the others had is kept before and put back after it.
 """
 
 from __future__ import annotations
@@ -23,10 +26,32 @@ _AGAIN = "make the call again after what seeds anew, or take that away"
 
 def apply(setting: Setting, _: str) -> list[Row]:
     """Set Keras's global seed, and nothing else."""
-    import random
-
     keras: Any = sys.modules["keras"]
     number = setting.root % (1 << 32) if setting.classic else setting.seed("keras", bits=32)
+    if not _set(number):
+        _set_publicly(setting, keras, number)
+    setting.memory["keras"] = number
+    words = f"its global seed, by 32 bits; its generators take theirs from random; the backend is {keras.backend.backend()}"
+    return [Row("keras", "keras", "applied", words)]
+
+
+def _set(number: int) -> bool:
+    """Set the global seed where Keras 3 has it; False where it is not there."""
+    state: Any = sys.modules.get("keras.src.backend.common.global_state")
+    names = (
+        getattr(sys.modules.get("keras.src.utils.rng_utils"), "GLOBAL_RANDOM_SEED", None),
+        getattr(sys.modules.get("keras.src.random.seed_generator"), "GLOBAL_SEED_GENERATOR", None),
+    )
+    if None in names or not hasattr(state, "set_global_attribute"):
+        return False
+    state.set_global_attribute(names[0], number)
+    state.set_global_attribute(names[1], None)
+    return True
+
+
+def _set_publicly(setting: Setting, keras: Any, number: int) -> None:
+    import random
+
     ours = random.getstate()
     numpy: Any = sys.modules.get("numpy.random")
     torch: Any = sys.modules.get("torch")
@@ -47,8 +72,6 @@ def apply(setting: Setting, _: str) -> list[Row]:
             _put_back(torch, setting, devices)
     if "tensorflow" in sys.modules and "tensorflow" in setting.memory:
         sys.modules["tensorflow"].random.set_seed(setting.memory["tensorflow"])
-    setting.memory["keras"] = number
-    return [Row("keras", "keras", "applied", f"its global seed, by 32 bits; the backend is {keras.backend.backend()}")]
 
 
 def _put_back(torch: Any, setting: Setting, devices: Any) -> None:
@@ -64,7 +87,7 @@ def _put_back(torch: Any, setting: Setting, devices: Any) -> None:
 def read_back(setting: Setting, _: str) -> list[Row]:
     """The row of `apply`, where the global seed is another one."""
     row = setting.receipt["keras"]
-    get = getattr(sys.modules["keras"].utils, "get_random_seed", None)
+    get = getattr(sys.modules.get("keras.src.utils.rng_utils"), "get_random_seed", None)
     if get is None or row.status != "applied":
         return []
     now = get()

@@ -44,6 +44,8 @@ def _operations(setting: Setting, tensorflow: Any) -> Row:
     if setting.algorithms == "warn":
         words = "TensorFlow has no way to warn: an operation without a deterministic way would raise"
         return Row(name, library, "refused", words, 'algorithms="raise", or tf.config.experimental.enable_op_determinism()')
+    if _on():
+        return Row(name, library, "applied", "operations repeat, as was said before; one that can not raises")
     running = _started()
     tensorflow.config.experimental.enable_op_determinism()
     if running:
@@ -59,13 +61,21 @@ def _started() -> bool:
     return context is not None and getattr(context, "_context_handle", None) is not None
 
 
+def _on() -> bool:
+    """Whether determinism of operations is on; False where this TensorFlow does not say."""
+    ask = getattr(sys.modules.get("tensorflow.python.framework.config"), "is_op_determinism_enabled", None)
+    return ask is not None and bool(ask())
+
+
 def read_back(setting: Setting, _: str) -> list[Row]:
     """The rows of `apply` that are not as they were left."""
-    module: Any = sys.modules.get("tensorflow.python.eager.context")
-    row = setting.receipt["tensorflow"]
-    if module is None or row.status != "applied":
-        return []
-    now = module.global_seed()
-    if now == setting.memory.get("tensorflow"):
-        return []
-    return [row.with_status("overwritten", f"the global seed was set to {now}", _AGAIN)]
+    rows = []
+    context: Any = sys.modules.get("tensorflow.python.eager.context")
+    row, operations = setting.receipt["tensorflow"], setting.receipt["tensorflow-ops"]
+    if context is not None and row.status == "applied":
+        now = context.global_seed()
+        if now != setting.memory.get("tensorflow"):
+            rows.append(row.with_status("overwritten", f"the global seed was set to {now}", _AGAIN))
+    if operations.status == "applied" and "tensorflow.python.framework.config" in sys.modules and not _on():
+        rows.append(operations.with_status("overwritten", "determinism of operations was turned off", "take away what does that"))
+    return rows
