@@ -1,7 +1,7 @@
 """The bench of a bisect: it resolves, builds, runs and writes down, and does nothing twice.
 
-An environment is made anew for every run and thrown away after it, so no run sees what another one did to it. Every step is in the
-log before the next one begins: a bisect that was ended takes from there what it had.
+No run sees what another one did to its environment: one that a run left as it was, file by file, may be used for a repetition, and
+any other is thrown away. Every step is in the log before the next one begins: a bisect that was ended takes from there what it had.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Counts, Outcome, Run, Trial
 from sanctity.timeline.building import Unbuildable
-from sanctity.timeline.running import NOT_FOUND, digest_of, environ_of, find_program, remove, run_command
+from sanctity.timeline.running import NOT_FOUND, digest_of, environ_of, find_program, remove, run_command, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +31,18 @@ __all__ = ["RealBench", "Runner", "verdict"]
 
 #: What a command ends with to say that it can not be judged here, as with ``git bisect run``.
 _SKIP: Final = 125
+#: So many environments are left standing, in case that they are needed again soon.
+_MOST_STANDING: Final = 2
+
+
+_VERBS: Final = {
+    Outcome.PASS: "passes",
+    Outcome.FAIL: "fails",
+    Outcome.SKIPPED: "no verdict",
+    Outcome.FLAKY: "flaky",
+    Outcome.UNBUILDABLE: "can not be built",
+    Outcome.UNRESOLVABLE: "can not be resolved",
+}
 
 
 def verdict(run: Run, *, compare: str, reference: Digest | None) -> tuple[Outcome, str]:
@@ -58,19 +70,23 @@ class Runner:
         self.cwd = cwd
         self.environ = environ
         self.builds = self.runs = 0
+        self._standing: dict[str, tuple[str, str]] = {}
 
-    def run(self, rows: Sequence[Pinned], at: str) -> Run:
-        """One run in a new environment of *rows*, which is gone afterwards.
+    def run(self, key: str, rows: Sequence[Pinned], at: str) -> Run:
+        """One run in the environment of *rows* with the digest *key*, which is as it was built.
 
         Raises:
             Unbuildable: there is no such environment.
             SanctityError: ``command-not-found``, ``command-not-executable``; or as `Builder.build`.
         """
-        place = self.workplace.folder()
+        place, built = self._standing.pop(key, ("", ""))
         result = os.path.join(self.cwd, self.question.compare) if self.question.compare else ""
         try:
-            self.builder.build(place, rows, at)
-            self.builds += 1
+            if not place:
+                place = self.workplace.folder()
+                self.builder.build(place, rows, at)
+                self.builds += 1
+                built = signature_of(place)
             environ = environ_of(place, self.environ)
             program = find_program(self.question.command[0], environ, self.cwd)
             self.runs += 1
@@ -86,7 +102,12 @@ class Runner:
         finally:
             if result:
                 remove(result)
-            remove(place)
+            if built and signature_of(place) == built:
+                self._standing[key] = place, built
+                place = next(iter(self._standing.values()))[0] if len(self._standing) > _MOST_STANDING else ""
+                self._standing = {name: row for name, row in self._standing.items() if row[0] != place}
+            if place:
+                remove(place)
 
 
 class RealBench:
@@ -114,7 +135,7 @@ class RealBench:
         self._doing = doing
         self._find_withdrawn = find_withdrawn
         self._reference: Digest | None = None
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[str | tuple[str, str]] = set()
 
     @property
     def counts(self) -> Counts:
@@ -158,10 +179,11 @@ class RealBench:
             self._doing(f"{why}: {len(resolution.releases)} packages{again}")
             self._run(key, resolution, why)
             trial = self._trial(key)
-        fresh = len(trial.runs) - before or (trial.outcome is Outcome.UNBUILDABLE and (key, why) not in self._told)
-        if fresh or (key, "") not in self._told:
+        if len(trial.runs) > before or key not in self._told:
             self.tell(f"{why}: {_words(trial)}")
-        self._told |= {(key, why), (key, "")}
+        elif (key, why) not in self._told:
+            self.tell(f"{why}: {_VERBS[trial.outcome]}: an environment that was tried before")
+        self._told |= {key, (key, why)}
         return trial
 
     def _trial(self, key: str) -> Trial | None:
@@ -194,7 +216,7 @@ class RealBench:
             if rows is None:
                 rows = self.runner.builder.pinned(resolution)
                 self.log.keep_pinned(key, rows)
-            run = self.runner.run(rows, resolution.at)
+            run = self.runner.run(key, rows, resolution.at)
         except Unbuildable as error:
             self.log.keep_failure(key, why, str(error))
             return
@@ -216,11 +238,4 @@ def _words(trial: Trial) -> str:
     seconds = sum(run.seconds for run in trial.runs)
     runs = f", {len(trial.runs)} runs" if len(trial.runs) > 1 else ""
     took = f" ({seconds:.1f} s{runs})" if trial.runs else ""
-    return {
-        Outcome.PASS: f"passes: {trial.reason}{took}",
-        Outcome.FAIL: f"fails: {trial.reason}{took}",
-        Outcome.SKIPPED: f"no verdict: {trial.reason}{took}",
-        Outcome.FLAKY: f"flaky: {trial.reason}{took}",
-        Outcome.UNBUILDABLE: f"can not be built: {trial.reason}",
-        Outcome.UNRESOLVABLE: f"can not be resolved: {trial.reason}",
-    }[trial.outcome]
+    return f"{_VERBS[trial.outcome]}: {trial.reason}{took}"

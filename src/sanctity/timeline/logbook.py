@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -26,6 +27,7 @@ __all__ = ["Logbook", "read_log"]
 
 _LARGEST: Final = 256 * 1024 * 1024
 _SCHEMA: Final = "sanctity.bisect/1"
+_INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 _HINT: Final = "name another file with --log, or remove it"
 
 
@@ -185,14 +187,14 @@ def _log(document: dict[str, object], path: str, shown: str) -> Logbook:
     )
     if not reader.issues and not question.command:
         reader.fault("bisect-log-invalid", "question.command", "it names no command")
-    good, bad = reader.need(document, "good", str, "", ""), reader.need(document, "bad", str, "", "")
+    good, bad = _instant(reader, document, "good", ""), _instant(reader, document, "bad", "")
     log = Logbook(path, question, good=good, bad=bad)
     releases: dict[str, tuple[Release, ...]] = {}
     for place, row in reader.tables(document, "environments", ""):
         key = str(_digest(reader, row, "digest", place))
         log.environments[key], releases[key] = _environment(reader, row, place)
     for place, row in reader.tables(document, "resolutions", ""):
-        at = reader.need(row, "at", str, "", place)
+        at = _instant(reader, row, "at", place)
         key = reader.get(row, "environment", str, "", place)
         failure = reader.get(row, "failure", str, "", place)
         if (key not in releases) == (not failure):
@@ -235,6 +237,13 @@ def _environment(reader: Reader, row: dict[str, object], place: str) -> tuple[Ke
         runs=tuple(runs),
     )
     return entry, tuple(releases)
+
+
+def _instant(reader: Reader, row: dict[str, object], key: str, place: str) -> str:
+    text = reader.need(row, key, str, "", place)
+    if text and not _INSTANT.fullmatch(text):
+        reader.fault("bisect-log-invalid", f"{place}.{key}" if place else key, "it is no instant in UTC (RFC 3339)")
+    return text
 
 
 def _digest(reader: Reader, row: dict[str, object], key: str, place: str) -> Digest:

@@ -27,7 +27,17 @@ from sanctity.model.wire import canonical
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["NOT_FOUND", "digest_of", "end_group", "environ_of", "find_program", "remove", "run_command", "started_at"]
+__all__ = [
+    "NOT_FOUND",
+    "digest_of",
+    "end_group",
+    "environ_of",
+    "find_program",
+    "remove",
+    "run_command",
+    "signature_of",
+    "started_at",
+]
 
 #: What a shell ends with where a command can not be run or found.
 NOT_FOUND: Final = (126, 127)
@@ -215,6 +225,25 @@ def _rows(folder: str, below: str) -> Iterator[tuple[str, str]]:
                 yield from _rows(folder, path)
             elif entry.is_file():
                 yield shown, _sha256(entry.path).hex()
+
+
+def signature_of(folder: str) -> str:
+    """What the kernel says of every file below *folder* that is no bytecode: any write to one changes it (``ctime``)."""
+    hasher = hashlib.sha256()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        with os.scandir(here) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                state = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(state.st_mode):
+                    if entry.name != "__pycache__":
+                        waiting.append(entry.path)
+                        hasher.update(os.fsencode(entry.path) + b"/\0")
+                    continue
+                row = (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+                hasher.update(os.fsencode(entry.path) + b"\0" + repr(row).encode() + b"\0")
+    return hasher.hexdigest()
 
 
 def _sha256(path: str) -> bytes:

@@ -112,6 +112,7 @@ def bisect(
     question = _question(asked, requirements, world)
     path = os.path.abspath(os.path.join(world.cwd, os.path.expanduser(asked.log)))
     log = _opened(path, asked, question, good=good, bad=bad)
+    good, bad = log.good, log.bad  # today is another instant an hour later, and the question still the same
     if asked.compare and os.path.lexists(os.path.join(world.cwd, asked.compare)):
         words = "it is there already, and every run has to write it anew"
         raise UsageError("bisect-output-exists", words, where=asked.compare, hint="move it away: it is removed after each run")
@@ -232,11 +233,10 @@ def _opened(path: str, asked: Asked, question: Question, *, good: str, bad: str)
     found = read_log(path, asked.log)
     if asked.fresh:
         return new
-    if (found.question, found.good, found.bad) != (question, good, bad):
-        other = _differs(found.question, question) or "the dates"
+    if found.question != question:
         raise DocumentError(
             "bisect-log-other",
-            f"it is the log of another bisect: {other} differ",
+            f"it is the log of another bisect: {_differs(found.question, question)} differ",
             where=asked.log,
             hint="name another file with --log, or begin anew with --fresh",
         )
@@ -417,7 +417,7 @@ def replay(
             reference = next((run.result for run in log.environments[pairs[0][3]].runs if run.result is not None), None)
             run: Run | None = None
             try:
-                run = runner.run(entry.rows, at)
+                run = runner.run(key, entry.rows, at)
                 outcome, reason = verdict(run, compare=question.compare, reference=reference)
             except Unbuildable as error:
                 outcome, reason = Outcome.UNBUILDABLE, str(error)
