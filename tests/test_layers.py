@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src/sanctity"
 LAYERS = (
     ("errors",),
     ("model",),
-    ("canon", "lockfiles", "pages", "policies"),
+    ("canon", "lockfiles", "pages", "policies", "results"),
     ("compare",),
     ("linting", "plan", "seals"),
     ("report",),
@@ -26,7 +26,7 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: Modules of the standard library that look at the world; thought does not import them.
 WORLD = {"os", "subprocess", "socket", "time", "random", "shutil", "tempfile", "pathlib", "urllib.request", "sys"}
-THOUGHT = ("model", "canon", "lockfiles", "policies", "compare", "linting", "plan", "seals", "report")
+THOUGHT = ("model", "canon", "lockfiles", "policies", "results", "compare", "linting", "plan", "seals", "report")
 
 
 def _imports(file: Path) -> set[str]:

@@ -13,6 +13,7 @@ import sanctity
 from sanctity.cli.archiving import archive
 from sanctity.cli.bisecting import bisect
 from sanctity.cli.common import fail, perform, tell, write
+from sanctity.cli.comparing import compare
 from sanctity.cli.completion import complete_codes, complete_places, completion
 from sanctity.cli.coning import cone
 from sanctity.cli.contents import contents
@@ -49,6 +50,7 @@ for command in (
     seal,
     fingerprint,
     diff,
+    compare,
     repair,
     run,
     watch,

@@ -1,0 +1,259 @@
+"""A comparison of two results, drawn: for people, as the document ``sanctity.comparison/1``, as Markdown and as a page of HTML."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+import sanctity
+from sanctity.model.result import Sameness, What
+from sanctity.report.markdown import code_span
+from sanctity.report.text import Paint
+from sanctity.report.words import count, plain, utf8
+
+if TYPE_CHECKING:
+    from sanctity.model.result import FileResult, LeafDifference, ResultComparison, Ulps
+
+__all__ = ["FORMATS", "exit_code", "results_html", "results_json", "results_markdown", "results_text"]
+
+_WORDS: Final = {
+    Sameness.IDENTICAL: ("IDENTICAL", "good", "byte for byte"),
+    Sameness.EQUAL: ("EQUAL", "good", "every value is the same, bit for bit; only what is around them differs"),
+    Sameness.UNDECIDED: ("UNDECIDED", "doubt", "not all of it could be read"),
+    Sameness.DIFFERENT: ("DIFFERENT", "bad", "values differ"),
+}
+_MOST_FILES: Final = 200
+_MOST_LEAVES: Final = 20
+_WIDEST_BAR: Final = 24
+
+
+def exit_code(comparison: ResultComparison, *, strict: bool = False) -> int:
+    """0 where no value differs, 1 where one does, 3 where that is not known; with *strict* a container that differs is 1 too."""
+    return {Sameness.IDENTICAL: 0, Sameness.EQUAL: int(strict), Sameness.DIFFERENT: 1, Sameness.UNDECIDED: 3}[comparison.sameness]
+
+
+def _place(difference: LeafDifference) -> str:
+    """Where the first difference is: the leaf's name, and the index in it."""
+    index = f"[{', '.join(map(str, difference.first))}]" if difference.first else ""
+    return f"{difference.path}{index}" or "(the file)"
+
+
+def _said(difference: LeafDifference) -> str:
+    """What differs, in a line."""
+    if difference.what is What.MISSING:
+        return f"in the first alone{f': {difference.before}' if difference.before else ''}"
+    if difference.what is What.EXTRA:
+        return f"in the second alone{f': {difference.after}' if difference.after else ''}"
+    words = {What.TYPE: "type ", What.SHAPE: "shape ", What.FORMAT: "format "}.get(difference.what, "")
+    said = f"{words}{difference.before} and {difference.after}"
+    if difference.elements > 1:
+        share = 100 * difference.differing / difference.elements
+        said += f"; {difference.differing:,} of {difference.elements:,} differ ({share:.3g} %)"
+    if difference.ulps is not None:
+        said += f"; {_apart(difference.ulps)}"
+    if difference.largest:
+        said += f"; at most {difference.largest} apart"
+    return said + ("; the same elements in another order" if difference.permuted else "")
+
+
+def _apart(ulps: Ulps) -> str:
+    parts = [f"up to {count(ulps.most, 'ulp')}"] if ulps.most else []
+    parts += [f"{count(ulps.zeros, 'zero')} of another sign"] if ulps.zeros else []
+    parts += [f"{ulps.payloads:,} NaN with other bits"] if ulps.payloads else []
+    parts += [f"{ulps.nans:,} NaN on one side alone"] if ulps.nans else []
+    return ", ".join(parts) or "other bits"
+
+
+def _headline(comparison: ResultComparison) -> str:
+    files = len(comparison.files)
+    same = sum(file.sameness is Sameness.IDENTICAL for file in comparison.files)
+    size = sum(max(file.sizes) for file in comparison.files)
+    return f"{count(files, 'file')}, {same:,} byte for byte, {size:,} bytes" if files else "no file in either"
+
+
+def results_text(comparison: ResultComparison, *, paint: Paint | None = None) -> str:
+    """*comparison* for people: the verdict, then each file that is not the same byte for byte, the gravest first."""
+    paint = paint or Paint(on=False)
+    word, style, meaning = _WORDS[comparison.sameness]
+    lines = [
+        f"{paint(style, word)}  {plain(comparison.before)} and {plain(comparison.after)}: {meaning}      {_headline(comparison)}"
+    ]
+    order = tuple(Sameness)
+    shown = [file for file in comparison.files if file.sameness is not Sameness.IDENTICAL]
+    shown.sort(key=lambda file: -order.index(file.sameness))
+    for file in shown[:_MOST_FILES]:
+        lines.append(f"  {file.sameness:<9}  {plain(file.path)}   {file.format or 'no file'}{_leaves(file)}")
+        lines += [f"    {plain(_place(item))}   {plain(_said(item))}" for item in file.differences[:_MOST_LEAVES]]
+        if len(file.differences) > _MOST_LEAVES:
+            lines.append(f"    … and {len(file.differences) - _MOST_LEAVES:,} more")
+        lines += [f"    around them: {plain(noise)}" for noise in file.noise[:_MOST_LEAVES]]
+        lines += [f"    {plain(file.reason)}"] if file.reason else []
+    if len(shown) > _MOST_FILES:
+        lines.append(f"  … and {len(shown) - _MOST_FILES:,} files more")
+    if not comparison.files:
+        lines.append("  nothing was compared: an empty result is no evidence")
+    return "\n".join(lines) + "\n"
+
+
+def _leaves(file: FileResult) -> str:
+    return f", {count(file.leaves, 'value')}, {len(file.differences):,} differ" if file.leaves else ""
+
+
+def _ulps(ulps: Ulps | None) -> dict[str, Any] | None:
+    if ulps is None:
+        return None
+    return {
+        "most": str(ulps.most),
+        "histogram": list(ulps.histogram),
+        "signed_zeros": ulps.zeros,
+        "nan_payloads": ulps.payloads,
+        "nan_on_one_side": ulps.nans,
+    }
+
+
+def results_json(comparison: ResultComparison) -> str:
+    """The document ``sanctity.comparison/1``. Distances are texts, since they may exceed 2**53."""
+    document = {
+        "schema": "sanctity.comparison/1",
+        "tool": {"name": "sanctity", "version": sanctity.__version__},
+        "before": utf8(comparison.before),
+        "after": utf8(comparison.after),
+        "sameness": str(comparison.sameness),
+        "files": [
+            {
+                "path": utf8(file.path),
+                "format": file.format or None,
+                "sameness": str(file.sameness),
+                "bytes": list(file.sizes),
+                "values": file.leaves,
+                "differences": [
+                    {
+                        "path": utf8(item.path),
+                        "what": str(item.what),
+                        "first": list(item.first),
+                        "before": utf8(item.before),
+                        "after": utf8(item.after),
+                        "elements": item.elements,
+                        "differing": item.differing,
+                        "ulps": _ulps(item.ulps),
+                        "largest": item.largest or None,
+                        "permuted": item.permuted,
+                    }
+                    for item in file.differences
+                ],
+                "container": [utf8(noise) for noise in file.noise],
+                "reason": utf8(file.reason) or None,
+            }
+            for file in comparison.files
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def results_markdown(comparison: ResultComparison) -> str:
+    """*comparison* as a table for a pull request."""
+    word, _, meaning = _WORDS[comparison.sameness]
+    lines = [
+        f"### {word}: {code_span(plain(comparison.before))} and {code_span(plain(comparison.after))}",
+        "",
+        f"{meaning.capitalize()}. {_headline(comparison)}.",
+        "",
+    ]
+    rows = [(file, item) for file in comparison.files for item in file.differences[:_MOST_LEAVES]]
+    if rows:
+        lines += ["| file | first difference | what |", "|---|---|---|"]
+        lines += [
+            f"| {code_span(plain(file.path))} | {code_span(plain(_place(item)))} | {code_span(plain(_said(item)))} |"
+            for file, item in rows[:_MOST_FILES]
+        ]
+        lines.append("")
+    for file in comparison.files:
+        if file.noise or file.reason:
+            told = "; ".join((*file.noise, *((file.reason,) if file.reason else ())))
+            lines.append(f"- {code_span(plain(file.path))}: {file.sameness}; {code_span(plain(told))}")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+_PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>
+:root {{ color-scheme: light dark; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --paper: #fff;
+  --good: #1a7f37; --bad: #cf222e; --doubt: #9a6700; --bar: #0969da }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6edf3; --quiet: #9198a1; --line: #3d444d; --paper: #0d1117;
+  --good: #3fb950; --bad: #f85149; --doubt: #d29922; --bar: #4493f8 }} }}
+body {{ font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; max-width: 64rem;
+  padding: 2rem 1rem }}
+h1 {{ font-size: 1.4rem; margin: 0 }} h2 {{ font-size: 1.05rem; margin: 2rem 0 .3rem; overflow-wrap: anywhere }}
+p {{ margin: .3rem 0 }} .quiet {{ color: var(--quiet) }}
+.good {{ color: var(--good) }} .bad {{ color: var(--bad) }} .doubt {{ color: var(--doubt) }}
+code {{ font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }}
+.wide {{ overflow-x: auto }} table {{ border-collapse: collapse; width: 100% }}
+th, td {{ text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line) }}
+th {{ font-weight: 600; color: var(--quiet) }} figure {{ margin: .6rem 0 0 }}
+figcaption {{ color: var(--quiet); font-size: 13px }}
+svg text {{ fill: var(--quiet); font: 11px system-ui, sans-serif }} svg rect {{ fill: var(--bar) }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+
+def _histogram(ulps: Ulps, name: str) -> str:
+    """Distances as bars, one a power of two, drawn as SVG."""
+    last = max((number for number, many in enumerate(ulps.histogram) if many), default=-1)
+    if last < 0:
+        return ""
+    bins = ulps.histogram[: last + 1]
+    width, gap, height = max(6, min(34, 640 // len(bins))), 2, 90
+    top = max(bins)
+    tall = [max(1, round(many / top * height)) if many else 0 for many in bins]
+    bars = "".join(
+        f'<rect x="{number * width}" y="{height - tall[number]}" width="{width - gap}" height="{tall[number]}">'
+        f"<title>{1 << number:,} to {(2 << number) - 1:,} ulps: {many:,}</title></rect>"
+        for number, many in enumerate(bins)
+    )
+    every = max(1, len(bins) // 8)
+    marks = "".join(
+        f'<text x="{number * width}" y="{height + 14}">{"1" if not number else f"2^{number}"}</text>'
+        for number in range(0, len(bins), every)
+    )
+    wide, high = len(bins) * width + 30, height + 20
+    return (
+        f'<figure><svg role="img" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" style="max-width:100%;height:auto">'
+        f"<title>{escape(name)}: {sum(bins):,} numbers by their distance in ulps</title>{bars}{marks}</svg>"
+        f"<figcaption>{sum(bins):,} numbers by their distance in units in the last place, the most {top:,} in one bar"
+        "</figcaption></figure>"
+    )
+
+
+def results_html(comparison: ResultComparison) -> str:
+    """*comparison* as a page that needs nothing else: no script, nothing to load."""
+    word, style, meaning = _WORDS[comparison.sameness]
+    names = f"{escape(plain(comparison.before))} and {escape(plain(comparison.after))}"
+    parts = [f'<h1><span class="{style}">{word}</span> {names}</h1><p>{escape(meaning)}</p>']
+    parts.append(f'<p class="quiet">{escape(_headline(comparison))}</p>')
+    shown = [file for file in comparison.files if file.sameness is not Sameness.IDENTICAL]
+    for file in shown[:_MOST_FILES]:
+        _, tint, _ = _WORDS[file.sameness]
+        parts.append(
+            f'<h2><code>{escape(plain(file.path))}</code> <span class="{tint}">{file.sameness}</span></h2>'
+            f'<p class="quiet">{escape((file.format or "no file") + _leaves(file))}</p>'
+        )
+        rows = "".join(
+            f"<tr><td><code>{escape(plain(_place(item)))}</code></td><td>{escape(plain(_said(item)))}</td></tr>"
+            for item in file.differences[:_MOST_FILES]
+        )
+        if rows:
+            head = '<thead><tr><th scope="col">first difference</th><th scope="col">what</th></tr></thead>'
+            parts.append(f'<div class="wide"><table>{head}<tbody>{rows}</tbody></table></div>')
+        parts += [_histogram(item.ulps, plain(item.path)) for item in file.differences[:3] if item.ulps is not None]
+        told = [*file.noise[:_MOST_LEAVES], *([file.reason] if file.reason else [])]
+        parts += [f'<p class="quiet">{escape(plain(line))}</p>' for line in told]
+    if len(shown) > _MOST_FILES:
+        parts.append(f'<p class="quiet">… and {len(shown) - _MOST_FILES:,} files more</p>')
+    title = f"{word}: {plain(comparison.before)} and {plain(comparison.after)}"
+    return _PAGE.format(title=escape(title), body="\n".join(parts))
+
+
+FORMATS: Final = {"json": results_json, "markdown": results_markdown, "html": results_html}
