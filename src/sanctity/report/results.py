@@ -202,7 +202,7 @@ svg text {{ fill: var(--quiet); font: 11px system-ui, sans-serif }} svg rect {{ 
 def _histogram(ulps: Ulps, name: str) -> str:
     """Distances as bars, one a power of two, drawn as SVG."""
     last = max((number for number, many in enumerate(ulps.histogram) if many), default=-1)
-    if last < 0:
+    if sum(ulps.histogram) < 2:  # of one number its line says it all
         return ""
     bins = ulps.histogram[: last + 1]
     width, gap, height = max(6, min(34, 640 // len(bins))), 2, 90
