@@ -39,6 +39,11 @@ RESULTS = HERE / "results" / "latest.json"
 #: The lock of what `rebuild` builds.
 REBUILT = HERE.parent / "tests" / "real" / "wheels-72.txt"
 CORPUS = HERE.parent.parent / "shared" / "corpus"
+#: A file of twenty packages as people write them, for the cone.
+LOOSE = (
+    *("boto3", "celery", "click", "fastapi", "flask", "httpx", "jinja2", "matplotlib", "numpy", "pandas", "pillow", "pydantic"),
+    *("pytest", "redis", "requests", "rich", "scikit-learn", "scipy", "sqlalchemy", "uvicorn"),
+)
 #: A hash in any format, by its length: those of SHA-256 and of MD5, which is all that conda lists have.
 HASH = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
 POLL = 0.02  # seconds between two looks at a process tree's memory
@@ -608,6 +613,40 @@ def scrub(bench: Bench) -> Row:
     return settle(row, samples, ours="scrub", theirs="floor", limit=1.1)
 
 
+def cone(bench: Bench) -> Row:
+    """Show the cone of 20 packages over 36 months a second time, beside the resolutions of it one after another by uv alone."""
+    row = Row(
+        work="`cone` of 20 packages over 36 months, again",
+        peer="`uv pip compile --exclude-newer` at the same dates, one after another, warm cache",
+        target="≤ 2 s",
+    )
+    uv = shutil.which("uv") or shutil.which("uv", path=str(bench.sanctity.parent))
+    if uv is None:
+        return missing(row, "there is no uv here")
+    root = bench_dir() / "cone"
+    root.mkdir(exist_ok=True)
+    (root / "requirements.in").write_text("\n".join(LOOSE) + "\n", encoding="utf-8")
+    ours = [str(bench.sanctity), "cone", "requirements.in", "--from", "2023-12-01", "--to", "2026-11-01", "--python", "3.11"]
+    dates = [f"{year}-{month:02}-02T00:00:00Z" for year in range(2023, 2027) for month in range(1, 13)][11:47]
+    compile_ = f'"{uv}" pip compile -q --python-version 3.11 --exclude-newer $at --format pylock.toml requirements.in'
+    loop = ["sh", "-ec", f"for at in {' '.join(dates)}; do {compile_} > /dev/null; done"]
+    samples = in_turns(
+        {
+            "again": timed([*ours, "--workers", str(bench.workers)], root),
+            "fresh": timed([*ours, "--workers", str(bench.workers), "--fresh"], root),
+            "loop": timed(loop, root),
+        },
+        bench.count,
+    )
+    settle(row, samples, ours="again", theirs="loop", limit=1.0)
+    row.reached = median(samples["again"]) <= 2
+    row.note = (
+        f"all dates resolved anew (`--fresh`, {bench.workers} at a time, each environment a second time for who asks for what): "
+        f"{median(samples['fresh']):.1f} s"
+    )
+    return row
+
+
 ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "bytes": lambda bench: every_byte(bench, bench.workers),
     "bytes1": lambda bench: every_byte(bench, 1),
@@ -622,6 +661,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "cold": cold,
     "rebuild": rebuild,
     "scrub": scrub,
+    "cone": cone,
 }
 
 # --- what is printed --------------------------------------------------------------------------------------------------------
