@@ -77,6 +77,24 @@ RELEASES = (
 )
 
 
+#: A build backend of one file (PEP 517), for a folder that needs none from an index.
+BACKEND = """
+import zipfile
+
+INFO = "own-1.dist-info"
+META = "Metadata-Version: 2.1\\nName: own\\nVersion: 1\\nRequires-Dist: plain\\n"
+
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(f"{folder}/own-1-py3-none-any.whl", "w") as wheel:
+        wheel.write("own/__init__.py")
+        wheel.writestr(f"{INFO}/METADATA", META)
+        wheel.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{INFO}/RECORD", "")
+    return "own-1-py3-none-any.whl"
+"""
+
+
 @dataclass(frozen=True)
 class Place:
     """An index, and the variables of a process that asks it."""
@@ -222,6 +240,22 @@ def test_a_new_dependency_and_one_that_went_are_laid_on_the_release_that_did_it(
     assert names(made.answer.breaks[0]) == ["grows 2.0"]
     made = ask(place, "sheds\n", *py("import leaver"), log="other.json")
     assert names(made.answer.breaks[0]) == ["sheds 2.0"]
+
+
+def test_a_folder_among_the_requirements_is_what_it_is_at_every_date(place: Place) -> None:
+    folder = place.cwd / "own"
+    (folder / "own").mkdir(parents=True)
+    (folder / "own/__init__.py").write_text("import plain\n")
+    (folder / "setup.py").write_text("")
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "own"\nversion = "1"\ndependencies = ["plain"]\n'
+    )
+    (folder / "backend.py").write_text(BACKEND)
+    made = ask(place, "./own\nstill\n", *py("import own; raise SystemExit(own.plain.V == '2.0')"), good="2024-01-02")
+    assert (names(made.answer.breaks[0]), made.answer.complete) == (["plain 2.0"], Certainty.YES)
+    assert made.document["answer"]["line"] == "plain 2.0, released 2024-01-06, through own"
+    assert replay("bisect.json", place.world()).agrees
 
 
 def test_a_program_that_a_release_took_away_is_a_failure_and_no_slip_of_the_pen(place: Place) -> None:

@@ -197,13 +197,14 @@ class _Bisection:
         return self.bench.judge(resolution, why, repeat=repeat).outcome
 
     def _mix(self, at: str, pins: Mapping[str, str], held: tuple[str, ...]) -> Resolution:
-        rows = tuple(f"{name}=={version}" for name, version in sorted(pins.items()) if version)
+        # What is no version is a folder or a commit, which is what it is at every date.
+        rows = tuple(f"{name}=={version}" for name, version in sorted(pins.items()) if _is_version(version))
         return self.bench.resolve(at, (*held, *rows))
 
     def _explain(self, bracket: Bracket, held: tuple[str, ...]) -> Break:
         """Which of the releases between the two sides of *bracket* make the difference."""
         before, after = self.at(bracket.last, held), self.at(bracket.first, held)
-        moved = _likeliest(change for change in changes(before, after) if change.old and change.new)
+        moved = _likeliest(change for change in changes(before, after) if _is_version(change.old) and _is_version(change.new))
         pins = {**after.pins, **before.pins}
 
         def judge(some: tuple[Change, ...], *, repeat: bool = False) -> Outcome:
@@ -437,6 +438,14 @@ def _groups(indices: Iterable[int], known: Iterable[int]) -> list[list[int]]:
         else:
             groups.append([index])
     return groups
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _is_between(old: str, middle: str, new: str) -> bool:
