@@ -37,7 +37,7 @@ class Made:
 
 
 class DatedIndex:
-    """The index at *url*; *pages* counts how often each project's page was asked for, and *broken* names what is answered with 500."""
+    """The index at *url*; *pages* counts how often each project's page was asked for, and *broken* and *closed* name what is answered with 500, 401."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,6 +45,7 @@ class DatedIndex:
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.pages: dict[str, int] = {}
         self.broken: set[str] = set()
+        self.closed: set[str] = set()
 
     def add(self, made: Made) -> None:
         """Upload *made*."""
@@ -67,6 +68,8 @@ class DatedIndex:
                 self.pages[name] = self.pages.get(name, 0) + 1
                 if name in self.broken:
                     return 500, "text/plain", b"broken"
+                if name in self.closed:
+                    return 401, "text/plain", b"who are you?"
                 if name in self.rows:
                     page = {"meta": {"api-version": "1.1"}, "name": name, "files": self.rows[name]}
                     return 200, _JSON, json.dumps(page).encode()

@@ -284,6 +284,29 @@ def test_what_would_fail_at_every_date_is_an_error(bench: Bench) -> None:
     assert bench.error(environ=another).code == "index-unreachable"
 
 
+def test_an_index_that_lets_nobody_in_is_not_one_without_the_package(bench: Bench) -> None:
+    bench.index.closed.add("base")
+    error = bench.error(environ={**bench.environ, "UV_CACHE_DIR": str(bench.folder / "another")})
+    bench.index.closed.clear()
+    assert error.code == "index-unreachable"
+    assert "credentials" in error.message + error.hint or "asks for" in error.hint
+
+
+def test_what_is_included_from_elsewhere_is_not_remembered(bench: Bench) -> None:
+    elsewhere = bench.index.url.replace("/simple", "/files/more.txt")
+    (bench.index.folder / "more.txt").write_text("tool<2\n")
+    bench.write(f"-c {elsewhere}\ntool\n")
+    assert pins(bench.resolve(APRIL))["tool"] == "1.1"
+    (bench.index.folder / "more.txt").write_text("tool<1.1\n")
+    assert pins(bench.resolve(APRIL))["tool"] == "1.0"
+    assert bench.kept() == []
+
+
+def test_a_file_whose_name_looks_like_an_option_is_a_file(bench: Bench) -> None:
+    bench.write("tool\n", "--upgrade.in")
+    assert pins(bench.resolve(APRIL, name="--upgrade.in"))["tool"] == "2.0"
+
+
 def test_an_index_without_upload_times_is_told_apart(bench: Bench) -> None:
     bench.write("needs-undated\n")
     error = bench.error()

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["complete_codes", "complete_places", "completion"]
 
 #: What each placeholder of an argument or option lets a shell complete.
-_PLACES: Final = {"FILE": "file", "EXE": "file", "REFERENCE": "file", "LOCK": "file", "A": "file", "B": "file", "DIR": "dir"}
+_PLACES: Final = {
+    **dict.fromkeys(("FILE", "EXE", "REFERENCE", "REQUIREMENTS", "LOCK", "A", "B"), "file"),
+    "DIR": "dir",
+}
 
 
 class _Place(click.types.StringParamType):

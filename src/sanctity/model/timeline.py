@@ -212,10 +212,14 @@ class Cone:
     def strands(self) -> tuple[Strand, ...]:
         """Each package that was in any answer, the one that moved most first, then in the order of names."""
         locked = {release.name: release.version for release in self.locked or ()}
-        found = [self._strand(name, locked.get(name)) for name in sorted({name for each in self.resolved for name in each.pins})]
+        asked: dict[str, dict[str, None]] = {}
+        for each in self.resolved:
+            for release in each.releases:
+                asked.setdefault(release.name, {}).update(dict.fromkeys(release.via))
+        found = [self._strand(name, tuple(asked[name]), locked.get(name)) for name in sorted(asked)]
         return tuple(sorted(found, key=lambda strand: (-strand.moves[-1], strand.name)))
 
-    def _strand(self, name: str, locked: str | None) -> Strand:
+    def _strand(self, name: str, via: tuple[str, ...], locked: str | None) -> Strand:
         states: list[tuple[str, str]] = []
         seen: set[str] = set()
         moves: list[int] = []
@@ -225,8 +229,7 @@ class Cone:
                 states.append((each.at, version))
             seen.add(version)
             moves.append(len(seen) - 1)
-        asked = (via for each in self.resolved for release in each.releases if release.name == name for via in release.via)
-        return Strand(name=name, states=tuple(states), moves=tuple(moves), via=tuple(dict.fromkeys(asked)), locked=locked)
+        return Strand(name=name, states=tuple(states), moves=tuple(moves), via=via, locked=locked)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:

@@ -28,6 +28,8 @@ _MOST_CHANGES: Final = 12
 #: How many environments have a row.
 _MOST_ENVIRONMENTS: Final = 1000
 _LONGEST: Final = 400
+#: How many ticks a strip has room for.
+_MOST_TICKS: Final = 240
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _STYLE: Final = """
@@ -169,9 +171,11 @@ def _strip(cone: Cone, strand: Strand) -> str:
         elif not here and run >= 0:
             parts.append(f'<rect class="line" x="{run}" y="9" width="{number - run}" height="2"/>')
             run = -1
-    tick = min(0.64, dates / 60)
-    ticks = (number for number, each in enumerate(cone.resolved) if each.at in changed)
-    parts += [f'<rect class="tick" x="{number + (1 - tick) / 2:.2f}" y="3" width="{tick:.2f}" height="14"/>' for number in ticks]
+    # Ticks that would lie on each other are one.
+    cell = max(1, -(-dates // _MOST_TICKS))
+    tick = min(0.64, dates / 60) * cell
+    places = dict.fromkeys(number // cell * cell for number, each in enumerate(cone.resolved) if each.at in changed)
+    parts += [f'<rect class="tick" x="{place + (cell - tick) / 2:.2f}" y="3" width="{tick:.2f}" height="14"/>' for place in places]
     label = f"changed at {count(len(strand.changed), 'date')}"
     opened = f'<svg class="strip" viewBox="0 0 {dates} 20" preserveAspectRatio="none" role="img" aria-label="{label}">'
     return f"{opened}{''.join(parts)}</svg>"

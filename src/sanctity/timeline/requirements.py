@@ -21,6 +21,8 @@ _LARGEST: Final = 16 * 1024 * 1024
 _MOST_FILES: Final = 256
 #: A row that is a folder on disk, whose own metadata then takes part: ``-e .``, ``./pkg``, ``name @ file:./pkg``.
 _FOLDER: Final = re.compile(r"^(?:-e\s+|--editable[ =]\s*)?((?:\.{1,2}(?:/\S*)?|/\S+))\s*(?:[;#\[].*)?$", re.MULTILINE)
+#: An include from somewhere else, which may be another file tomorrow.
+_REMOTE: Final = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*\S+://", re.MULTILINE)
 _OF_FOLDER: Final = ("pyproject.toml", "setup.cfg", "setup.py")
 _HINT: Final = "name a file of requirements, such as requirements.in, or a pyproject.toml"
 
@@ -29,7 +31,8 @@ _HINT: Final = "name a file of requirements, such as requirements.in, or a pypro
 class Requirements:
     """The file at *path* (absolute), *shown* as the user named it, with the *extras* and *groups* of it that are wanted.
 
-    *digest* is over the bytes of the file and of all that it includes: what the same resolution rests on.
+    *digest* is over the bytes of the file and of all that it includes: what the same resolution rests on. *remote* says that it
+    includes something by a URL, which may be another file tomorrow: then nothing of it is remembered.
     """
 
     path: str
@@ -37,6 +40,7 @@ class Requirements:
     digest: Digest
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    remote: bool = False
 
     @property
     def folder(self) -> str:
@@ -80,9 +84,11 @@ def read_requirements(path: str, *, cwd: str, extras: tuple[str, ...] = (), grou
     waiting = [(folder, data)] if name != "pyproject.toml" else []
     for place in _sources(data, path) if name == "pyproject.toml" else ():
         _add_folder(digests, os.path.join(folder, place), place)
+    remote = False
     while waiting:
         base, text = waiting.pop()
         decoded = text.decode("utf-8", "replace")
+        remote = remote or _REMOTE.search(decoded) is not None
         for place in _FOLDER.findall(decoded):
             _add_folder(digests, os.path.join(base, place), os.path.relpath(os.path.join(base, place), folder))
         for wanted in wants(decoded):
@@ -97,7 +103,9 @@ def read_requirements(path: str, *, cwd: str, extras: tuple[str, ...] = (), grou
             waiting.append((os.path.dirname(other), included))
     rows = sorted([os.fsencode(key).decode("utf-8", "backslashreplace"), value] for key, value in digests.items())
     digest = Digest.of_sha256(hashlib.sha256(canonical(rows)).digest())
-    return Requirements(path=full, shown=path, digest=digest, extras=tuple(sorted(set(extras))), groups=tuple(sorted(set(groups))))
+    return Requirements(
+        path=full, shown=path, digest=digest, extras=tuple(sorted(set(extras))), groups=tuple(sorted(set(groups))), remote=remote
+    )
 
 
 def _sources(data: bytes, shown: str) -> list[str]:

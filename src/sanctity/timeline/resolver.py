@@ -54,6 +54,7 @@ _FILES: Final = frozenset({"UV_CONFIG_FILE", "UV_CONSTRAINT", "UV_OVERRIDE", "UV
 
 _UNDATED: Final = re.compile(r"^warning: `?([^`\s]+)`? is missing an upload date", re.MULTILINE)
 _UNKNOWN: Final = re.compile(r"Because (\S+) was not found in the package registry and you require \1\b")
+_REFUSED: Final = re.compile(r"authentication credentials|401 Unauthorized|403 Forbidden")
 _OFFLINE: Final = re.compile(r"network (?:was|is) disabled|not found in the cache")
 _NETWORK: Final = re.compile(
     r"Failed to fetch|error sending request|dns error|[Rr]equest failed|Connection refused|connection closed|operation timed out"
@@ -121,7 +122,7 @@ class Resolver:
         """What `resolve` would give without starting uv but to ask for its version; None where it would."""
         constraints, undated = _ordered(constraints), _names(undated)
         key = self._key(requirements, constraints, undated)
-        found = self._cache.get(_at(key, instant), instant, now=self._clock())
+        found = None if requirements.remote else self._cache.get(_at(key, instant), instant, now=self._clock())
         if found is None or found.failure:
             return found
         via = self._known_via(_of(key, found))
@@ -143,10 +144,10 @@ class Resolver:
         """
         constraints, undated = _ordered(constraints), _names(undated)
         key = self._key(requirements, constraints, undated)
-        found = self._cache.get(_at(key, instant), instant, now=self._clock())
+        found = None if requirements.remote else self._cache.get(_at(key, instant), instant, now=self._clock())
         if found is None:
             found, lasts = self._resolved(requirements, instant, constraints, undated)
-            if lasts:
+            if lasts and not requirements.remote:
                 self._cache.put(_at(key, instant), found, now=self._clock())
         if found.failure:
             return found
@@ -159,7 +160,7 @@ class Resolver:
             via = via_of(said.out) if said.code == 0 else {}
             with self._lock:
                 self._via[_of(key, found)] = via
-            if via:
+            if via and not requirements.remote:
                 self._cache.put_via(_of(key, found), via)
         return _with_via(found, via)
 
@@ -241,6 +242,9 @@ class Resolver:
         self, requirements: Requirements, said: Said, reason: str, passed: tuple[str, ...], undated: tuple[str, ...]
     ) -> None:
         """Raise where what stands in the way of a resolution is the index and no release."""
+        if _REFUSED.search(said.err):
+            hint = "let uv's configuration hold what the index asks for: UV_INDEX_…_USERNAME and _PASSWORD, or a keyring"
+            raise SanctityError("index-unreachable", f"it lets nobody in: {reason}", where=requirements.shown, hint=hint)
         if unknown := _UNKNOWN.search(reason):
             words = f"no index has a package {unknown[1]}"
             hint = "mend the name, or let uv's configuration name the index that has it"
@@ -266,7 +270,8 @@ class Resolver:
         undated: tuple[str, ...],
         style: tuple[str, ...],
     ) -> Said:
-        command = [self.uv, "pip", "compile", requirements.name, "--exclude-newer", instant, "--python-version", self.target.python]
+        name = requirements.name if not requirements.name.startswith("-") else f"./{requirements.name}"
+        command = [self.uv, "pip", "compile", name, "--exclude-newer", instant, "--python-version", self.target.python]
         command += ["--python", self.python] if self.python else []
         command += ["--python-platform", self.target.platform] if self.target.platform else []
         for extra in requirements.extras:
