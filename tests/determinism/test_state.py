@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from programs import SOURCE, told
 
-from determinism.programs import SOURCE, told
 from sanctity.determinism import document, registry
 from sanctity.determinism.document import Unwritable, decoded, encoded
 from sanctity.determinism.state import Restored, State, StateError, capture_state, preserved, restore_state
