@@ -297,6 +297,29 @@ def test_an_interrupt_ends_what_runs_and_keeps_what_was_done(folder: Path) -> No
     assert resumed(folder) == ["2023-05-02T00:00:00Z"]
 
 
+def test_a_terminal_shows_how_far_it_is_and_is_left_clean(folder: Path) -> None:
+    environ = {**slow_uv(folder, ""), "TERM": "xterm", "COLUMNS": "100"}
+    script = folder.parent / "bin/uv"
+    script.write_text(script.read_text().replace("exec", "sleep 0.7; exec", 1))
+    leader, follower = os.openpty()
+    command = [sys.executable, "-m", "sanctity", "cone", "requirements.in", *RANGE, "--workers", "1"]
+    with subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=follower) as child:
+        os.close(follower)
+        shown = b""
+        try:
+            while part := os.read(leader, 65536):
+                shown += part
+        except OSError:  # the terminal was hung up
+            pass
+        out = child.stdout.read() if child.stdout else b""
+    os.close(leader)
+    assert child.returncode == 0
+    assert b"resolving" in shown
+    assert b"6 dates" in shown or b"/6" in shown
+    assert out.startswith(b"CONE  ")
+    assert b"resolving" not in out
+
+
 # --- the real index
 
 
