@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -31,6 +32,8 @@ __all__ = ["fill_shelf", "find_programs", "shelf"]
 #: The programs of each of the lab's own tool environments.
 _SETS: Final = {"installers": ("pip", "pip-compile", "pip-sync"), "poetry": ("poetry",)}
 _JOBS: Final = 8
+#: From this version on `uv sync --check` ends with 1 where there is something to do. An older uv is passed over.
+_OLDEST_UV: Final = (0, 8)
 
 
 def shelf(environ: Mapping[str, str]) -> str:
@@ -86,7 +89,7 @@ def find_programs(folder: str, python: str, environ: Mapping[str, str]) -> tuple
     own = str(getattr(sys, "_base_executable", "") or sys.executable)
     found: dict[str, str] = {}
     uv = shutil.which("uv", path=environ.get("PATH")) or shutil.which("uv", path=os.path.dirname(sys.executable))
-    if uv:
+    if uv and _release(uv) >= _OLDEST_UV:
         found["uv"] = os.path.realpath(uv)
     trouble: dict[str, str] = {}
     for name, programs in _SETS.items():
@@ -108,13 +111,19 @@ def _tool(name: str, found: Mapping[str, str], trouble: str) -> Tool:
     shown = {"pip-compile": "pip-tools", "poetry": "Poetry"}.get(name, name)
     if name not in found:
         return Tool(name=shown, missing=f"it can not be installed: {trouble}")
-    code, said = run_line(
-        f"{shlex.quote(found[name])} --version", "/", {"PATH": os.defpath, "NO_COLOR": "1", "HOME": "/nonexistent"}
-    )
-    numbers = [word.strip("()") for word in said.split() if word[:1].isdigit() or word.strip("()")[:1].isdigit()]
-    if code or not numbers:
-        return Tool(name=shown, missing=f"it does not start: {said.strip()[-200:]}")
-    return Tool(name=shown, version=numbers[0])
+    version, said = _version(found[name])
+    return Tool(name=shown, version=version) if version else Tool(name=shown, missing=f"it does not start: {said.strip()[-200:]}")
+
+
+def _version(program: str) -> tuple[str, str]:
+    """The version that *program* says it is, empty where it says none, and all that it said."""
+    code, said = run_line(f"{shlex.quote(program)} --version", "/", {"PATH": os.defpath, "NO_COLOR": "1", "HOME": "/nonexistent"})
+    number = re.search(r"\d+(\.\d+)+", said)
+    return (number[0] if number and not code else ""), said
+
+
+def _release(program: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in _version(program)[0].split(".") if part)
 
 
 def _installed(name: str, folder: str, python: str, uv: str, environ: Mapping[str, str]) -> tuple[str, str]:

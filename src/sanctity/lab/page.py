@@ -31,7 +31,7 @@ html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 17px/1.6 ui-sans-serif, system-ui, -apple-system, "Segoe UI",
   Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 54rem; margin: 0 auto; padding: 3.5rem 1.5rem 5rem; }
-h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .6rem; letter-spacing: -.015em; text-wrap: balance; }
+h1 { font-size: 1.85rem; line-height: 1.2; margin: 0 0 .6rem; letter-spacing: -.015em; text-wrap: balance; }
 h2 { font-size: 1.3rem; line-height: 1.3; margin: 0; letter-spacing: -.01em; }
 p { margin: .5rem 0; }
 .lead { font-size: 1.1rem; color: var(--quiet); max-width: 42rem; }
@@ -96,8 +96,7 @@ def _command(command: Command, folder: str) -> str:
         parts.append(f'<pre class="said">{said}</pre>')
     if command.code:
         parts.append(f'<div class="code facts">exit code {command.code}</div>')
-    shown = {line.strip() for line in command.lines}
-    if any(line.strip() and line.strip() not in shown for line in command.output.splitlines()):
+    if sum(bool(line.strip()) for line in command.output.splitlines()) > len(command.lines):
         parts.append(f"<details><summary>all it said</summary><pre>{_lines(command.output)}</pre></details>")
     parts.append("</div>")
     return "".join(parts)

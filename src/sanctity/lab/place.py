@@ -66,7 +66,8 @@ class Place:
 
 def selected(output: str, keep: str, most: int) -> tuple[str, ...]:
     """The lines of *output* that matter: those that match *keep*, or the last where it is empty; at most *most* of them."""
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    # Columns are made for a terminal of their own: between two of them three blanks do.
+    lines = [re.sub(r"(?<=\S) {4,}", "   ", line.rstrip()) for line in output.splitlines() if line.strip()]
     if keep:
         return tuple(line for line in lines if re.search(keep, line))[:most]
     return tuple(lines[-most:])

@@ -182,6 +182,7 @@ def _prepare(lab: Lab) -> None:
         "every wheel has the hash that the lab's own list states",
         all(lab.sha256(f"index/files/{wheel.filename}") == wheel.sha256 for wheel in lab.wheels),
     )
+    lab.run("", "cat score.py", keep="^(payments|typical|held|print)", most=4)
     asked = f"echo '{catalogue.requirement}' | uv pip compile -q --python \"$PYTHON\" --no-header --no-annotate -"
     served = lab.run("", asked, keep="==", most=8)
     lab.expect_code(
@@ -300,56 +301,38 @@ def _and(words: list[str]) -> str:
 
 
 def _replaced(lab: Lab) -> None:
-    place = lab.place
+    place, package = lab.place, lab.catalogue.package
     os.makedirs(place.path("replaced"), exist_ok=True)
-    served = f"index/files/{lab.wheel}"
+    served, wheels = f"index/files/{lab.wheel}", f"index/files/{package}-*.whl"
     real = lab.sha256(served)
-    lab.run(
-        "",
-        f"cp {served} replaced/real.whl && replace-wheel {served} {_MEMBER} {shlex.quote(_LINE)} && sha256sum {served}",
-        keep="whl",
-        most=1,
-    )
+    lab.run("", f"cp {wheels} replaced/ && replace-wheel {wheels} {_MEMBER} {shlex.quote(_LINE)}", most=1)
     try:
         lab.expect("the wheel has the same name and version, and other bytes", lab.sha256(served) not in {real, ""})
-        # Without the caches, as on another machine: they still have the wheel that was there before.
-        by_uv = lab.run(
-            "replaced",
-            f"{_VENV} by-uv && uv pip sync --no-cache --python by-uv --require-hashes ../requirements.txt",
-            keep="ash mismatch",
-            most=1,
-        )
+        # The caches still have the wheel that was there before, so both tools are told to ask the index again.
+        sync = f"uv pip sync --refresh-package {package} --python by-uv --require-hashes ../requirements.txt"
+        by_uv = lab.run("replaced", f"{_VENV} by-uv && {sync}", keep="ash mismatch", most=1)
         lab.expect("uv refuses it by its hash", by_uv.code and "ash mismatch" in by_uv.output, by_uv.output[-300:])
         if lab.can("pip", "pip refuses it by its hash"):
-            by_pip = lab.run(
-                "replaced",
-                f"{_VENV} by-pip && pip --no-cache-dir --python by-pip/bin/python install --require-hashes -r ../requirements.txt",
-                keep="DO NOT MATCH THE HASHES",
-                most=1,
-            )
-            refused = by_pip.code and "DO NOT MATCH THE HASHES" in by_pip.output
-            lab.expect("pip refuses it by its hash", refused, by_pip.output[-300:])
+            words = "DO NOT MATCH THE HASHES"
+            install = "pip --no-cache-dir --python by-pip/bin/python install --require-hashes -r ../requirements.txt"
+            by_pip = lab.run("replaced", f"{_VENV} by-pip && {install}", keep=words, most=1)
+            lab.expect("pip refuses it by its hash", by_pip.code and words in by_pip.output, by_pip.output[-300:])
         lab.run("replaced", "uv pip freeze --python ../uv/.venv > names.txt && cat names.txt", keep="==", most=2)
-        install = {"uv": f"{_VENV} silent-uv && uv pip install -q --no-cache --python silent-uv -r names.txt"}
-        if lab.can("pip", "pip installs it from names and versions, silently"):
-            install["pip"] = f"{_VENV} silent-pip && pip -q --no-cache-dir --python silent-pip/bin/python install -r names.txt"
-        for tool, line in install.items():
-            silent = lab.run("replaced", line, most=1)
-            lab.expect(
-                f"{tool} installs it from names and versions, and says nothing",
-                silent.code == 0 and not silent.output.strip(),
-                silent.output,
-            )
+        silently = {"uv": f"uv pip install -q --refresh-package {package} --python silent-uv -r names.txt"}
+        if lab.can("pip", "pip installs it from names and versions, and says nothing"):
+            silently["pip"] = "pip -q --no-cache-dir --python silent-pip/bin/python install -r names.txt"
+        for tool, line in silently.items():
+            silent = lab.run("replaced", f"{_VENV} silent-{tool} && {line}", most=1)
+            quiet = silent.code == 0 and not silent.output.strip()
+            lab.expect(f"{tool} installs it from names and versions, and says nothing", quiet, silent.output[-300:])
             _answers(lab, "replaced", f"silent-{tool}/bin/python", right=False, where=tool)
-        named = lab.run(
-            "replaced",
-            "sanctity verify ../uv/env.seal.json --env silent-uv",
-            keep=f"^(CLEAN|DRIFTED|error)|{_MEMBER}|record-forged",
-            most=3,
-        )
-        lab.expect_code("sanctity names it against the seal", named, 1, "pandas")
+        keep = f"^(CLEAN|DRIFTED|error)|{_MEMBER}|record-forged"
+        named = lab.run("replaced", "sanctity verify ../uv/env.seal.json --env silent-uv", keep=keep, most=3)
+        lab.expect_code("sanctity names it against the seal", named, 1, "record-forged", package)
     finally:
-        lab.run("", f"mv replaced/real.whl {served}")
+        lab.run("", f"mv replaced/{package}-*.whl index/files/ && uv cache clean -q {package}", most=1)
+    deep = lab.run("replaced", "sanctity verify ../requirements.txt --env silent-uv --depth artifact", keep=keep, most=3)
+    lab.expect_code("and against the lock, whose wheel is on the index again", deep, 1, package)
 
 
 _CHECKS: Final = {
@@ -416,11 +399,11 @@ def _leaked(lab: Lab) -> None:
     lab.expect_code("and against the seal", sealed, 1, "file-altered", _MEMBER)
     mended = lab.run(
         "leak",
-        f"uv cache clean -q && {sync.format('third')} && sanctity verify ../requirements.txt --env third",
+        f"uv cache clean -q {lab.catalogue.package} && {sync.format('third')} && sanctity verify ../requirements.txt --env third",
         keep="^(CLEAN|DRIFTED|error)",
         most=1,
     )
-    lab.expect_code("with uv's cache emptied, a third one is clean", mended, 0, "CLEAN")
+    lab.expect_code("without what uv's cache had of it, a third one is clean", mended, 0, "CLEAN")
 
 
 def _rebuilt(lab: Lab) -> None:

@@ -19,7 +19,7 @@ from sanctity.lab.fetching import fill_shelf, find_programs, shelf
 from sanctity.lab.index import serving
 from sanctity.lab.place import make_place
 from sanctity.lab.steps import STEPS, Definition, Lab, closure
-from sanctity.lab.story import Step, Story, Tool
+from sanctity.lab.story import Step, Story
 from sanctity.model.interpreter import InterpreterKind
 from sanctity.observe.interpreters import executable_at, find_interpreters
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from sanctity.lab.catalogue import Catalogue, Shelved
+    from sanctity.lab.catalogue import Catalogue
     from sanctity.lab.story import Command
     from sanctity.model.interpreter import InstalledInterpreter
     from sanctity.verbs.world import World
@@ -36,6 +36,7 @@ __all__ = ["Asked", "Listener", "Silent", "run_lab"]
 
 #: What the lab writes in all, in bytes: measured, and then some.
 _ROOM: Final = 1_500_000_000
+_ELSEWHERE: Final = "see what is named; another place may do: sanctity lab DIR, and XDG_CACHE_HOME for what is fetched"
 #: Versions that the wheels were built for, the likeliest to be there first.
 _PYTHONS: Final = ("3.11", "3.12", "3.10")
 
@@ -120,55 +121,48 @@ def run_lab(asked: Asked, world: World, listener: Listener | None = None, catalo
                 words = f"less than {_ROOM / 1e9:.1f} GB are free"
                 raise SanctityError("lab-no-room", words, where=root, hint="name a folder elsewhere: sanctity lab DIR")
             cache = cache or f"{root}/fetched"
-            listener.prepare("fetching wheels and tools, the first time only")
+            if not os.path.isdir(f"{cache}/tools"):
+                listener.prepare("fetching wheels and tools, which is done once")
             fill_shelf(wheels, f"{cache}/wheels", world)
             programs, tools = find_programs(cache, found.executable, world.environ)
-            steps, place_python = _performed(root, found, programs, tools, wheels, catalogue, asked, listener, f"{cache}/wheels")
+            os.makedirs(f"{root}/index/files")
+            for wheel in wheels:
+                shutil.copyfile(f"{cache}/wheels/{wheel.filename}", f"{root}/index/files/{wheel.filename}")
+            with open(f"{root}/index/uploads.json", "w", encoding="utf-8") as file:
+                json.dump({wheel.filename: wheel.uploaded for wheel in wheels}, file, indent=1)
+            with open(f"{root}/index/today", "w", encoding="utf-8") as file:
+                file.write(f"{catalogue.after}\n")
+            index = _Serving(f"{root}/index")
+            index.start()
+            try:
+                place = make_place(
+                    root,
+                    python=found.executable,
+                    version=".".join(found.interpreter.version.split(".")[:2]),
+                    port=index.port,
+                    programs=programs,
+                    caller=world.environ,
+                )
+                missing = {tool.name: tool.missing for tool in tools if tool.missing}
+                lab = Lab(place, catalogue, wheels, missing=missing, stop=index.stop, start=index.start, ran=listener.ran)
+                steps = tuple(_told(lab, definition, listener) for definition in closure(asked.only))
+            finally:
+                index.stop()
         except OSError as error:
-            words = f"{error.strerror or error}"
             raise SanctityError(
-                "lab-failed", words, where=str(error.filename or root), hint="name another folder: sanctity lab DIR"
+                "lab-failed", error.strerror or str(error), where=str(error.filename or root), hint=_ELSEWHERE
             ) from error
         kept = root if asked.folder or asked.keep else ""
-    return Story(steps=steps, tools=tools, python=place_python, folder=kept, seconds=world.clock() - started)
+    return Story(steps=steps, tools=tools, python=found.interpreter.version, folder=kept, seconds=world.clock() - started)
 
 
-def _performed(
-    root: str,
-    found: InstalledInterpreter,
-    programs: dict[str, str],
-    tools: tuple[Tool, ...],
-    wheels: tuple[Shelved, ...],
-    catalogue: Catalogue,
-    asked: Asked,
-    listener: Listener,
-    fetched: str,
-) -> tuple[tuple[Step, ...], str]:
-    """Fill the index, start it, and do the steps."""
-    version = ".".join(found.interpreter.version.split(".")[:2])
-    os.makedirs(f"{root}/index/files", exist_ok=True)
-    for wheel in wheels:
-        shutil.copyfile(f"{fetched}/{wheel.filename}", f"{root}/index/files/{wheel.filename}")
-    with open(f"{root}/index/uploads.json", "w", encoding="utf-8") as file:
-        json.dump({wheel.filename: wheel.uploaded for wheel in wheels}, file, indent=1)
-    with open(f"{root}/index/today", "w", encoding="utf-8") as file:
-        file.write(f"{catalogue.after}\n")
-    index = _Serving(f"{root}/index")
-    index.start()
-    try:
-        place = make_place(root, python=found.executable, version=version, port=index.port, programs=programs, caller=os.environ)
-        missing = {tool.name: tool.missing for tool in tools if tool.missing}
-        lab = Lab(place, catalogue, wheels, missing=missing, stop=index.stop, start=index.start, ran=listener.ran)
-        done = []
-        for definition in closure(asked.only):
-            number = STEPS.index(definition)
-            listener.begin(number, definition)
-            step = _done(lab, number, definition)
-            listener.end(step)
-            done.append(step)
-    finally:
-        index.stop()
-    return tuple(done), found.interpreter.version
+def _told(lab: Lab, definition: Definition, listener: Listener) -> Step:
+    """Do one step, and tell of it."""
+    number = STEPS.index(definition)
+    listener.begin(number, definition)
+    step = _done(lab, number, definition)
+    listener.end(step)
+    return step
 
 
 def _done(lab: Lab, number: int, definition: Definition) -> Step:

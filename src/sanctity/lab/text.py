@@ -39,7 +39,9 @@ def command_text(command: Command, folder: str, paint: Paint | None = None) -> s
         return f"   {paint('dim', plain(command.line))}\n"
     if command.folder != folder:
         lines.append(paint("dim", f"   $ cd $LAB/{plain(command.folder)}".rstrip("/")))
-    lines.append(f"   $ {plain(command.line)}")
+    line = plain(command.line)
+    # A long line is broken where a shell reads on by itself.
+    lines.append(f"   $ {line}" if len(line) <= _WIDTH else "   $ " + line.replace(" && ", " &&\n       "))
     lines += [f"       {_short(plain(line.strip()))}" for line in command.lines]
     return "\n".join(lines) + "\n"
 
