@@ -67,8 +67,18 @@ def apply(setting: Setting) -> Iterator[Row]:
         "thread-order",
         "python",
         "not-controllable",
-        "threads that share one stream take turns as the scheduler has it",
-        "give each task a stream of its own, by name and number",
+        "threads that share one stream, tasks that share workers, and results that are taken as they come, have the order that the "
+        "scheduler gives them",
+        "give each task a stream of its own, by name and number, and take results in the order of their tasks",
+        loud=False,
+    )
+    yield Row(
+        "surroundings",
+        "python",
+        "not-controllable",
+        "the clock, the time zone, the locale and the order in which a folder lists its files are no randomness, and are left as "
+        "they are",
+        "sort what is listed, pass times in, and start the program with fixed TZ and LC_ALL where they decide about a result",
         loud=False,
     )
 
