@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -425,6 +426,26 @@ def test_the_command_has_the_environments_programs_the_callers_folder_and_an_emp
     assert made.counts.runs >= 2
 
 
+def test_workers_run_at_the_same_time_and_find_the_same(place: Place) -> None:
+    """Each run says in a file when it began and ended; with two workers some overlap, and with one none does."""
+    (place.cwd / "slow.py").write_text(
+        "import os, time, plain\nbegan = time.monotonic()\ntime.sleep(0.3)\n"
+        "open(f'runs-{os.environ[\"KIND\"]}', 'a').write(f'{began} {time.monotonic()}\\n')\nraise SystemExit(plain.V == '2.0')\n"
+    )
+    overlaps = {}
+    for workers in (1, 2):
+        place.environ["KIND"] = str(workers)
+        made = ask(place, "plain\nsurf\n", "python", "slow.py", workers=workers, repeat=2, log=f"{workers}.json")
+        assert names(made.answer.breaks[0]) == ["plain 2.0"]
+        times = [tuple(map(float, line.split())) for line in (place.cwd / f"runs-{workers}").read_text().splitlines()]
+        assert len(times) == made.counts.runs == runs_of(place.cwd / f"{workers}.json")
+        overlaps[workers] = sum(one[0] < other[1] and other[0] < one[1] for one, other in itertools.combinations(times, 2))
+    assert overlaps[1] == 0
+    assert overlaps[2] > 0
+    error = refused(place, "plain\n", "python", "slow.py", workers=2, compare="out", log="x.json")
+    assert error.code == "usage"
+
+
 # -- a changed result --------------------------------------------------------------------------------------------------------------------
 
 
@@ -647,6 +668,25 @@ def _stopping(place: Place) -> tuple[str, ...]:
         "raise SystemExit(plain.V == '2.0')\n"
     )
     return (*DATES, "--repeat", "1", "requirements.txt", "--", "python", "slow.py")
+
+
+def test_a_bisect_of_two_workers_that_is_stopped_ends_both(place: Place) -> None:
+    (place.cwd / "requirements.txt").write_text("surf\n")
+    (place.cwd / "slow.py").write_text(
+        "import os, time, surf\n"
+        "if surf.V in ('2.0', '3.0'):\n    open(f'{os.getpid()}.pid', 'w').close()\n    time.sleep(600)\n"
+        "raise SystemExit(surf.V == '4.0')\n"
+    )
+    process = door(place, *DATES, "--repeat", "1", "--workers", "2", "requirements.txt", "--", "python", "slow.py")
+    while len(found := list(place.cwd.glob("*.pid"))) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert [_state(int(path.stem)) in {"", "Z"} for path in found] == [True, True]
+    assert not list(Path(place.environ["TMPDIR"]).iterdir())
+    assert runs_of(place.cwd / "bisect.json") == 2
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "SIGKILL"])

@@ -6,6 +6,7 @@ import itertools
 import operator
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,9 @@ from sanctity.model.bisecting import Break, Certainty, Outcome, Role, Run, Trial
 from sanctity.model.timeline import Release, Resolution
 from sanctity.timeline.bisection import bisect
 from sanctity.timeline.narrow import minimise, narrow, widest_gap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DAYS = 24
 INSTANTS = tuple(f"2024-01-{number:02}T00:00:00Z" for number in range(1, DAYS + 1))
@@ -41,6 +45,7 @@ class History:
     unbuildable: frozenset[tuple[str, int]] = frozenset()
     flaky: frozenset[tuple[str, int]] = frozenset()
     yanked: tuple[tuple[str, int, str], ...] = ()
+    width: int = 1
     judged: dict[str, int] = field(default_factory=dict)
 
     def pins(self, at: str, constraints: tuple[str, ...] = ()) -> dict[str, int] | None:
@@ -99,6 +104,11 @@ class History:
         outcome = self.outcome(resolution, repeat=self.judged[key] > 1)
         return Trial(outcome=outcome, reason=str(outcome), runs=(Run(code=0 if outcome is Outcome.PASS else 1, tail="oh no\n"),))
 
+    def prepare(self, trials: Sequence[tuple[Resolution, str]], *, repeat: bool = False) -> None:
+        assert self.width > 1
+        for resolution, why in trials:
+            self.judge(resolution, why, repeat=repeat)
+
     def withdrawn(self, resolution: Resolution) -> tuple[Withdrawn, ...]:
         assert not resolution.failure
         return tuple(Withdrawn(name=name, version=str(number), reason=reason) for name, number, reason in self.yanked)
@@ -126,8 +136,8 @@ def _uploads(**stated: tuple[int, ...]) -> tuple[Upload, ...]:
 MIDDLE = st.lists(st.sampled_from([Outcome.PASS, Outcome.FAIL, Outcome.UNBUILDABLE, Outcome.SKIPPED]), max_size=40)
 
 
-@given(MIDDLE)
-def test_narrow_ends_at_a_passing_and_a_failing_index_with_nothing_decided_between(middle: list[Outcome]) -> None:
+@given(MIDDLE, st.integers(1, 5))
+def test_narrow_ends_at_a_passing_and_a_failing_index_with_nothing_decided_between(middle: list[Outcome], width: int) -> None:
     row = [Outcome.PASS, *middle, Outcome.FAIL]
     asked: list[int] = []
 
@@ -135,7 +145,7 @@ def test_narrow_ends_at_a_passing_and_a_failing_index_with_nothing_decided_betwe
         asked.append(index)
         return row[index]
 
-    bracket = narrow(0, len(row) - 1, judge, lambda index: index)
+    bracket = narrow(0, len(row) - 1, judge, lambda index: index, width=width)
     assert (row[bracket.last], row[bracket.first]) == (Outcome.PASS, Outcome.FAIL)
     assert bracket.between == tuple(range(bracket.last + 1, bracket.first))
     assert not any(row[index].decided for index in bracket.between)
@@ -227,6 +237,7 @@ def histories(draw: st.DrawFn) -> History:
         uploads=tuple(uploads),
         breaks=tuple(tuple(rule) for rule in draw(st.lists(rules, min_size=1, max_size=2))),
         exactly=draw(st.booleans()),
+        width=draw(st.sampled_from([1, 1, 2, 3])),
         unbuildable=draw(pairs) if draw(st.booleans()) else frozenset(),
         flaky=draw(pairs) if draw(st.integers(0, 3)) == 0 else frozenset(),
     )

@@ -90,6 +90,13 @@ def _narration() -> Iterator[_Narration]:
 )
 @click.option("--keep", is_flag=True, help="Leave the two decisive environments beside the log: bisect-passes and bisect-fails.")
 @click.option("--thorough", is_flag=True, help="Try every environment that there was, and not a few beside the search.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Runs of CMD at the same time, where it can be run so: in one folder, on the same files.",
+)
 @click.option("--fresh", is_flag=True, help="Begin anew, whatever the log and the caches hold.")
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="What to print."

@@ -7,13 +7,15 @@ any other is thrown away. Every step is in the log before the next one begins: a
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Counts, Outcome, Run, Trial
 from sanctity.timeline.building import Unbuildable
-from sanctity.timeline.running import NOT_FOUND, digest_of, environ_of, find_program, remove, run_command, signature_of
+from sanctity.timeline.running import NOT_FOUND, digest_of, end_group, environ_of, find_program, remove, run_command, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +73,9 @@ class Runner:
         self.environ = environ
         self.builds = self.runs = 0
         self._standing: dict[str, tuple[str, str]] = {}
+        self._lock = threading.Lock()
+        self._groups: dict[int, int] = {}
+        self._over = False
 
     def run(self, key: str, rows: Sequence[Pinned], at: str) -> Run:
         """One run in the environment of *rows* with the digest *key*, which is as it was built.
@@ -79,39 +84,74 @@ class Runner:
             Unbuildable: there is no such environment.
             SanctityError: ``command-not-found``, ``command-not-executable``; or as `Builder.build`.
         """
-        place, built = self._standing.pop(key, ("", ""))
+        with self._lock:
+            place, built = self._standing.pop(key, ("", ""))
         result = os.path.join(self.cwd, self.question.compare) if self.question.compare else ""
         try:
             if not place:
                 place = self.workplace.folder()
                 self.builder.build(place, rows, at)
-                self.builds += 1
+                with self._lock:
+                    self.builds += 1
                 built = signature_of(place)
             environ = environ_of(place, self.environ)
             program = find_program(self.question.command[0], environ, self.cwd)
-            self.runs += 1
             done = run_command(
                 self.question.command,
                 program=program,
                 environ=environ,
                 cwd=self.cwd,
                 timeout=self.question.timeout,
-                started=self.workplace.note,
+                started=self._started,
             )
+            with self._lock:
+                self.runs += 1
+                if self._over:
+                    raise Ended
             return replace(done, result=digest_of(result)) if result else done
         finally:
+            with self._lock:
+                self._groups.pop(threading.get_ident(), None)
             if result:
                 remove(result)
             if built and signature_of(place) == built:
-                self._standing[key] = place, built
-                place = next(iter(self._standing.values()))[0] if len(self._standing) > _MOST_STANDING else ""
-                self._standing = {name: row for name, row in self._standing.items() if row[0] != place}
+                place = self._leave_standing(key, place, built)
             if place:
                 remove(place)
 
+    def stop(self) -> None:
+        """End every command that runs now; none counts that ends from now on."""
+        with self._lock:
+            self._over = True
+            groups = tuple(self._groups.values())
+        for number in groups:
+            end_group(number, 0.0)
+
+    def _started(self, number: int) -> None:
+        self.workplace.note(number)
+        with self._lock:
+            self._groups[threading.get_ident()] = number
+
+    def _leave_standing(self, key: str, place: str, built: str) -> str:
+        """Leave the environment *place* where it is; the place of another that has to go for it, else an empty text."""
+        with self._lock:
+            if key in self._standing:
+                return place
+            self._standing[key] = place, built
+            if len(self._standing) <= _MOST_STANDING:
+                return ""
+            return self._standing.pop(next(iter(self._standing)))[0]
+
+
+class Ended(Exception):  # noqa: N818 - it says what became of a run, and never reaches a caller
+    """A command was ended because the bisect is over."""
+
 
 class RealBench:
-    """The bench of one bisect; *repeat* is how often a decisive trial is run, *find_withdrawn* asks the indexes."""
+    """The bench of one bisect; *repeat* is how often a decisive trial is run, *find_withdrawn* asks the indexes.
+
+    With more than one of *workers*, trials that are going to be asked for are made at the same time.
+    """
 
     def __init__(
         self,
@@ -121,6 +161,7 @@ class RealBench:
         log: Logbook,
         *,
         repeat: int,
+        workers: int = 1,
         narrate: Callable[[str], None],
         doing: Callable[[str], None],
         find_withdrawn: Callable[[Resolution], tuple[Withdrawn, ...]],
@@ -130,7 +171,9 @@ class RealBench:
         self.requirements = requirements
         self.log = log
         self.repeat = repeat
+        self.width = workers
         self.resolutions = 0
+        self._lock = threading.RLock()
         self._narrate = narrate
         self._doing = doing
         self._find_withdrawn = find_withdrawn
@@ -144,8 +187,32 @@ class RealBench:
 
     def tell(self, text: str) -> None:
         """Narrate a step, and write it down."""
-        self._narrate(text)
-        self.log.step(text)
+        with self._lock:
+            self._narrate(text)
+            self.log.step(text)
+
+    def prepare(self, trials: Sequence[tuple[Resolution, str]], *, repeat: bool = False) -> None:
+        """As `Bench.prepare`."""
+        wanted = self.repeat if repeat else 1
+        open_: dict[Digest, tuple[Resolution, str]] = {}
+        for resolution, why in trials:
+            known = self._trial(str(resolution.digest))
+            if known is None or (known.outcome is not Outcome.UNBUILDABLE and len(known.runs) < wanted):
+                open_.setdefault(resolution.digest, (resolution, why))
+        if self.width < 2 or len(open_) < 2:
+            return
+        pool = ThreadPoolExecutor(self.width, thread_name_prefix="trial")
+        try:
+            futures = [pool.submit(self.judge, resolution, why, repeat=repeat) for resolution, why in open_.values()]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in sorted(futures, key=lambda future: not future.done()):
+                future.result()  # raises what a trial raised, before those are waited for that go on
+        except BaseException:
+            self.runner.stop()
+            self.runner.builder.close()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def withdrawn(self, resolution: Resolution) -> tuple[Withdrawn, ...]:
         """As `Bench.withdrawn`."""
@@ -179,11 +246,12 @@ class RealBench:
             self._doing(f"{why}: {len(resolution.releases)} packages{again}")
             self._run(key, resolution, why)
             trial = self._trial(key)
-        if len(trial.runs) > before or key not in self._told:
-            self.tell(f"{why}: {_words(trial)}")
-        elif (key, why) not in self._told:
-            self.tell(f"{why}: {_VERBS[trial.outcome]}: an environment that was tried before")
-        self._told |= {key, (key, why)}
+        with self._lock:
+            if len(trial.runs) > before or key not in self._told:
+                self.tell(f"{why}: {_words(trial)}")
+            elif (key, why) not in self._told:
+                self.tell(f"{why}: {_VERBS[trial.outcome]}: an environment that was tried before")
+            self._told |= {key, (key, why)}
         return trial
 
     def _trial(self, key: str) -> Trial | None:
@@ -215,10 +283,12 @@ class RealBench:
             rows = self.log.pinned(key)
             if rows is None:
                 rows = self.runner.builder.pinned(resolution)
-                self.log.keep_pinned(key, rows)
+                with self._lock:
+                    self.log.keep_pinned(key, rows)
             run = self.runner.run(key, rows, resolution.at)
         except Unbuildable as error:
-            self.log.keep_failure(key, why, str(error))
+            with self._lock:
+                self.log.keep_failure(key, why, str(error))
             return
         except SanctityError as error:
             # A program that good's environment has and this one has not is what a release took away, and no slip of the pen.
@@ -230,7 +300,8 @@ class RealBench:
             tail = run.tail.strip().splitlines()
             message = f"it {run.how}, as what can not be run or found does" + (f": {tail[-1]}" if tail else "")
             raise SanctityError("command-not-found", message, where=word, hint="see that the command works at good, by hand")
-        self.log.keep_run(key, why, run)
+        with self._lock:
+            self.log.keep_run(key, why, run)
 
 
 def _words(trial: Trial) -> str:

@@ -53,6 +53,15 @@ class Bench(Protocol):
         """What becomes of the command in that environment; *repeat*: so often as was asked for. *why* is told to people."""
         ...
 
+    @property
+    def width(self) -> int:
+        """How many environments it may try at the same time."""
+        ...
+
+    def prepare(self, trials: Sequence[tuple[Resolution, str]], *, repeat: bool = False) -> None:
+        """Be told that these will be judged, so that they may be tried at the same time."""
+        ...
+
     def withdrawn(self, resolution: Resolution) -> tuple[Withdrawn, ...]:
         """The releases that may have been chosen in place of those of *resolution* before they were yanked."""
         ...
@@ -128,6 +137,11 @@ class _Bisection:
             return Outcome.UNRESOLVABLE
         return self.bench.judge(resolution, day(resolution.at), repeat=repeat).outcome
 
+    def _prepare(self, indices: tuple[int, ...], held: tuple[str, ...], *, repeat: bool = False) -> None:
+        if self.bench.width > 1:
+            resolved = [resolution for index in indices if not (resolution := self.at(index, held)).failure]
+            self.bench.prepare([(resolution, day(resolution.at)) for resolution in resolved], repeat=repeat)
+
     def _key(self, index: int, held: tuple[str, ...] = ()) -> object:
         resolution = self.at(index, held)
         return "" if resolution.failure else resolution.digest
@@ -140,7 +154,15 @@ class _Bisection:
         Where a repetition disagrees, that environment decides nothing any more, and the search goes another way.
         """
         while True:
-            bracket = narrow(start, end, lambda index: self._judge(index, held), lambda index: self._key(index, held))
+            bracket = narrow(
+                start,
+                end,
+                lambda index: self._judge(index, held),
+                lambda index: self._key(index, held),
+                width=self.bench.width,
+                ahead=lambda indices: self._prepare(indices, held),
+            )
+            self._prepare((bracket.last, bracket.first), held, repeat=True)
             sides = (self._judge(bracket.last, held, repeat=True), self._judge(bracket.first, held, repeat=True))
             if sides == (Outcome.PASS, Outcome.FAIL):
                 return bracket

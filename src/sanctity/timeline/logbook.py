@@ -202,7 +202,9 @@ def _log(document: dict[str, object], path: str, shown: str) -> Logbook:
         resolution = Resolution(at=at, releases=releases.get(key, ()), failure=failure)
         if not reader.issues and not failure and str(resolution.digest) != key:
             reader.fault("bisect-log-invalid", place, "the packages of its environment do not have this digest")
-        log.resolutions[at, reader.strings(row, "constraints", place)] = resolution
+        constraints = reader.strings(row, "constraints", place)
+        if not failure:  # what failed may have failed for a reason of that hour: it is tried again
+            log.resolutions[at, constraints] = resolution
     log.steps = list(reader.strings(document, "steps", ""))
     answer = document.get("answer")
     if answer is not None and not isinstance(answer, dict):
@@ -233,7 +235,6 @@ def _environment(reader: Reader, row: dict[str, object], place: str) -> tuple[Ke
         at=reader.get(row, "at", str, "", place),
         why=reader.get(row, "why", str, "", place),
         rows=tuple(rows) if reader.get(row, "hashed", bool, False, place) else (),
-        failure=reader.get(row, "failure", str, "", place),
         runs=tuple(runs),
     )
     return entry, tuple(releases)

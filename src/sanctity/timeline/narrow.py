@@ -33,25 +33,40 @@ class Bracket:
     between: tuple[int, ...] = ()
 
 
-def narrow(last: int, first: int, judge: Callable[[int], Outcome], key: Callable[[int], Hashable]) -> Bracket:
+def narrow(
+    last: int,
+    first: int,
+    judge: Callable[[int], Outcome],
+    key: Callable[[int], Hashable],
+    *,
+    width: int = 1,
+    ahead: Callable[[tuple[int, ...]], None] = lambda _: None,
+) -> Bracket:
     """Where passing becomes failing, between *last*, which passes, and *first*, which fails.
 
     *judge* says what becomes of an index and *key* which environment it is. Two indices of one environment have nothing else
     between them, since a resolver takes the newest that it may: with more to choose from it came back to the same choice. So a
-    stretch that decides nothing is left behind whole.
+    stretch that decides nothing is left behind whole. Where *width* can be judged at the same time, *ahead* is told so many indices
+    that will be asked for, which cut the stretch into equal parts.
     """
     blank: set[int] = set()
     while len(blank) < first - last - 1:
-        index = _next(last, first, blank)
-        outcome = judge(index)
-        if outcome is Outcome.PASS:
-            last = index
-        elif outcome is Outcome.FAIL:
-            first = index
-        else:
-            same = [other for other in blank if key(other) == key(index)]
-            blank |= set(range(min([*same, index]), max([*same, index]) + 1))
-        blank = {other for other in blank if last < other < first}
+        parts = {last + (first - last) * number // (width + 1) for number in range(1, width + 1)} if width > 1 else set()
+        points = sorted(parts - blank - {last, first}) or [_next(last, first, blank)]
+        if len(points) > 1:
+            ahead(tuple(points))
+        for index in points:
+            if not last < index < first or index in blank:
+                continue
+            outcome = judge(index)
+            if outcome is Outcome.PASS:
+                last = index
+            elif outcome is Outcome.FAIL:
+                first = index
+            else:
+                same = [other for other in blank if key(other) == key(index)]
+                blank |= set(range(min([*same, index]), max([*same, index]) + 1))
+            blank = {other for other in blank if last < other < first}
     return Bracket(last=last, first=first, between=tuple(range(last + 1, first)))
 
 

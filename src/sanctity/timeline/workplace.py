@@ -60,7 +60,7 @@ class Workplace:
 
     def note(self, number: int) -> None:
         """Note that the process group *number* works here, for whoever finds this folder after a sudden end."""
-        with contextlib.suppress(OSError), open(f"{self.home}/running", "w", encoding="ascii") as file:
+        with contextlib.suppress(OSError), open(f"{self.home}/running-{number}", "w", encoding="ascii") as file:
             file.write(f"{number} {started_at(number)}\n")
 
 
@@ -92,8 +92,15 @@ def _sweep_one(home: str) -> None:
     finally:
         # Closing it gives the lock up again, which matters to nobody: its process is gone.
         os.close(alive)
-    with contextlib.suppress(OSError, ValueError), open(f"{home}/running", encoding="ascii") as file:
+    for name in os.listdir(home):
+        if name.startswith("running-"):
+            _end_noted(os.path.join(home, name))
+    remove(home)
+
+
+def _end_noted(path: str) -> None:
+    """End the process group that the file at *path* names, if it is the one that was meant, and not another of its number."""
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
         number, _, when = file.read().strip().partition(" ")
         if when and started_at(int(number)) == when:
             end_group(int(number), 0.0)
-    remove(home)

@@ -67,6 +67,7 @@ class Asked:
     keep: bool = False
     thorough: bool = False
     fresh: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +141,7 @@ def bisect(
             requirements,
             log,
             repeat=asked.repeat,
+            workers=asked.workers,
             narrate=narrate,
             doing=doing,
             find_withdrawn=lambda resolution: _withdrawn(resolution, good, bad, requirements.folder, world),
@@ -185,6 +187,9 @@ def _days(good: str, bad: str) -> tuple[str, ...]:
 def _question(asked: Asked, requirements: Requirements, world: World) -> Question:
     if not asked.command or not asked.command[0]:
         raise UsageError("usage", "there is no command", hint="sanctity bisect … requirements.txt -- python train.py")
+    if asked.compare and asked.workers > 1:
+        hint = "leave out --workers"
+        raise UsageError("usage", "two runs at the same time would write the same result", where="--compare", hint=hint)
     if asked.compare and os.path.normpath(asked.compare) in {".", "..", "/"}:
         raise UsageError("usage", "it would be removed after each run", where=f"--compare {asked.compare}", hint="name a file")
     files = [FileDigest(path=requirements.shown, digest=requirements.digest)]
