@@ -58,6 +58,8 @@ th,td{text-align:left;vertical-align:top;padding:.45rem .9rem .45rem 0;border-bo
 thead th{color:var(--quiet);font-size:.88rem}
 tbody th{font-weight:600}
 .number{text-align:right}
+td[data-label]{min-width:4.4rem}
+tbody th:not(.number){min-width:8rem}
 .digest code{white-space:nowrap}
 .strip{display:block;width:100%;min-width:10rem;height:1.1rem;margin-top:.25rem;color:var(--blue)}
 .strip .line{fill:var(--faint)}
@@ -79,6 +81,7 @@ h1{font-size:1.5rem}
 .stack tr{display:block;padding:.6rem 0;border-bottom:1px solid var(--faint)}
 .stack th,.stack td{display:inline-block;border:0;padding:.05rem 1rem .05rem 0;text-align:left}
 .stack th,.stack .whole{display:block;padding-right:0}
+.stack td[data-label],.stack tbody th{min-width:0}
 .stack td[data-label]::before{content:attr(data-label) " ";color:var(--quiet)}
 }
 @media print{
@@ -86,7 +89,10 @@ h1{font-size:1.5rem}
 body{font-size:10.5pt}
 main{max-width:none;padding:0}
 tr,figure,.tiles li{break-inside:avoid}
-details::details-content{content-visibility:visible;block-size:auto}
+h2,caption{break-after:avoid}
+h2{margin-top:1.6rem}
+.tiles{grid-template-columns:repeat(4,1fr)}
+.tiles b{font-size:1.3rem}
 }
 """
 

@@ -25,6 +25,8 @@ __all__ = ["cone_png", "cone_svg", "cone_words"]
 
 #: How many packages have a band of their own.
 _MOST: Final = 8
+#: How many dates are drawn at most; more would lie on each other.
+_MOST_POINTS: Final = 300
 _REST: Final = "#8b949e"
 #: The least that the picture's height stands for, so that one change does not look like a hundred.
 _LEAST: Final = 8.0
@@ -142,7 +144,7 @@ def _sides(cone: Cone, most: int) -> _Sides:
                 named = ""
     most_moves = max(_total(above), _total(below))
     height = max(2 * most_moves, _LEAST) * 1.08
-    return _Sides(above, below, height, height * (0.0035 if moved else 0.06))
+    return _Sides(above, below, height, height * (0.004 if moved else 0.06))
 
 
 def _total(bands: Sequence[_Band]) -> float:
@@ -276,8 +278,10 @@ def _years(axes: Any, start: float, end: float, shape: _Shape) -> None:
 def _cone(axes: Any, cone: Cone, shape: _Shape, sides: _Sides, span: tuple[float, float]) -> None:
     from matplotlib.patches import Ellipse, Rectangle
 
-    times = [_number(stage.at) for stage in cone.stages]
-    above, below, height, core = sides
+    kept = _kept(len(cone.stages))
+    times = [_number(cone.stages[number].at) for number in kept]
+    above, below = ([band._replace(moves=tuple(band.moves[number] for number in kept)) for band in side] for side in sides[:2])
+    height, core = sides.height, sides.core
     upper = _edges(above, len(times), core)
     lower = _edges(below, len(times), core)
     # The first answer is the axis: it is what the bands drift away from.
@@ -300,10 +304,11 @@ def _cone(axes: Any, cone: Cone, shape: _Shape, sides: _Sides, span: tuple[float
     ends: list[tuple[_Band, float]] = []
     for band, low, high in layers:
         colour = band.colour if band else INK if above or below else QUIET
+        width = 0.6 if band else 0.0
         if len(times) > 1:
-            axes.fill_between(times, low, high, facecolor=colour, edgecolor=PAPER, linewidth=0.6, zorder=2, clip_on=False)
+            axes.fill_between(times, low, high, facecolor=colour, edgecolor=PAPER, linewidth=width, zorder=2, clip_on=False)
         corner = (times[-1] - depth, low[-1])
-        slice_ = Rectangle(corner, 2 * depth, high[-1] - low[-1], facecolor=colour, edgecolor=PAPER, linewidth=0.6, zorder=3)
+        slice_ = Rectangle(corner, 2 * depth, high[-1] - low[-1], facecolor=colour, edgecolor=PAPER, linewidth=width, zorder=3)
         axes.add_patch(slice_)
         slice_.set_clip_box(None)
         slice_.set_clip_path(mouth)
@@ -313,7 +318,13 @@ def _cone(axes: Any, cone: Cone, shape: _Shape, sides: _Sides, span: tuple[float
     ellipse(facecolor="none", edgecolor=INK, linewidth=0.9, zorder=5)
     ends.sort(key=lambda each: -each[1])
     _labels(axes, ends, shape, height, (times[-1], depth, middle, mouth_height))
-    _counts(axes, cone, shape, times, top)
+    _counts(axes, [cone.stages[number].environments for number in kept], shape, times, top)
+
+
+def _kept(dates: int) -> list[int]:
+    """Which of so many dates are drawn: all where there are few, the first and the last among them where there are many."""
+    step = max(1, -(-dates // _MOST_POINTS))
+    return [*range(0, dates - 1, step), dates - 1]
 
 
 def _edges(bands: Sequence[_Band], dates: int, core: float) -> list[list[float]]:
@@ -379,13 +390,13 @@ def _labels(
             )
 
 
-def _counts(axes: Any, cone: Cone, shape: _Shape, times: Sequence[float], top: Sequence[float]) -> None:
+def _counts(axes: Any, environments: Sequence[int], shape: _Shape, times: Sequence[float], top: Sequence[float]) -> None:
     """How many environments there were so far, along the upper edge."""
     wanted = [0.25, 0.5, 0.75] if not shape.narrow else [0.5]
     told = {1}
     for part in wanted:
         index = round(part * (len(times) - 1))
-        number = cone.stages[index].environments
+        number = environments[index]
         if number in told or index in {0, len(times) - 1}:
             continue
         told.add(number)
