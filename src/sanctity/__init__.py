@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from sanctity.determinism.setting import jax_key, set_global_determinism
     from sanctity.determinism.state import State, capture_state, preserved, restore_state
     from sanctity.determinism.streams import stream
+    from sanctity.determinism.workers import EpochSampler, PerSample, WorkerInit, held_generators, loader_arguments, worker_init
     from sanctity.guard import Refused, Result, guard
 
 __all__ = [
+    "EpochSampler",
+    "PerSample",
     "Receipt",
     "Refused",
     "Result",
     "State",
+    "WorkerInit",
     "__version__",
     "capture_state",
     "guard",
+    "held_generators",
     "jax_key",
+    "loader_arguments",
     "preserved",
     "receipts",
     "register",
@@ -32,19 +38,25 @@ __all__ = [
     "set_global_determinism",
     "stream",
     "unregister",
+    "worker_init",
 ]
 
 __version__ = "0.1.0"
 
 #: Where each name is at home.
 _HOMES = {
+    "EpochSampler": "sanctity.determinism.workers",
+    "PerSample": "sanctity.determinism.workers",
     "Receipt": "sanctity.determinism.receipt",
     "Refused": "sanctity.guard",
     "Result": "sanctity.guard",
     "State": "sanctity.determinism.state",
+    "WorkerInit": "sanctity.determinism.workers",
     "capture_state": "sanctity.determinism.state",
     "guard": "sanctity.guard",
+    "held_generators": "sanctity.determinism.workers",
     "jax_key": "sanctity.determinism.setting",
+    "loader_arguments": "sanctity.determinism.workers",
     "preserved": "sanctity.determinism.state",
     "receipts": "sanctity.determinism.files",
     "register": "sanctity.determinism.registry",
@@ -52,6 +64,7 @@ _HOMES = {
     "set_global_determinism": "sanctity.determinism.setting",
     "stream": "sanctity.determinism.streams",
     "unregister": "sanctity.determinism.registry",
+    "worker_init": "sanctity.determinism.workers",
 }
 
 

@@ -137,8 +137,14 @@ def _integer(value: object) -> int | None:
         return None
 
 
+#: The hash function, once it was looked for: a module that is not there is looked for along all of sys.path each time.
+_hashers: list[Callable[[bytes], Any]] = []
+
+
 def _sha256(data: bytes) -> bytes:
-    found: bytes = _hasher()(data).digest()
+    if not _hashers:
+        _hashers.append(_hasher())
+    found: bytes = _hashers[0](data).digest()
     return found
 
 
