@@ -281,6 +281,7 @@ def resumed(folder: Path) -> list[str]:
     return (folder.parent / "bin/log").read_text().split()
 
 
+@pytest.mark.long
 def test_who_was_killed_goes_on_where_it_was(folder: Path) -> None:
     code, sleeping, _ = interrupted(folder, signal.SIGKILL)
     assert code == -signal.SIGKILL

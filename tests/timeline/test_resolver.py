@@ -125,6 +125,7 @@ def test_each_date_has_what_was_uploaded_before_it_and_says_when_and_through_who
     assert january.releases[0].uploaded == "2022-11-01T00:00:00Z"
 
 
+@pytest.mark.long
 def test_a_foreign_platform_and_python_are_resolved_for(bench: Bench) -> None:
     there = bench.resolve(APRIL, target=Target(python="3.9", platform="windows"))
     assert pins(there) == {"base": "2.0", "other": "1.0", "tool": "2.0"}
@@ -161,6 +162,7 @@ def test_what_is_known_is_not_asked_for_again(bench: Bench) -> None:
     assert bench.index.pages == asked
 
 
+@pytest.mark.long
 def test_an_entry_that_is_torn_or_altered_is_resolved_anew(bench: Bench) -> None:
     first = bench.resolve(APRIL)
     whole = {path: path.read_text() for path in bench.kept()}

@@ -118,6 +118,7 @@ def _locked(
     wanted: Requirements, lock: str, target: Target, world: World, notices: list[str]
 ) -> tuple[str, tuple[Release, ...] | None]:
     """The lock beside what is *wanted*, as it is shown, and what it locks for *target*; none where there is none."""
+    from sanctity.model.lock import SourceKind
     from sanctity.observe.locks import read_lock
 
     if lock:
@@ -125,19 +126,19 @@ def _locked(
         if not os.path.isfile(path):
             hint = "name the lock's file, or leave out --lock"
             raise DocumentError("lock-not-found", "there is no such file", where=lock, hint=hint)
-        return lock, _releases(read_lock(path), wanted, target)
+        return lock, _releases(read_lock(shown(path, world)), wanted, target)
     path = next((path for path in map(wanted.folder.rstrip("/").__add__, _candidates(wanted)) if os.path.isfile(path)), "")
     if not path:
         return "", None
     # A file that was only guessed to be the lock need not be one: it is told, and the cone stands alone.
     try:
-        read = read_lock(path)
+        read = read_lock(shown(path, world))
+        if any(not pin.version for pin in read.pins if pin.source.kind is SourceKind.REGISTRY):
+            return "", None
+        return shown(path, world), _releases(read, wanted, target)
     except DocumentError as error:
         notices.append(f"{shown(path, world)} was not read as the lock: {error.message}")
         return "", None
-    if any(not pin.version for pin in read.pins):
-        return "", None
-    return shown(path, world), _releases(read, wanted, target)
 
 
 def _candidates(wanted: Requirements) -> tuple[str, ...]:
