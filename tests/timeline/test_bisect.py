@@ -243,6 +243,16 @@ def test_a_new_dependency_and_one_that_went_are_laid_on_the_release_that_did_it(
     assert names(made.answer.breaks[0]) == ["sheds 2.0"]
 
 
+def test_an_index_that_the_requirements_name_themselves_is_asked_for_their_files_too(place: Place) -> None:
+    url = place.environ.pop("UV_DEFAULT_INDEX")
+    place.environ["UV_CACHE_DIR"] = str(place.cwd / "uv-cache")
+    (place.cwd / "below").mkdir()
+    (place.cwd / "below/index.txt").write_text(f"--index-url {url}\n")
+    made = ask(place, "-r below/index.txt\nplain\n", *py("import plain; raise SystemExit(plain.V == '2.0')"))
+    assert names(made.answer.breaks[0]) == ["plain 2.0"]
+    assert replay("bisect.json", place.world()).agrees
+
+
 def test_a_folder_among_the_requirements_is_what_it_is_at_every_date(place: Place) -> None:
     folder = place.cwd / "own"
     (folder / "own").mkdir(parents=True)
@@ -636,6 +646,7 @@ def test_the_door_prints_the_answer_in_each_format_and_keeps_the_two_environment
         (("--good", "2024-01-02", "nowhere.txt", "--", "python"), "requirements-unreadable"),
         (("--good", "2024-01-02", "--compare", ".", "requirements.txt", "--", "python"), "would be removed"),
         (("--good", "2024-01-02", "--log", "nowhere/log.json", "requirements.txt", "--", "python"), "output-failed"),
+        (("--good", "2024-01-02", "requirements.txt", "--", ".venv/bin/python3", "x.py"), "a Python of its own"),
         (("--replay", "bisect.json", "requirements.txt"), "give it alone"),
         (("--replay", "nowhere.json"), "bisect-log-invalid"),
     ],

@@ -128,7 +128,6 @@ def _usage(message: str) -> NoReturn:
 
 def _bisect(format_: str, output: str, options: dict[str, Any]) -> NoReturn:
     from sanctity.report.bisect import bisect_json, bisect_markdown, bisect_text
-    from sanctity.report.words import plain
     from sanctity.verbs.bisecting import Asked
     from sanctity.verbs.bisecting import bisect as search
 
@@ -142,8 +141,6 @@ def _bisect(format_: str, output: str, options: dict[str, Any]) -> NoReturn:
         found: Bisecting = perform(
             "bisect", format_, lambda world: search(asked, world, narrate=narration.narrate, doing=narration.doing)
         )
-    for notice in found.notices:
-        tell(f"note: {plain(notice)}\n")
     if format_ == "json":
         text = bisect_json(found.document)
     else:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import SanctityError
-from sanctity.model.bisecting import Counts, Outcome, Run, Trial
+from sanctity.model.bisecting import Counts, Outcome, Run, Trial, day
 from sanctity.timeline.building import Unbuildable
 from sanctity.timeline.running import NOT_FOUND, digest_of, end_group, environ_of, find_program, remove, run_command, signature_of
 
@@ -224,7 +224,7 @@ class RealBench:
         constraints = tuple(sorted(set(constraints)))
         found = self.log.resolution(at, constraints)
         if found is None:
-            self._doing(f"resolving as of {at}")
+            self._doing(f"resolving as of {day(at)}")
             question = self.runner.question
             found = self.resolver.resolve(self.requirements, at, constraints=constraints, undated=question.undated)
             self.resolutions += 1

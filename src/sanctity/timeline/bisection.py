@@ -90,6 +90,7 @@ class _Bisection:
         self.thorough = thorough
         self.end = len(instants) - 1
         self.found: dict[tuple[int, tuple[str, ...]], Resolution] = {}
+        self.tried: set[tuple[int, tuple[str, ...]]] = set()
         self.notes: list[str] = []
 
     # -- the whole ----------------------------------------------------------------------------------------------------------------
@@ -135,12 +136,14 @@ class _Bisection:
         resolution = self.at(index, held)
         if resolution.failure:
             return Outcome.UNRESOLVABLE
+        self.tried.add((index, held))
         return self.bench.judge(resolution, day(resolution.at), repeat=repeat).outcome
 
     def _prepare(self, indices: tuple[int, ...], held: tuple[str, ...], *, repeat: bool = False) -> None:
         if self.bench.width > 1:
-            resolved = [resolution for index in indices if not (resolution := self.at(index, held)).failure]
-            self.bench.prepare([(resolution, day(resolution.at)) for resolution in resolved], repeat=repeat)
+            resolved = [index for index in indices if not self.at(index, held).failure]
+            self.tried |= {(index, held) for index in resolved}
+            self.bench.prepare([(self.at(index, held), day(self.instants[index])) for index in resolved], repeat=repeat)
 
     def _key(self, index: int, held: tuple[str, ...] = ()) -> object:
         resolution = self.at(index, held)
@@ -191,8 +194,10 @@ class _Bisection:
     def _probe(self, start: int, end: int, expected: Outcome) -> list[int]:
         """The indices between that give another verdict than is *expected*, twice over, of those that are looked at."""
         tried = looks = 0
-        seen = set(self._known(start, end).values())
-        against: list[int] = []
+        # What was tried ahead of the search may contradict it already.
+        before = sorted(index for index, held in self.tried if not held and start < index < end)
+        against = [index for index in before if self._contradicts(index, expected)]
+        seen = {self._key(index) for index in (start, *before, end)}
         while self.thorough or (tried < _PROBES and looks < _LOOKS):
             index = widest_gap(start, end, self._known(start, end))
             if index is None:
@@ -203,10 +208,14 @@ class _Bisection:
                 continue
             seen.add(key)
             tried += 1
-            outcome = self._judge(index)
-            if outcome.decided and outcome is not expected and self._judge(index, repeat=True) is outcome:
+            if self._contradicts(index, expected):
                 against.append(index)
         return sorted(against)
+
+    def _contradicts(self, index: int, expected: Outcome) -> bool:
+        """Whether an index has another verdict than is *expected*, twice over."""
+        outcome = self._judge(index)
+        return outcome.decided and outcome is not expected and self._judge(index, repeat=True) is outcome
 
     # -- over packages ------------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tomli
 
 from sanctity.errors import SanctityError
+from sanctity.lockfiles.requirements import wants
 from sanctity.model.bisecting import Pinned
 from sanctity.model.names import normalise_name
 from sanctity.timeline.running import remove
@@ -31,6 +32,10 @@ __all__ = ["Builder", "Unbuildable", "is_version"]
 #: Seconds after which a build, or a question to uv, is given up.
 _PATIENCE: Final = 3600.0
 _VERSION: Final = re.compile(r"(?:\d+!)?\d+(?:\.\d+)*[A-Za-z0-9.+_-]*")
+#: The rows of a requirements file that say where packages come from.
+_INDEX: Final = re.compile(r"^\s*(-i|--index-url|--extra-index-url|-f|--find-links)[\s=]+(\S+)", re.MULTILINE)
+_NO_INDEX: Final = re.compile(r"^\s*--no-index\b", re.MULTILINE)
+_MOST_FILES: Final = 256
 _NETWORK: Final = re.compile(
     r"error sending request|dns error|Connection refused|connection closed|timed out|Could not connect|Network is unreachable"
     r"|429 Too Many|50[0-4] |certificate"
@@ -102,7 +107,7 @@ class Builder:
             Unbuildable: uv can not make it.
             SanctityError: ``index-unreachable``, ``interpreter-not-found``, ``bisect-no-room``.
         """
-        file = _written([row.requirement for row in rows])
+        file = _written([*_index_rows(self.requirements.path), *(row.requirement for row in rows)])
         whole = False
         try:
             self._run([self.uv, "venv", "--quiet", "--no-project", "--no-config", "--python", self.python, place])
@@ -134,6 +139,31 @@ class Builder:
             hint = "try again: what was tried so far is in the log, and is not tried again"
             raise SanctityError("index-unreachable", reason, where=self.requirements.shown, hint=hint)
         raise Unbuildable(f"uv was given up after {_PATIENCE:,.0f} seconds" if said.late else reason)
+
+
+def _index_rows(path: str) -> list[str]:
+    """The rows of the requirements file at *path*, and of all that it includes, that say where packages come from.
+
+    A folder of links is named from the folder of the file that names it. What can not be read has none.
+    """
+    found: dict[str, None] = {}
+    waiting, seen = [path], {path}
+    while waiting and len(seen) < _MOST_FILES:
+        here = waiting.pop()
+        folder = os.path.dirname(here)
+        try:
+            with open(here, encoding="utf-8", errors="replace") as file:
+                text = file.read() if not here.endswith(".toml") else ""
+        except OSError:
+            continue
+        for option, value in _INDEX.findall(text):
+            links = os.path.join(folder, value)
+            found[f"{option} {links if option in {'-f', '--find-links'} and os.path.exists(links) else value}"] = None
+        found |= dict.fromkeys(["--no-index"] if _NO_INDEX.search(text) else [])
+        others = {os.path.join(folder, wanted) for wanted in wants(text)} - seen
+        seen |= others
+        waiting += sorted(others)
+    return list(found)
 
 
 def _written(rows: Sequence[str]) -> str:

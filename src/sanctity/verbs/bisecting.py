@@ -7,6 +7,7 @@ since.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -40,6 +41,8 @@ __all__ = ["Asked", "Bisecting", "Replayed", "Side", "bisect", "replay"]
 _JOBS: Final = 8
 #: A file that the command names takes part in the question, unless it is larger.
 _LARGEST_INPUT: Final = 64 * 1024 * 1024
+#: A Python that is named by its place.
+_OWN_PYTHON: Final = re.compile(r".*/(?:python|pypy)[\d.]*")
 #: Where ``--keep`` leaves the two environments, in the log's folder.
 _KEPT: Final = ("bisect-passes", "bisect-fails")
 
@@ -80,7 +83,6 @@ class Bisecting:
     good: str
     bad: str
     document: dict[str, Any]
-    notices: tuple[str, ...] = ()
 
 
 def bisect(
@@ -120,6 +122,8 @@ def bisect(
     if asked.keep:
         _check_kept(path)
     uv = find_uv(world.environ)
+    for notice in _notices(question, world.environ):
+        narrate(f"note: {notice}")
     began = world.clock()
     target = Target(python=question.python)
     resolver = Resolver(uv=uv, environ=world.environ, target=target, cache=cache_folder(world.environ), fresh=asked.fresh)
@@ -144,7 +148,7 @@ def bisect(
             workers=asked.workers,
             narrate=narrate,
             doing=doing,
-            find_withdrawn=lambda resolution: _withdrawn(resolution, good, bad, requirements.folder, world),
+            find_withdrawn=lambda resolution: _withdrawn(resolution, good, bad, requirements.folder, world, narrate),
         )
         log.save()  # what can not be written is told before an hour of work, and not after it
         try:
@@ -166,7 +170,6 @@ def bisect(
         good=good,
         bad=bad,
         document=log.document(),
-        notices=tuple(_notices(question, world.environ)),
     )
 
 
@@ -187,6 +190,9 @@ def _days(good: str, bad: str) -> tuple[str, ...]:
 def _question(asked: Asked, requirements: Requirements, world: World) -> Question:
     if not asked.command or not asked.command[0]:
         raise UsageError("usage", "there is no command", hint="sanctity bisect … requirements.txt -- python train.py")
+    if _OWN_PYTHON.fullmatch(asked.command[0]):
+        words = "it is a Python of its own, which never sees the environments that are made"
+        raise UsageError("usage", words, where=asked.command[0], hint="name it python: each environment's own comes first on PATH")
     if asked.compare and asked.workers > 1:
         hint = "leave out --workers"
         raise UsageError("usage", "two runs at the same time would write the same result", where="--compare", hint=hint)
@@ -291,13 +297,23 @@ def _children() -> Iterator[None]:
 # -- what was withdrawn ------------------------------------------------------------------------------------------------------------
 
 
-def _withdrawn(resolution: Resolution, good: str, bad: str, folder: str, world: World) -> tuple[Withdrawn, ...]:
+def _withdrawn(
+    resolution: Resolution, good: str, bad: str, folder: str, world: World, narrate: Callable[[str], None]
+) -> tuple[Withdrawn, ...]:
     """The yanked releases that were uploaded between *good* and *bad* and are newer than what *resolution* has, the last first."""
     from sanctity.verbs.sources import fetcher_for
 
     fetcher = fetcher_for(folder, world, offline=False)
+
+    def ask(release: Release) -> list[Withdrawn]:
+        try:
+            return _yanked(fetcher, release, good, bad)
+        except SanctityError as error:
+            narrate(f"note: whether a release of {release.name} was yanked since could not be asked: {error.message}")
+            return []
+
     with ThreadPoolExecutor(_JOBS) as pool:
-        found = list(pool.map(lambda release: _yanked(fetcher, release, good, bad), resolution.releases))
+        found = list(pool.map(ask, resolution.releases))
     return tuple(sorted((each for some in found for each in some), key=lambda each: (each.uploaded, each.name), reverse=True))
 
 
@@ -400,8 +416,8 @@ def replay(
     notices = [f"{word} is not the file it was" for word in _changed_inputs(question, world.cwd)]
     began = world.clock()
     # Nothing is resolved, so the requirements themselves are not needed; uv's configuration is that of their folder.
-    folder = os.path.dirname(os.path.abspath(os.path.join(world.cwd, question.requirements)))
-    place = os.path.join(folder if os.path.isdir(folder) else world.cwd, "requirements.txt")
+    place = os.path.abspath(os.path.join(world.cwd, question.requirements))
+    place = place if os.path.isdir(os.path.dirname(place)) else os.path.join(world.cwd, "requirements.txt")
     here = Requirements(path=place, shown=path, digest=Digest.of_sha256(bytes(32)))
     builder = Builder(
         uv=find_uv(world.environ), environ=world.environ, requirements=here, python=question.python, undated=question.undated
