@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OLDEST", "Children", "Said", "find_uv", "paragraph", "pylock_releases", "version_of", "via_of"]
 
-#: The first uv that writes pylock.toml with upload times, and lets one package's date be another.
-OLDEST: Final = (0, 9, 0)
+#: The first uv that lets one package have no date at all (``--exclude-newer-package NAME=false``), as was measured.
+OLDEST: Final = (0, 9, 25)
 
 _VERSION: Final = re.compile(r"uv(?:-\S+)? (\d+)\.(\d+)\.(\d+)")
 #: What stands before the reasons of uv's errors, by its versions.
