@@ -366,6 +366,56 @@ def guard(bench: Bench) -> list[Row]:
     return [row, child]
 
 
+SEED_PROBE = """
+import sys, time
+sys.path.append(sys.argv[1])
+before = set(sys.modules)
+started = time.perf_counter()
+import sanctity
+sanctity.set_global_determinism(42, quiet=True)
+taken = time.perf_counter() - started
+new = sorted({m.partition('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names) - {'sanctity'})
+print(taken * 1000, *new)
+"""
+
+
+def determinism(bench: Bench) -> list[Row]:
+    """Seed a program that imports no library of numbers: in process, and as a process beside one that does nothing."""
+    inside = Row(
+        work="`import sanctity` and `set_global_determinism`, in process",
+        peer="",
+        target="≤ 15 ms, no third-party module",
+        unit="ms",
+    )
+    whole = Row(work="the same, whole process", peer="`python -c pass`", target="≤ 15 ms more", unit="ms")
+    source = str(HERE.parent / "src")
+    python = [str(bench.tree / "bin" / "python"), "-c"]
+    strangers: set[str] = set()
+
+    def once() -> float:
+        _, code, text = run([*python, SEED_PROBE, source], bench.project)
+        if code:
+            raise FailedError(f"`set_global_determinism` ended with {code}")
+        taken, *new = text.split()
+        strangers.update(new)
+        return float(taken)
+
+    call = f"import sys; sys.path.append({source!r}); import sanctity; sanctity.set_global_determinism(42, quiet=True)"
+    process, nothing = timed([*python, call], bench.project), timed([*python, "pass"], bench.project)
+    sides = {"inside": once, "call": lambda: process() * 1000, "pass": lambda: nothing() * 1000}
+    samples = in_turns(sides, bench.count)
+    inside.samples = {"inside": samples["inside"]}
+    inside.ours = median(samples["inside"])
+    inside.reached = inside.ours <= 15 and not strangers
+    inside.note = "third-party: " + (", ".join(sorted(strangers)) or "none")
+    whole.samples = {name: samples[name] for name in ("call", "pass")}
+    whole.ours, whole.theirs = median(samples["call"]), median(samples["pass"])
+    whole.ratio = whole.ours / whole.theirs
+    whole.reached = whole.ours - whole.theirs <= 15
+    whole.note = f"{whole.ours - whole.theirs:.1f} ms more"
+    return [inside, whole]
+
+
 def import_time(bench: Bench) -> Row:
     row = Row(work="`import sanctity`", peer="", target="≤ 10 ms, no third-party module", unit="ms")
     probe = (
@@ -655,6 +705,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "fast": fast,
     "version": versions,
     "guard": guard,
+    "determinism": determinism,
     "import": import_time,
     "memory": memory,
     "locks": lock_rows,
