@@ -18,6 +18,7 @@ from real.dated import DatedIndex, Made, dated_index
 from sanctity.cli import main
 from sanctity.report.cone import schema
 from sanctity.timeline.uv import find_uv
+from sanctity.verbs.coning import _machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +134,48 @@ def test_a_project_with_its_extras_groups_and_lock(folder: Path, capsys: pytest.
     made = document(capsys, "pyproject.toml", *RANGE, "--extra", "more", "--group", "dev")
     assert [package["name"] for package in made["lock"]["packages"]] == ["base", "other", "tool"]
     assert {package["name"] for package in made["packages"]} == {"base", "other", "tool"}
+
+
+def test_the_lock_is_read_for_the_platform_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "pyproject.toml").write_text(
+        '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["tool"]\n'
+    )
+    subprocess.run([find_uv(os.environ), "lock", "-q", "--exclude-newer", "2023-06-01T00:00:00Z"], cwd=folder, check=True)
+    for platform, names in (
+        ("windows", {"base", "other", "tool"}),
+        ("aarch64-apple-darwin", {"base", "tool"}),
+        ("", {"base", "tool"}),
+    ):
+        made = document(
+            capsys,
+            "pyproject.toml",
+            "--from",
+            "2023-06-01",
+            "--to",
+            "2023-06-01",
+            "--python",
+            "3.12",
+            *(("--platform", platform) if platform else ()),
+        )
+        assert {package["name"] for package in made["lock"]["packages"]} == names
+        assert made["lock"]["differs"] == []
+
+
+@pytest.mark.parametrize(
+    ("word", "machine"),
+    [
+        ("windows", "win-x86_64"),
+        ("aarch64-pc-windows-msvc", "win-aarch64"),
+        ("macos", "macosx-aarch64"),
+        ("x86_64-apple-darwin", "macosx-x86_64"),
+        ("linux", "linux-x86_64"),
+        ("aarch64-manylinux_2_28", "linux-aarch64"),
+        ("x86_64-unknown-linux-musl", "linux-x86_64"),
+        ("i686-pc-windows-msvc", "win-i686"),
+    ],
+)
+def test_uvs_words_for_platforms_are_those_of_markers(word: str, machine: str) -> None:
+    assert _machine(word) == machine
 
 
 def test_another_python_and_platform(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

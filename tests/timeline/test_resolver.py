@@ -432,7 +432,7 @@ def test_a_very_long_reason_is_cut() -> None:
 def test_packages_that_have_no_version_are_told_apart_by_what_they_have() -> None:
     text = """lock-version = "1.0"
 packages = [
-  {name = "C", vcs = {type = "git", commit-id = "0123456789abcdef0123456789abcdef01234567"}},
+  {name = "C", version = "1", vcs = {type = "git", commit-id = "0123456789abcdef0123456789abcdef01234567"}},
   {name = "a_a", archive = {url = "https://index.example/a.zip", hashes = {sha256 = "ffffffffffffffffffff"}}},
   {name = "b", directory = {path = "b"}},
 ]

@@ -190,14 +190,16 @@ def pylock_releases(text: str) -> tuple[Release, ...]:
         name = normalise_name(row["name"])
         files = [*row.get("wheels", ()), *([row["sdist"]] if "sdist" in row else [])]
         times = [time for file in files if isinstance(time := file.get("upload-time"), datetime)]
-        found[name] = Release(name=name, version=row.get("version") or _elsewhere(row), uploaded=_earliest(times))
+        found[name] = Release(name=name, version=_version_in(row), uploaded=_earliest(times))
     return tuple(found[name] for name in sorted(found))
 
 
-def _elsewhere(row: Mapping[str, Any]) -> str:
-    """What tells apart a package that has no version: the commit, the archive's hash, or that it is a folder."""
+def _version_in(row: Mapping[str, Any]) -> str:
+    """The version, or what tells a package apart that has none: an archive's hash, a folder; of a repository always the commit."""
     if "vcs" in row:
         return f"git.{row['vcs'].get('commit-id', '')[:12]}"
+    if "version" in row:
+        return str(row["version"])
     if "archive" in row:
         hashes = row["archive"].get("hashes", {})
         return f"archive.{next(iter(hashes.values()), '')[:12]}"

@@ -13,7 +13,7 @@ from sanctity.model.timeline import Cone, Release, Target
 from sanctity.verbs.world import shown
 
 if TYPE_CHECKING:
-    from sanctity.model.lock import Lock
+    from sanctity.model.lock import Lock, Pin
     from sanctity.timeline.requirements import Requirements
     from sanctity.verbs.world import World
 
@@ -172,7 +172,12 @@ def _releases(lock: Lock, wanted: Requirements, target: Target) -> tuple[Release
     )
     own = {SourceKind.EDITABLE, SourceKind.VIRTUAL, SourceKind.DIRECTORY}
     pins = [pin for pin in chosen.expected if pin.ecosystem is Ecosystem.PYPI and pin.source.kind not in own]
-    return tuple(Release(name=pin.name, version=pin.version) for pin in sorted(pins, key=lambda pin: pin.name))
+    return tuple(Release(name=pin.name, version=_version_of(pin)) for pin in sorted(pins, key=lambda pin: pin.name))
+
+
+def _version_of(pin: Pin) -> str:
+    """The version of *pin*, or of a repository its commit, as the resolver has it."""
+    return f"git.{pin.source.revision[:12]}" if pin.source.revision else pin.version or "unknown"
 
 
 def _machine(platform: str) -> str:
