@@ -185,7 +185,7 @@ def test_a_run_that_is_stopped_and_resumed_is_the_straight_one(trainer: str, tmp
     assert without[0] != straight[0], "the positive control: it would be seen if it were not"
     assert "goes on where the checkpoint left it" in resumed[2]
     assert straight[3] == resumed[3] == []
-    said_so = "random, numpy-legacy, torch-cpu: Trainer had set them, and they go on where they were"
+    said_so = "random, numpy-legacy, torch-cpu: set anew by Trainer or before it; they go on where they were"
     assert straight[1] == (said_so if trainer == "trainer" else "")
 
 
@@ -221,8 +221,53 @@ def test_workers_validation_and_places_make_no_difference(trainer: str, env: dic
 def test_a_seed_that_the_program_sets_before_the_fit_is_undone_and_told(trainer: str, tmp_path: Path) -> None:
     seeded, straight = _run(trainer, "seeded,straight", tmp_path)
     assert seeded[0] == straight[0]
-    assert seeded[1].startswith("random, numpy-legacy, torch-cpu")
+    assert seeded[1].startswith("random, numpy-legacy, torch-cpu: set anew")
     assert seeded[3] == []
+
+
+RANKS = """
+import json, os, sys
+import numpy as np, sanctity
+receipt = sanctity.set_global_determinism(42, rank=int(os.environ.get("LOCAL_RANK", "0")), quiet=True)
+import hashlib, logging, torch, warnings
+import lightning as L
+from sanctity.determinism.callbacks.lightning import Determinism
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+warnings.simplefilter("ignore")
+mode, folder = sys.argv[1:3]
+class Model(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net, self.drawn = torch.nn.Linear(4, 1), []
+    def training_step(self, batch, number):
+        self.drawn.append(np.random.rand())
+        return ((self.net(batch[0] + self.drawn[-1] * 0.01 + torch.rand(1)) - batch[1]) ** 2).mean()
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 1e-2)
+model = Model()
+data = torch.utils.data.TensorDataset(torch.ones(32, 4), torch.ones(32, 1))
+kept = L.pytorch.callbacks.ModelCheckpoint(folder, filename="{epoch}", save_top_k=-1)
+trainer = L.Trainer(max_epochs=2 if mode == "stopped" else 4, accelerator="cpu", devices=1 if mode == "alone" else 2, strategy="ddp",
+                    logger=False, enable_progress_bar=False, enable_model_summary=False, callbacks=[kept, Determinism()])
+trainer.fit(model, torch.utils.data.DataLoader(data, batch_size=8), ckpt_path=f"{folder}/epoch=1.ckpt" if mode in ("resumed", "alone") else None)
+found = [None, None]
+torch.distributed.all_gather_object(found, model.drawn[-4:])
+if trainer.is_global_zero:
+    print(json.dumps([[p.detach().numpy().tobytes().hex() for p in model.parameters()], found]), flush=True)
+"""
+
+
+@pytest.mark.long
+def test_each_rank_takes_its_own_streams_back(tmp_path: Path) -> None:
+    def ranks(mode: str, folder: str) -> Any:
+        return said(zoo_python(), RANKS, mode, str(tmp_path / folder), folder=tmp_path)
+
+    straight = ranks("straight", "a")
+    ranks("stopped", "b")
+    assert ranks("resumed", "b") == straight
+    assert straight[1][0] != straight[1][1], "two ranks do not draw the same"
+    with pytest.raises(ToolError, match="the streams of 2 ranks, and there are 1"):
+        ranks("alone", "b")
 
 
 @pytest.mark.long
@@ -243,7 +288,7 @@ def test_a_model_that_the_trainer_makes_is_followed_by_streams_of_the_call(tmp_p
 def test_a_callback_that_comes_after_the_trainer_has_seeded_begins_anew_and_says_so(tmp_path: Path) -> None:
     first, second = _run("trainer", "late,late", tmp_path)
     assert first == second
-    assert first[1].endswith("Trainer had set them, and they begin anew")
+    assert first[1].endswith("set anew by Trainer or before it; they begin anew")
 
 
 @pytest.mark.long

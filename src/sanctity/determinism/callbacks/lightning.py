@@ -9,8 +9,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sanctity.determinism.callbacks.resuming import Resuming
-from sanctity.errors import SanctityError
+from sanctity.determinism.callbacks.resuming import Resuming, gathered
+from sanctity.determinism.state import preserved
 
 if TYPE_CHECKING:
     from sanctity.determinism.receipt import Receipt
@@ -27,6 +27,7 @@ class Determinism(_lightning.Callback):  # type: ignore[misc] # it is not here w
     def __init__(self, *, strict: bool = True) -> None:
         self._resuming = Resuming("Lightning", strict=strict)
         self._found: list[str] | None = None
+        self._sanity = preserved()
 
     @property
     def receipt(self) -> Receipt:
@@ -35,24 +36,22 @@ class Determinism(_lightning.Callback):  # type: ignore[misc] # it is not here w
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the streams, one a rank: every rank comes here, and the first one writes."""
-        mine, distributed = self._resuming.text(), sys.modules.get("torch.distributed")
-        if distributed is None or not distributed.is_available() or not distributed.is_initialized():
-            return {"streams": [mine]}
-        found: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(found, mine)
-        return {"streams": found}
+        return {"streams": gathered(self._resuming.text())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep what the checkpoint has until the fit begins."""
         self._found = state_dict["streams"]
 
-    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002 - Lightning calls it so
+    def on_fit_start(self, trainer: Any, _: Any) -> None:
         """Go on from the checkpoint, before the first iterator draws; else hold what the call has set."""
+        found, self._found = self._found, None
         if trainer.ckpt_path is None:
             self._resuming.hold()
-            return
-        found, self._found = self._found, None
-        if found is not None and len(found) != trainer.world_size:
-            words = f"the checkpoint has the streams of {len(found)} ranks, and there are {trainer.world_size}"
-            raise SanctityError("resume-without-state", words, where=str(trainer.ckpt_path), hint="resume with as many ranks")
-        self._resuming.resume(None if found is None else found[trainer.global_rank], str(trainer.ckpt_path))
+        else:
+            self._resuming.resume_rank(found, trainer.global_rank, trainer.world_size, str(trainer.ckpt_path))
+
+    def on_sanity_check_start(self, *_: Any) -> None:  # noqa: D102
+        self._sanity.__enter__()  # Lightning isolates the shared streams from it, and no other
+
+    def on_sanity_check_end(self, *_: Any) -> None:  # noqa: D102
+        self._sanity.__exit__(None, None, None)

@@ -8,7 +8,8 @@ in the receipt under ``recorded``, and on one line of standard error unless the 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from sanctity.determinism.setting import current, set_global_determinism
 from sanctity.determinism.state import State, capture_state, restore_state
@@ -17,7 +18,7 @@ from sanctity.errors import DocumentError, SanctityError
 if TYPE_CHECKING:
     from sanctity.determinism.receipt import Receipt
 
-__all__ = ["Resuming"]
+__all__ = ["Resuming", "gathered"]
 
 
 class Resuming:
@@ -60,7 +61,7 @@ class Resuming:
                 restore_state(State.from_bytes(self.seen.encode(), where="what was last seen"))
                 setting.children = max(children, setting.children)  # the numbers of those that were started are taken
             where = "go on where they were" if self.seen is not None else "begin anew"
-            self._tell("re-applied", f"{', '.join(controls)}: {self.trainer} had set them, and they {where}")
+            self._tell("re-applied", f"{', '.join(controls)}: set anew by {self.trainer} or before it; they {where}")
         self.seen = self.text()
         return controls
 
@@ -87,6 +88,13 @@ class Resuming:
         restore_state(State.from_bytes(text.encode(), where=where))
         self.seen = self.text()
         self._tell("resumed", "each stream goes on where the checkpoint left it", quiet=True)
+
+    def resume_rank(self, texts: list[str] | None, rank: int, ranks: int, where: str) -> None:
+        """Resume as *rank* of *ranks* from the states that all of them had, ``texts``. Raises as `resume`."""
+        if texts is not None and len(texts) != ranks:
+            words = f"the checkpoint has the streams of {len(texts)} ranks, and there are {ranks}"
+            raise SanctityError("resume-without-state", words, where=where, hint="resume with as many ranks as wrote it")
+        self.resume(None if texts is None else texts[rank], where)
 
     def save(self, path: str, step: object) -> None:
         """Write the state of all streams to *path*, by way of a temporary name, as that of *step*, which JSON can hold.
@@ -127,3 +135,13 @@ class Resuming:
             from sanctity.determinism.setting import _say
 
             _say(f"sanctity: {what}: {words}")
+
+
+def gathered(text: str) -> list[str]:
+    """The *text* of every rank, in each of them; every rank has to come here where PyTorch has a process group."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return [text]
+    found: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(found, text)
+    return found
