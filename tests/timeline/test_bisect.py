@@ -243,6 +243,7 @@ def test_a_new_dependency_and_one_that_went_are_laid_on_the_release_that_did_it(
     assert names(made.answer.breaks[0]) == ["sheds 2.0"]
 
 
+@pytest.mark.long
 def test_an_index_that_the_requirements_name_themselves_is_asked_for_their_files_too(place: Place) -> None:
     url = place.environ.pop("UV_DEFAULT_INDEX")
     place.environ["UV_CACHE_DIR"] = str(place.cwd / "uv-cache")
@@ -253,6 +254,7 @@ def test_an_index_that_the_requirements_name_themselves_is_asked_for_their_files
     assert replay("bisect.json", place.world()).agrees
 
 
+@pytest.mark.long
 def test_a_folder_among_the_requirements_is_what_it_is_at_every_date(place: Place) -> None:
     folder = place.cwd / "own"
     (folder / "own").mkdir(parents=True)
@@ -269,6 +271,7 @@ def test_a_folder_among_the_requirements_is_what_it_is_at_every_date(place: Plac
     assert replay("bisect.json", place.world()).agrees
 
 
+@pytest.mark.long
 def test_a_program_that_a_release_took_away_is_a_failure_and_no_slip_of_the_pen(place: Place) -> None:
     made = ask(place, "tooled\n", "tooled-says")
     assert names(made.answer.breaks[0]) == ["tooled 2.0"]
@@ -421,6 +424,7 @@ def test_125_skips_an_environment(place: Place) -> None:
     assert error.code == "bisect-no-verdict"
 
 
+@pytest.mark.long
 def test_the_command_has_the_environments_programs_the_callers_folder_and_an_empty_input(place: Place) -> None:
     (place.cwd / "look.py").write_text(
         "import os, sys, json, plain\n"
@@ -436,10 +440,11 @@ def test_the_command_has_the_environments_programs_the_callers_folder_and_an_emp
     assert made.counts.runs >= 2
 
 
+@pytest.mark.long
 def test_workers_run_at_the_same_time_and_find_the_same(place: Place) -> None:
     """Each run says in a file when it began and ended; with two workers some overlap, and with one none does."""
     (place.cwd / "slow.py").write_text(
-        "import os, time, plain\nbegan = time.monotonic()\ntime.sleep(0.3)\n"
+        "import os, time, plain\nbegan = time.monotonic()\ntime.sleep(0.15)\n"
         "open(f'runs-{os.environ[\"KIND\"]}', 'a').write(f'{began} {time.monotonic()}\\n')\nraise SystemExit(plain.V == '2.0')\n"
     )
     overlaps = {}
@@ -471,6 +476,7 @@ def test_a_changed_result_is_bisected_by_its_bytes(place: Place) -> None:
     assert (place.cwd / "out").read_text() == "mine"
 
 
+@pytest.mark.long
 def test_a_result_that_is_never_the_same_or_is_not_written_gives_no_verdict(place: Place) -> None:
     error = refused(place, "plain\n", *py("import os; open('out', 'wb').write(os.urandom(9))"), compare="out", repeat=2)
     assert error.code == "bisect-flaky"
@@ -681,6 +687,7 @@ def _stopping(place: Place) -> tuple[str, ...]:
     return (*DATES, "--repeat", "1", "requirements.txt", "--", "python", "slow.py")
 
 
+@pytest.mark.long
 def test_a_bisect_of_two_workers_that_is_stopped_ends_both(place: Place) -> None:
     (place.cwd / "requirements.txt").write_text("surf\n")
     (place.cwd / "slow.py").write_text(
@@ -700,7 +707,7 @@ def test_a_bisect_of_two_workers_that_is_stopped_ends_both(place: Place) -> None
     assert runs_of(place.cwd / "bisect.json") == 2
 
 
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "SIGKILL"])
+@pytest.mark.parametrize("how", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.long), "SIGKILL"])
 def test_a_bisect_that_is_stopped_leaves_nothing_and_goes_on_from_its_log(place: Place, how: str) -> None:
     words = _stopping(place)
     process = door(place, *words)
