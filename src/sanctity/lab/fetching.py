@@ -130,14 +130,14 @@ def _installed(name: str, folder: str, python: str, uv: str, environ: Mapping[st
     """The environment of the tools *name*, installed now where it was not yet; or else empty, and why it can not be."""
     lock = files("sanctity.lab").joinpath(f"tools/{name}.txt").read_bytes()
     key = hashlib.sha256(lock + os.path.realpath(python).encode()).hexdigest()[:12]
-    home = f"{folder}/tools/{name}-{key}"
-    if os.path.exists(f"{home}/complete"):
-        return home, ""
     os.makedirs(f"{folder}/tools", exist_ok=True)
+    home = f"{os.path.realpath(f'{folder}/tools')}/{name}-{key}"
+    if _is_complete(home):
+        return home, ""
     with alone(home):
-        if os.path.exists(f"{home}/complete"):
+        if _is_complete(home):
             return home, ""
-        # A virtual environment can not be moved, so it is made in place, and marked when it is whole.
+        # A virtual environment can not be moved, so it is made in place, and marked when it is whole, with its place.
         shutil.rmtree(home, ignore_errors=True)
         with open(f"{home}.txt", "wb") as file:
             file.write(lock)
@@ -151,6 +151,15 @@ def _installed(name: str, folder: str, python: str, uv: str, environ: Mapping[st
             shutil.rmtree(home, ignore_errors=True)
             lines = [each.strip() for each in said.splitlines() if each.strip()]
             return "", lines[-1][:300] if lines else f"the installer ended with {code}"
-        with open(f"{home}/complete", "w", encoding="utf-8"):
-            pass
+        with open(f"{home}/complete", "w", encoding="utf-8") as file:
+            file.write(home)
     return home, ""
+
+
+def _is_complete(home: str) -> bool:
+    """Whether the environment *home* was made whole, at this place, of an interpreter that is still there."""
+    try:
+        with open(f"{home}/complete", encoding="utf-8") as file:
+            return file.read() == home and os.path.exists(f"{home}/bin/python")
+    except OSError:
+        return False

@@ -36,6 +36,9 @@ __all__ = ["Asked", "Listener", "Silent", "run_lab"]
 
 #: What the lab writes in all, in bytes: measured, and then some.
 _ROOM: Final = 1_500_000_000
+#: How often the lab tries to remove its folder, and the seconds it waits before it does so again.
+_TRIES: Final = 50
+_PAUSE: Final = 0.1
 _ELSEWHERE: Final = "see what is named; another place may do: sanctity lab DIR, and XDG_CACHE_HOME for what is fetched"
 #: Versions that the wheels were built for, the likeliest to be there first.
 _PYTHONS: Final = ("3.11", "3.12", "3.10")
@@ -234,7 +237,16 @@ def _folder(asked: Asked, world: World) -> Iterator[str]:
         whole = True
     finally:
         if not (asked.keep and whole):
-            shutil.rmtree(root, ignore_errors=True)
+            _remove(root)
+
+
+def _remove(root: str) -> None:
+    """Remove the folder *root*, also where a program that was just ended still writes into it."""
+    for _ in range(_TRIES):
+        shutil.rmtree(root, ignore_errors=True)
+        if not os.path.lexists(root):
+            return
+        time.sleep(_PAUSE)
 
 
 @contextlib.contextmanager
