@@ -112,6 +112,7 @@ class Resuming:
         Raises:
             sanctity.errors.SanctityError: ``state-of-another-step``; as `resume`.
         """
+        hint = "resume from another checkpoint"
         try:
             with open(path, encoding="utf-8") as file:
                 found = json.load(file)
@@ -120,7 +121,9 @@ class Resuming:
             same, text = True, None
         except (OSError, ValueError, LookupError, TypeError) as error:
             words = f"it can not be read: {type(error).__name__}: {error}"
-            raise DocumentError("state-unreadable", words, where=path, hint="resume from another checkpoint") from error
+            raise DocumentError("state-unreadable", words, where=path, hint=hint) from error
+        if not isinstance(text, str | None):
+            raise DocumentError("state-unreadable", "its streams are no text", where=path, hint=hint)
         if not same:
             words = "it is the state of another run, or of another step of it, than what was resumed"
             raise SanctityError("state-of-another-step", words, where=path, hint="name the file that belongs to the checkpoint")
