@@ -299,7 +299,7 @@ class PerSample:
 
     def __init__(self, dataset: Any, name: str | None = None, *, epoch: int = 0) -> None:
         if not callable(getattr(dataset, "__getitem__", None)):
-            raise _refused(f"a {type(dataset).__qualname__} has no samples that are asked for by number")
+            raise _refused(f"samples are asked for by number, and {type(dataset).__qualname__} has no __getitem__")
         self.dataset = dataset
         self.name = name
         self.epoch = _natural(epoch, "epoch")
