@@ -118,7 +118,7 @@ def bisect(*, replay: str, format_: str, output: str, **options: Any) -> None:
                 _replay(replay, format_, output, options)
             _bisect(format_, output, options)
     except Stopped as stop:
-        tell("stopped; what was tried is in the log: the same command goes on from there\n")
+        tell("stopped\n" if replay else "stopped; what was tried is in the log: the same command goes on from there\n")
         end_by(stop.number)
 
 

@@ -121,7 +121,9 @@ class Logbook:
             return
         temporary = f"{self.path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", encoding="utf-8") as file:
+            with os.fdopen(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", encoding="utf-8", errors="backslashreplace"
+            ) as file:
                 json.dump(self.document(), file, indent=1, ensure_ascii=False)
                 file.write("\n")
             os.replace(temporary, self.path)

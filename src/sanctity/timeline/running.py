@@ -123,7 +123,7 @@ def run_command(
             late = not _read(process, tail, began + timeout if timeout else None)
     finally:
         end_group(process.pid, _GRACE if late or process.returncode is None else 0.0, process)
-    seconds = time.monotonic() - began
+    seconds = float(timeout) if late else time.monotonic() - began
     return Run(code=None if late else process.returncode, seconds=seconds, tail=_last_lines(bytes(tail)))
 
 
