@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from real.tools import interpreters
 from running.starting import BARE, SOURCE, Project, a_project
 from sanctity.determinism.files import receipts
 from sanctity.determinism.scheme import hash_seed
+from sites import add_distribution
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,6 +216,39 @@ def test_an_inner_run_refuses_what_was_injected(project: Project, cached: dict[s
     inner = project.run("python", "-c", "", environ=cached | {"PYTHONPATH": outer.stdout.decode().strip()})
     assert inner.returncode == 125
     assert b"startup-variable   PYTHONPATH" in inner.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13"])
+def test_another_python_is_seeded_or_says_that_it_is_not(version: str, project: Project, cached: dict[str, str]) -> None:
+    if version not in interpreters():
+        pytest.skip(f"Python {version} is not installed")
+    words = f"import subprocess, sys; sys.exit(subprocess.call([{str(interpreters()[version])!r}, '-c', {ASK!r}]))"
+    first, second = (_run(project, words, "--seed", "42", "--inject", environ=cached) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    old = version in {"3.8", "3.9", "3.10"}
+    assert (b"not seeded" in first.stderr) is old
+    assert (first.stdout == second.stdout) is not old
+
+
+def test_an_environment_with_sanctity_in_it_makes_the_call_with_its_own(tmp_path: Path, cached: dict[str, str]) -> None:
+    made = a_project(tmp_path, sealed=False)
+    package = SOURCE / "sanctity"
+    files = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    add_distribution(made.env, "sanctity", "0.1.0", {f"sanctity/{path.relative_to(package)}": path.read_bytes() for path in files})
+    with open(tmp_path / "requirements.txt", "a") as file:
+        file.write(f"sanctity==0.1.0 --hash=sha256:{3:064d}\n")
+    made.seal()
+    words = "import random, sanctity; print(sanctity.__file__, random.random())"
+    done = _run(made, words, "--seed", "42", "--inject", environ=cached)
+    assert done.stdout.decode().split()[0] == f"{made.site}/sanctity/__init__.py"
+    assert done.stdout == _run(made, words, "--seed", "42", "--inject", environ=cached).stdout
+    # The guard of the program itself: a seed is nobody's code, and what is injected is.
+    guarded = f"import sanctity; sanctity.guard({str(tmp_path / 'env.seal.json')!r}, depth='version'); print('on')"
+    assert _run(made, guarded, "--seed", "42", environ=cached).stdout == b"on\n"
+    refused = _run(made, guarded, "--seed", "42", "--inject", environ=cached)
+    assert (refused.returncode, refused.stdout) == (125, b"")
+    assert b"startup-variable   PYTHONPATH" in refused.stderr
 
 
 # -- receipts ---------------------------------------------------------------------------------------------------------------------
