@@ -293,6 +293,12 @@ def test_a_command_that_is_not_there_is_an_error_at_once(place: Place) -> None:
     assert [runs_of(place.cwd / name) for name in ("bisect.json", "other.json", "third.json")] == [0, 0, 0]
 
 
+def test_a_python_that_is_not_here_is_told(place: Place) -> None:
+    error = refused(place, "plain\n", *py("pass"), python="3.77")
+    assert error.code == "interpreter-not-found"
+    assert "3.77" in f"{error.where} {error.message}"
+
+
 def test_nothing_changed_is_told_without_a_run(place: Place) -> None:
     error = refused(place, "still\n", *py("raise SystemExit(1)"))
     assert error.code == "bisect-nothing-changed"

@@ -41,7 +41,6 @@ _NETWORK: Final = re.compile(
     r"|429 Too Many|50[0-4] |certificate"
 )
 _FULL: Final = re.compile(r"No space left on device|os error 28|Disk quota exceeded")
-_NO_PYTHON: Final = re.compile(r"No interpreter found|Could not find a suitable Python")
 
 
 class Unbuildable(Exception):  # noqa: N818 - it says what became of an environment, and the trial tells it
@@ -110,7 +109,11 @@ class Builder:
         file = _written([*_index_rows(self.requirements.path), *(row.requirement for row in rows)])
         whole = False
         try:
-            self._run([self.uv, "venv", "--quiet", "--no-project", "--no-config", "--python", self.python, place])
+            try:
+                self._run([self.uv, "venv", "--quiet", "--no-project", "--no-config", "--python", self.python, place])
+            except Unbuildable as error:  # it is empty yet, so what is wrong is the Python
+                hint = "install that Python, or name another"
+                raise SanctityError("interpreter-not-found", str(error), where=f"--python {self.python}", hint=hint) from error
             if rows:
                 command = [self.uv, "pip", "install", "--python", f"{place}/bin/python", "--no-deps", "--link-mode", "copy"]
                 command += ["--require-hashes"] if all(row.hashes and not row.url for row in rows) else []
@@ -133,8 +136,6 @@ class Builder:
         if _FULL.search(said.err):
             hint = "name a folder with room for several environments in TMPDIR"
             raise SanctityError("bisect-no-room", reason, hint=hint)
-        if _NO_PYTHON.search(said.err):
-            raise SanctityError("interpreter-not-found", reason, where=f"--python {self.python}", hint="install that Python")
         if _NETWORK.search(said.err):
             hint = "try again: what was tried so far is in the log, and is not tried again"
             raise SanctityError("index-unreachable", reason, where=self.requirements.shown, hint=hint)
