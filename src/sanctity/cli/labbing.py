@@ -62,7 +62,7 @@ def lab(folder: str, html: str, only: tuple[str, ...], python: str, format_: str
 
     A loose file before and after numpy 2.0, the same program locked, a digest for an environment, a wheel replaced on the index, a
     file changed after the install, an edit that travels through uv's cache, and a rebuild with the index gone. All of it happens in
-    DIR, by default a temporary folder that is removed, against an index of its own on 127.0.0.1. The first run fetches about 75 MB
+    DIR, by default a temporary folder that is removed, against an index of its own on 127.0.0.1. The first run fetches about 70 MB
     through your own pip and uv configuration, and keeps it; later ones need no network.
 
     Exit codes: 0 every expectation held, 3 one did not, or a step could not be done.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["fill_shelf", "find_programs", "shelf"]
 
 #: The programs of each of the lab's own tool environments.
-_SETS: Final = {"installers": ("pip", "pip-compile", "pip-sync"), "poetry": ("poetry",)}
+_SETS: Final = {"uv": ("uv",), "installers": ("pip", "pip-compile", "pip-sync"), "poetry": ("poetry",)}
 _JOBS: Final = 8
 #: From this version on `uv sync --check` ends with 1 where there is something to do. An older uv is passed over.
 _OLDEST_UV: Final = (0, 8)
@@ -93,18 +93,13 @@ def find_programs(folder: str, python: str, environ: Mapping[str, str]) -> tuple
         found["uv"] = os.path.realpath(uv)
     trouble: dict[str, str] = {}
     for name, programs in _SETS.items():
-        home, words = _installed(name, folder, own if name == "poetry" else python, found.get("uv", ""), environ)
-        if words:
-            trouble[name] = words
+        if found.keys() >= set(programs):
             continue
-        found.update((program, f"{home}/bin/{program}") for program in programs)
-        if name == "installers":
-            found.setdefault("uv", f"{home}/bin/uv")
-    tools = [
-        _tool(name, found, trouble.get("poetry" if name == "poetry" else "installers", ""))
-        for name in ("uv", "pip", "pip-compile", "poetry")
-    ]
-    return found, tuple(tools)
+        home, trouble[name] = _installed(name, folder, python if name == "installers" else own, found.get("uv", ""), environ)
+        if home:
+            found.update((program, f"{home}/bin/{program}") for program in programs)
+    sets = {"uv": "uv", "pip": "installers", "pip-compile": "installers", "poetry": "poetry"}
+    return found, tuple(_tool(name, found, trouble.get(kind, "")) for name, kind in sets.items())
 
 
 def _tool(name: str, found: Mapping[str, str], trouble: str) -> Tool:

@@ -355,10 +355,10 @@ def _changed(lab: Lab) -> None:
     for folder, tool in (("poetry", "Poetry"), ("pip-tools", "pip-tools")):
         lab.can(tool, f"{folder}: its checks see nothing, and sanctity does")
     said = {(folder, line): _said(lab.quiet(folder, line)) for folder in folders for line, _ in _CHECKS[folder]}
-    files = " ".join(lab.member(f"{folder}/.venv") for folder in folders)
-    before = [lab.sha256(file) for file in files.split()]
-    lab.run("", f"sed -i '$a {_LINE}' {files}")
-    changed = [lab.sha256(file) for file in files.split()]
+    files = [lab.member(f"{folder}/.venv") for folder in folders]
+    before = [lab.sha256(file) for file in files]
+    lab.run("", f"sed -i '$a {_LINE}' {lab.member('*/.venv')}", most=1)
+    changed = [lab.sha256(file) for file in files]
     lab.expect("one line of one file is changed in each", all(one != other for one, other in zip(before, changed, strict=True)))
     for folder in folders:
         for line, _ in _CHECKS[folder]:

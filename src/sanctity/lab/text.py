@@ -41,7 +41,7 @@ def command_text(command: Command, folder: str, paint: Paint | None = None) -> s
         lines.append(paint("dim", f"   $ cd $LAB/{plain(command.folder)}".rstrip("/")))
     line = plain(command.line)
     # A long line is broken where a shell reads on by itself.
-    lines.append(f"   $ {line}" if len(line) <= _WIDTH else "   $ " + line.replace(" && ", " &&\n       "))
+    lines.append(f"   $ {line}" if len(line) <= _WIDTH else "   $ " + line.replace(" && ", " &&\n     "))
     lines += [f"       {_short(plain(line.strip()))}" for line in command.lines]
     return "\n".join(lines) + "\n"
 
