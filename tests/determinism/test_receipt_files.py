@@ -210,6 +210,19 @@ def test_a_folder_that_goes_away_is_told_at_the_end_and_changes_no_exit_code(tmp
     assert done.stderr.startswith("sanctity: the receipt was not written")
 
 
+def test_a_program_that_is_under_way_goes_on_without_its_folder(tmp_path: Path) -> None:
+    words = (
+        "import random, shutil; folder = os.environ['SANCTITY_RECEIPTS']; shutil.rmtree(folder); open(folder, 'w').close();"
+        "sanctity.register(random.Random(1), 'mine'); print('went on')"
+    )
+    done = _program(tmp_path, words)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+    assert done.stderr.count("sanctity: the receipt was not written") == 1
+    (tmp_path / "receipts").unlink()
+    (tmp_path / "receipts").symlink_to("/dev/null")
+    assert "SanctityError" in _program(tmp_path, "").stderr, "one that can not even begin is told at once"
+
+
 def test_many_processes_leave_merging_to_those_that_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_MERGED_AT_ONCE", 3)
     monkeypatch.setattr(files, "_kept", None)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-__all__ = ["LAUNCH", "MERGED", "VARIABLE", "Process", "Receipts", "begin", "changed", "keep", "receipts"]
+__all__ = ["LAUNCH", "MERGED", "VARIABLE", "Process", "Receipts", "begin", "keep", "receipts"]
 
 #: The variable that names the folder.
 VARIABLE = "SANCTITY_RECEIPTS"
@@ -44,9 +44,9 @@ _WORST = ("overwritten", "refused", "too-late", "not-controllable", "applied", *
 
 
 class _Kept:
-    """What this process writes: its *folder*, its own *name* there, the *receipt* that is alive, and what was *written* last."""
+    """What this process writes: its *folder*, its own *name* there, the *receipt* that is alive, what was *written* last."""
 
-    __slots__ = ("__weakref__", "folder", "name", "parent", "pid", "receipt", "written")
+    __slots__ = ("__weakref__", "folder", "name", "parent", "pid", "receipt", "told", "written")
 
     def __init__(self, folder: str, receipt: Receipt) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class _Kept:
         self.become_this_process()
 
     def become_this_process(self) -> None:
-        self.pid, self.parent, self.written = os.getpid(), os.getppid(), ("", "")
+        self.pid, self.parent, self.written, self.told = os.getpid(), os.getppid(), ("", ""), False
         self.name = f"process-{self.pid}-{os.urandom(4).hex()}.json"  # in a container every process may be number 1
 
 
@@ -62,10 +62,11 @@ _kept: _Kept | None = None
 
 
 def keep(folder: str, receipt: Receipt) -> None:
-    """Write *receipt* as this process's own into *folder*, and again whenever it is `changed` and when this process ends.
+    """Write *receipt* as this process's own into *folder*, now, whenever this is called again, and when this process ends.
 
     Raises:
-        sanctity.errors.SanctityError: ``receipts-failed``: it can not be written.
+        sanctity.errors.SanctityError: ``receipts-failed``: it can not be written. Only the first time: a program that is under way
+            is told on standard error, and goes on.
     """
     global _kept  # noqa: PLW0603 - a process has one receipt, which is its last call's
     if _kept is not None and _kept.pid == os.getpid() and _kept.folder == os.path.abspath(folder):
@@ -79,14 +80,10 @@ def keep(folder: str, receipt: Receipt) -> None:
             atexit.register(_end)
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=_after_fork)
-    _write(_kept, "running")
-
-
-def changed() -> None:
-    """Write this process's receipt again, since its rows have changed; nothing where none is kept. Raises as `keep`."""
-    if _kept is not None:
-        if _kept.pid != os.getpid():  # forked by something that runs no hooks
-            _kept.become_this_process()
+    if _kept.written[0]:
+        with _told():
+            _write(_kept, "running")
+    else:
         _write(_kept, "running")
 
 
@@ -96,11 +93,21 @@ def _end() -> None:
         return
     from sanctity.errors import SanctityError
 
-    try:
+    with _told():
         with contextlib.suppress(SanctityError):
             _kept.receipt.recheck()
         _write(_kept, "ended")
-    except Exception as error:  # noqa: BLE001 - the program has ended, and this is not what it ended with
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tell on standard error what goes wrong in here, once a process, and go on."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the program is not about its receipt, and goes on or has ended
+        if _kept is None or _kept.told:
+            return
+        _kept.told = True
         with contextlib.suppress(OSError):
             os.write(2, f"sanctity: the receipt was not written: {plain(str(error))}\n".encode("utf-8", "backslashreplace"))
 
@@ -301,7 +308,7 @@ class Receipts:
         lines += [f"  conflict  {plain(words)}" for words in self.conflicts]
         lines += [f"  unread    {plain(file)}: {plain(reason)}" for file, reason in self.unread]
         lines += [
-            f"  partial   {process.pid} {plain(process.program)}: it still runs, or was killed"
+            f"  partial   {process.pid} {plain(process.program)}: it still runs, was killed, or became another program"
             for process in self.processes
             if not process.ended
         ]
