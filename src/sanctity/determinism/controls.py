@@ -29,7 +29,7 @@ BLOCKS = 1 << 16
 POPULAR = (*range(11), 42, 123, 1234, 1337, 2021, 2022, 2023, 2024, 2025, 2026, 3407)
 #: The variables by which launchers number their processes.
 RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
-#: The variables that say how many threads compute, and in what precision and by which kernels.
+#: The variables that say how many threads and ranks compute, and in what precision and by which kernels.
 RECORDED = (
     "ATEN_CPU_CAPABILITY",
     "MKL_CBWR",
@@ -40,8 +40,11 @@ RECORDED = (
     "ONEDNN_MAX_CPU_ISA",
     "OPENBLAS_CORETYPE",
     "OPENBLAS_NUM_THREADS",
+    "SLURM_NTASKS",
+    "OMPI_COMM_WORLD_SIZE",
     "TF_ENABLE_ONEDNN_OPTS",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "WORLD_SIZE",
     "XLA_FLAGS",
 )
 
