@@ -186,3 +186,14 @@ def test_every_step_has_a_title_and_a_question_that_fit() -> None:
     for number, step in enumerate(STEPS):
         assert max(map(len, begin_text(number, step).splitlines())) <= 112
     assert len(listing_text(STEPS).splitlines()) == len(STEPS)
+
+
+def test_a_verdict_of_ours_is_coloured_and_nothing_else() -> None:
+    lines = ("CLEAN  .venv is what uv.lock says", "DRIFTED  .venv is not", "CLEANED 3 files")
+    text = command_text(a_command(lines=lines), "uv", Paint(on=True))
+    assert "\x1b[1;32mCLEAN\x1b[0m  .venv is what" in text
+    assert "\x1b[1;31mDRIFTED\x1b[0m  .venv is not" in text
+    assert "       CLEANED 3 files\n" in text
+    page = story_page(a_story(a_step(HELD, commands=(a_command(lines=lines),))))
+    assert '<span class="verdict bad">DRIFTED</span>  .venv is not' in page
+    assert 'verdict good">CLEANED' not in page

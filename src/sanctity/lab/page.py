@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 import sanctity
-from sanctity.lab.story import Outcome
+from sanctity.lab.story import Outcome, verdict_of
 from sanctity.report.words import count, plain
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _command(command: Command, folder: str) -> str:
         parts.append(f'<pre class="where">{_text(f"$ cd $LAB/{command.folder}".rstrip("/"))}</pre>')
     parts.append(f'<pre class="line">{_text(command.line)}</pre>')
     if command.lines:
-        said = "\n".join(_text(line.strip()) for line in command.lines)
+        said = "\n".join(_said(line) for line in command.lines)
         parts.append(f'<pre class="said">{said}</pre>')
     if command.code:
         parts.append(f'<div class="code facts">exit code {command.code}</div>')
@@ -100,6 +100,11 @@ def _command(command: Command, folder: str) -> str:
         parts.append(f"<details><summary>all it said</summary><pre>{_lines(command.output)}</pre></details>")
     parts.append("</div>")
     return "".join(parts)
+
+
+def _said(line: str) -> str:
+    verdict, style, rest = verdict_of(line)
+    return (f'<span class="verdict {style}">{verdict}</span>' if verdict else "") + _text(rest)
 
 
 def _fact(fact: Fact) -> str:

@@ -257,7 +257,10 @@ def _locked(lab: Lab) -> None:
 
 def _unharmed(lab: Lab, folder: str, lock: str) -> None:
     """The environment of the project in *folder* is what its *lock* says, and the program runs in it."""
-    lab.expect(f"{folder}: {lab.old} is installed, though {lab.catalogue.new} is out", lab.has(f"{folder}/.venv", lab.old))
+    lab.expect(
+        f"{folder}: {lab.catalogue.floating} {lab.catalogue.old} is installed, though {lab.catalogue.new} is out",
+        lab.has(f"{folder}/.venv", lab.old),
+    )
     _answers(lab, folder, ".venv/bin/python", right=True)
     checked = lab.run(folder, "sanctity check", keep="^(CLEAN|DRIFTED|UNDECIDED|error)", most=1)
     lab.expect_code(f"{folder}: sanctity finds the environment clean", checked, 0, "CLEAN", lock)
@@ -455,7 +458,7 @@ STEPS: Final = (
         name="recorded",
         title="One digest for a whole environment",
         why="Three tools built it at three places. Is it one environment? And would a careless upgrade be seen?",
-        shows="The digest says in one line what three tools can be compared by, and any upgrade changes it.",
+        shows="One line says that three tools made the same bytes, and any upgrade changes it.",
         needs=("locked",),
         do=_recorded,
     ),

@@ -7,8 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["Command", "Fact", "Outcome", "Step", "Story", "Tool"]
+__all__ = ["Command", "Fact", "Outcome", "Step", "Story", "Tool", "verdict_of"]
+
+#: The words that a report of sanctity starts with, and how each is drawn.
+_VERDICTS: Final = {"CLEAN": "good", "SEALED": "good", "PROVEN": "good", "DRIFTED": "bad", "UNDECIDED": "doubt"}
+
+
+def verdict_of(line: str) -> tuple[str, str, str]:
+    """*line* of a command's output in three parts: the verdict of sanctity that it starts with, how that is drawn, and the rest.
+
+    The first two are empty where it starts with none.
+    """
+    line = line.strip()
+    word = line.partition(" ")[0]
+    return (word, _VERDICTS[word], line[len(word) :]) if word in _VERDICTS else ("", "", line)
 
 
 class Outcome(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from sanctity.lab.story import Outcome
+from sanctity.lab.story import Outcome, verdict_of
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain
 
@@ -42,7 +42,9 @@ def command_text(command: Command, folder: str, paint: Paint | None = None) -> s
     line = plain(command.line)
     # A long line is broken where a shell reads on by itself.
     lines.append(f"   $ {line}" if len(line) <= _WIDTH else "   $ " + line.replace(" && ", " &&\n     "))
-    lines += [f"       {_short(plain(line.strip()))}" for line in command.lines]
+    for line in command.lines:
+        verdict, style, rest = verdict_of(_short(plain(line.strip())))
+        lines.append(f"       {paint(style, verdict) if verdict else ''}{rest}")
     return "\n".join(lines) + "\n"
 
 
