@@ -74,8 +74,8 @@ def trained(name: str, *arguments: str, runs: int = 10, steps: int = 120, sample
     return found
 
 
-def drawn(found: dict[str, Any]) -> None:
-    """Draw the losses of *found*, a panel for each way to seed."""
+def drawn(found: dict[str, Any], png: str = "") -> None:
+    """Draw the losses of *found*, a panel for each way to seed; into the file *png* as well, for who can not look at an SVG."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -106,11 +106,11 @@ def _panel(axes: Any, name: str, runs: Sequence[dict[str, Any]], *, many: bool) 
     steps = range(1, len(runs[0]["losses"]) + 1)
     for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)] if many else OURS
-        axes.plot(steps, run["losses"], color=colour, linewidth=1.4 if many else 2.2, alpha=0.9, zorder=3)
+        axes.plot(steps, run["losses"], color=colour, linewidth=1.2 if many else 2.2, alpha=0.9, zorder=3)
         axes.plot(steps[-1], run["losses"][-1], "o", color=colour, markersize=4, zorder=4)
     last = [run["losses"][-1] for run in runs]
     weights = len({run["weights"] for run in runs})
-    words = f"{weights} different models" if weights > 1 else "one model"
+    words = f"{weights} different models" if weights > 1 else "one model: the lines lie on each other"
     axes.set_title(f"{name}\n", loc="left", color=INK, fontsize=12, fontweight="bold", family="monospace")
     axes.text(0, 1.02, f"{len(runs)} runs, {words}", transform=axes.transAxes, color=COLOURS[0] if many else OURS, fontsize=12)
     place = {"textcoords": "offset points", "xytext": (8, 0), "va": "center", "fontsize": 10, "annotation_clip": False}
@@ -128,11 +128,12 @@ def _panel(axes: Any, name: str, runs: Sequence[dict[str, Any]], *, many: bool) 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train ten times with one seed, and draw the losses.")
     parser.add_argument("--redraw", action="store_true", help="draw what was measured before")
+    parser.add_argument("--png", default="", metavar="FILE", help="draw a PNG as well")
     options = parser.parse_args(argv)
     if not options.redraw:
-        RESULTS.write_text(json.dumps({name: trained(name) for name in SEEDS}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps({name: trained(name) for name in SEEDS}) + "\n")
     found = json.loads(RESULTS.read_text())
-    drawn(found)
+    drawn(found, options.png)
     for name, said in found.items():
         last = {run["losses"][-1] for run in said["runs"]}
         weights = len({run["weights"] for run in said["runs"]})
