@@ -96,10 +96,9 @@ def drawn(found: dict[str, Any], png: str = "") -> None:
             _panel(axes, name, said["runs"], many=name.startswith("torch"))
         panels[0].set_ylabel("loss", color=INK)
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        for path in (PICTURE, PICTURE.with_suffix(".png")):
-            figure.savefig(
-                path, transparent=path.suffix == ".svg", dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None
-            )
+        figure.savefig(PICTURE, transparent=True, metadata={"Date": None})
+        if png:
+            figure.savefig(png, dpi=160)
 
 
 def _panel(axes: Any, name: str, runs: Sequence[dict[str, Any]], *, many: bool) -> None:
