@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from programs import run, script, told
 
+from determinism.programs import run, script, told
 from sanctity.determinism.scheme import derive
 
 if TYPE_CHECKING:
@@ -172,6 +172,27 @@ def test_a_fork_before_the_call_and_one_without_it_are_nothing_to_us() -> None:
     code = "import os, sanctity.determinism.children\nfrom sanctity.determinism import children\nchildren._before(); children._after_in_child()\n"
     code += "pid = os.fork()\nif not pid: os._exit(3)\nprint(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
     assert run(code).stdout.split() == ["3"]
+
+
+def test_a_child_that_can_not_be_seeded_says_so(tmp_path: Path) -> None:
+    code = """
+import multiprocessing, sanctity, sanctity.determinism.children as children
+def work(): print("worked", flush=True)
+class Broken(children.Inheritance):
+    def __reduce__(self): return children.inherit, (-1, "sanctity-seed/1", None, (0,), "raise")
+if __name__ == "__main__":
+    sanctity.set_global_determinism(7, quiet=True)
+    multiprocessing.current_process()._config["sanctity"] = Broken()
+    process = multiprocessing.get_context("spawn").Process(target=work)
+    process.start()
+    process.join()
+"""
+    (tmp_path / "program.py").write_text(code)
+    done = run(
+        f"import runpy, sys; sys.argv[0] = {str(tmp_path / 'program.py')!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    assert "worked" in done.stdout, done.stderr
+    assert "sanctity: child 0 is not seeded: UsageError: -1 is no seed" in done.stderr
 
 
 def test_what_children_inherit_can_be_taken_away_and_that_is_found() -> None:

@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from programs import told
-
+from determinism.programs import told
 from sanctity.determinism.receipt import STATUSES
 from sanctity.determinism.scheme import derive
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from programs import run, told
 
 import sanctity
+from determinism.programs import run, told
 from sanctity.determinism.receipt import Receipt
 from sanctity.determinism.scheme import derive, hash_seed
 
@@ -282,6 +282,25 @@ def test_a_library_that_is_not_as_it_was_known_is_refused(tmp_path: Path) -> Non
     assert statuses(code, "jax", "random") == ["refused", "applied"]
     done = run(code + "\nprint(r['jax'].detail)")
     assert "AttributeError" in done.stdout
+
+
+def test_a_module_of_the_program_that_hides_random_is_told(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("def draw(): return 4")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + call()
+    assert statuses(code, "random", "hash-seed-children") == ["refused", "applied"]
+
+
+def test_a_receipt_that_can_not_be_written_ends_no_import(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    code = call(f"7, receipt={str(folder / 'r.json')!r}") + f"import shutil; shutil.rmtree({str(folder)!r})\n"
+    done = run(code + "import numpy.random\nprint(r['numpy-legacy'].status)", PYTHONHASHSEED="1")
+    assert done.stdout.split() == ["applied"], done.stderr
+    assert "the receipt can not be written" in done.stderr
+
+
+def test_a_rank_may_be_any_integer() -> None:
+    assert told("import numpy\n" + call("7, rank=numpy.int64(3), quiet=True") + "import json\nprint(json.dumps(r.rank))") == 3
 
 
 def test_ranks_that_were_seen_are_told() -> None:

@@ -76,7 +76,7 @@ def become_child(setting: Setting, number: int) -> None:
     setting.path = None
     setting.receipt.child = setting.child
     setting.reseed()
-    setting.publish()
+    setting.publish_or_tell()
 
 
 def apply(setting: Setting, _: str) -> list[Row]:
@@ -124,7 +124,10 @@ class Inheritance:
 
 def inherit(root: int, scheme: str, rank: int | None, child: tuple[int, ...], algorithms: str) -> Inheritance:
     """Make the call of a parent in its *child*; a failure is the child's, and is told there."""
-    from sanctity.determinism.setting import Setting, establish
+    from sanctity.determinism.setting import Setting, establish, say
 
-    establish(Setting(root, scheme=scheme, rank=rank, child=child, algorithms=algorithms, quiet=True)).publish()
+    try:
+        establish(Setting(root, scheme=scheme, rank=rank, child=child, algorithms=algorithms, quiet=True)).publish_or_tell()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent would see no more than a child that died
+        say(f"sanctity: child {'.'.join(map(str, child))} is not seeded: {type(error).__name__}: {error}")
     return Inheritance()

@@ -174,8 +174,12 @@ def _random(setting: Setting) -> Row:
     import random
 
     seed = _random_seed(setting)
-    random.seed(seed)
-    expected = random.Random(seed).getstate()  # noqa: S311 - it is the stream that is asked about
+    try:
+        random.seed(seed)
+        expected = random.Random(seed).getstate()  # noqa: S311 - it is the stream that is asked about
+    except (AttributeError, TypeError) as error:
+        words = f"the module random is not Python's own: {error}"
+        return Row("random", "random", "refused", words, "give that file of the program another name")
     if random.getstate() != expected:
         words = "random.seed was replaced, and did not lead to the state of its seed"
         return Row("random", "random", "refused", words, "make the call before what replaces it")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sanctity.determinism.setting import Setting
 
-__all__ = ["apply", "read_back"]
+__all__ = ["apply", "read_back", "reseed"]
 
 _AGAIN = "make the call again after what seeds anew, or take that away"
 
@@ -82,6 +82,12 @@ def _put_back(torch: Any, setting: Setting, devices: Any) -> None:
     from sanctity.determinism import controls_torch
 
     controls_torch.seed_cuda(setting, torch)
+
+
+def reseed(_: Setting) -> list[Row]:
+    """Say that a forked child is not seeded anew."""
+    words = "a forked child goes on with its parent's global seed and generators"
+    return [Row("keras", "keras", "refused", words, "start such children by spawn")]
 
 
 def read_back(setting: Setting, _: str) -> list[Row]:

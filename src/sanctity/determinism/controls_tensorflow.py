@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sanctity.determinism.setting import Setting
 
-__all__ = ["apply", "read_back", "seed"]
+__all__ = ["apply", "read_back", "reseed", "seed"]
 
 _AGAIN = "make the call again after what seeds anew, or take that away"
 
@@ -65,6 +65,12 @@ def _on() -> bool:
     """Whether determinism of operations is on; False where this TensorFlow does not say."""
     ask = getattr(sys.modules.get("tensorflow.python.framework.config"), "is_op_determinism_enabled", None)
     return ask is not None and bool(ask())
+
+
+def reseed(_: Setting) -> list[Row]:
+    """Say that a forked child is not seeded anew."""
+    words = "a forked child goes on in its parent's stream, and TensorFlow is not made for one"
+    return [Row("tensorflow", "tensorflow", "refused", words, "start such children by spawn")]
 
 
 def read_back(setting: Setting, _: str) -> list[Row]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _operator import index
 
 from sanctity.determinism import arrival
 from sanctity.determinism.receipt import Receipt, Row, plain
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Literal
 
-__all__ = ["DEFAULT_SEED", "LIBRARIES", "VARIABLE", "Setting", "current", "establish", "jax_key", "set_global_determinism"]
+__all__ = ["DEFAULT_SEED", "LIBRARIES", "VARIABLE", "Setting", "current", "establish", "jax_key", "say", "set_global_determinism"]
 
 #: The variable that the call without a seed takes its own from. `sanctity run --seed` sets it; the call never does.
 VARIABLE = "SANCTITY_SEED"
@@ -176,7 +177,7 @@ class Setting:
         from sanctity.determinism import controls
 
         self.receipt.record(controls.record())
-        self.publish()
+        self.publish_or_tell()
         new = [row for row in self.receipt.loud if row not in before]
         self.tell(new)
         if self.strict and new:
@@ -215,6 +216,15 @@ class Setting:
 
             files.keep(folder, self.receipt)
 
+    def publish_or_tell(self) -> None:
+        """Do so where nobody asked for it just now: what goes wrong is told, and ends neither an import nor a child."""
+        from sanctity.errors import SanctityError
+
+        try:
+            self.publish()
+        except SanctityError as error:
+            say(f"sanctity: {error}")
+
     def tell(self, rows: Iterable[Row]) -> None:
         """Say in one line on standard error which of *rows* are not applied."""
         rows = list(rows)
@@ -223,7 +233,7 @@ class Setting:
         first = next((row.remedy for row in rows if row.remedy), "")
         words = ", ".join(f"{row.control} ({row.status.replace('-', ' ')})" for row in rows)
         more = "; print the receipt for the rest" if len(rows) > 1 else ""
-        _say(f"sanctity: seed {self.root} did not reach {words}" + (f"; {first}{more}" if first else ""))
+        say(f"sanctity: seed {self.root} did not reach {words}" + (f"; {first}{more}" if first else ""))
 
 
 _current: Setting | None = None
@@ -249,7 +259,7 @@ def refresh(setting: Setting) -> None:
     from sanctity.determinism import controls
 
     setting.receipt.update([controls.generators(setting)])
-    setting.publish()
+    setting.publish_or_tell()
 
 
 def set_global_determinism(
@@ -282,14 +292,13 @@ def set_global_determinism(
         raise _usage(f"scheme is {scheme!r}; it is {' or '.join(map(repr, SCHEMES))}")
     if algorithms not in ALGORITHMS:
         raise _usage(f"algorithms is {algorithms!r}; it is {', '.join(map(repr, ALGORITHMS[:-1]))} or {ALGORITHMS[-1]!r}")
-    if rank is not None and not _is_rank(rank):
-        raise _usage(f"rank is {rank!r}; it is an integer from 0")
+    number = None if rank is None else _rank(rank)
     if scheme == SAME_INTEGER and (rank is not None or root >= 1 << 64):
         raise _usage(f"the scheme {SAME_INTEGER!r} has no ranks, and its seed is below 2**64")
     setting = Setting(
         root,
         scheme=scheme,
-        rank=rank,
+        rank=number,
         child=_current.child if _current is not None else (),
         algorithms=algorithms,
         strict=strict,
@@ -317,8 +326,15 @@ def jax_key() -> Any:
     return controls_others.jax_key(_current)
 
 
-def _is_rank(rank: object) -> bool:
-    return isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1 << 63
+def _rank(rank: object) -> int:
+    """*rank* as an int."""
+    try:
+        number = -1 if isinstance(rank, bool) else index(rank)  # type: ignore[arg-type] # whether it can be is what is asked
+    except TypeError:
+        number = -1
+    if not 0 <= number < 1 << 63:
+        raise _usage(f"rank is {rank!r}; it is an integer from 0")
+    return number
 
 
 def _root(seed: object) -> int:
@@ -373,7 +389,7 @@ def _write(path: str, text: str) -> None:
         ) from error
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Print *text* where people look: standard error as the program has it, else as the process has it."""
     try:
         stream = sys.stderr
