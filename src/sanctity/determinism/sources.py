@@ -375,34 +375,29 @@ def _of_torch_generator(generator: Any) -> tuple[Callable[[], Any], Callable[[An
 
 
 def _of_tensorflow(_: Any) -> list[Source]:
-    """The global seed, and the stream from which operations without a seed of their own are given one.
+    """The global seed, and the stream from which eager operations without a seed of their own are given one.
 
-    An operation with a seed of its own counts inside of its kernel, which nothing gives away; docs/random-state.md says so.
+    A kernel that has drawn counts on inside of itself, and nothing gives that away: so kernels are made anew when a state is put
+    back, as ``tf.random.set_seed`` does. Those of operations with a seed of their own, and those in a ``tf.function``, begin anew
+    in a process that resumes, whatever the straight run had drawn; docs/random-state.md says so.
     """
     module: Any = sys.modules.get("tensorflow.python.eager.context")
-    context = module.context() if module is not None else None
-    if context is None or not hasattr(context, "_rng"):
-        return []
+    context: Any = module.context() if module is not None else None
+    if not hasattr(context, "_rng"):
+        return []  # there is no global seed, and each operation draws as the system has it
 
     def take() -> dict[str, Any]:
-        stream = getattr(context, "_rng", None)
-        return {"seed": context._seed, "stream": None if stream is None else _python_state(stream.getstate())}  # noqa: SLF001 - there is no public way
+        return {"seed": context._seed, "stream": _python_state(context._rng.getstate())}  # noqa: SLF001 - there is no public way
 
     def check(value: Any) -> None:
         seed, stream = _fields(value, "seed", "stream")
-        if not (seed is None or type(seed) is int):
+        if type(seed) is not int:
             raise Unfit("it is no global seed")
-        if stream is not None:
-            _python_check(stream)
+        _python_check(stream)
 
     def put(value: Any) -> None:
-        from random import Random
-
-        context._seed = value["seed"]  # noqa: SLF001 - see above
-        stream = None if value["stream"] is None else Random(0)  # noqa: S311 - its state is replaced at once
-        if stream is not None:
-            stream.setstate(_python_put(value["stream"]))
-        context._rng = stream  # noqa: SLF001 - see above
+        context._set_global_seed(value["seed"])  # noqa: SLF001 - it has kernels made anew
+        context._rng.setstate(_python_put(value["stream"]))  # noqa: SLF001 - see above
 
     found = [Source("tensorflow", "", take, check, put)]
     ops: Any = sys.modules.get("tensorflow.python.ops.stateful_random_ops")
