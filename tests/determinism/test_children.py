@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from programs import run, script, told
 
-from determinism.programs import run, script, told
 from sanctity.determinism.scheme import derive
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from determinism.programs import told
+from programs import told
+
 from sanctity.determinism.receipt import STATUSES
 from sanctity.determinism.scheme import derive
 

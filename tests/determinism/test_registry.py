@@ -6,8 +6,8 @@ import random
 
 import numpy as np
 import pytest
+from programs import told
 
-from determinism.programs import told
 from sanctity.determinism import controls_numpy
 from sanctity.determinism.registry import kind, register, registered, unregister
 from sanctity.determinism.scheme import derive

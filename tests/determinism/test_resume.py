@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from determinism.programs import told
+from programs import told
 
 if TYPE_CHECKING:
     from pathlib import Path

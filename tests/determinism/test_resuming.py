@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-from determinism.environments import missing, ml_python, said
-from determinism.programs import run, told
+from environments import missing, ml_python, said
+from programs import run, told
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from programs import run, told
 
 import sanctity
-from determinism.programs import run, told
 from sanctity.determinism.receipt import Receipt
 from sanctity.determinism.scheme import derive, hash_seed
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import script, told
 
-from determinism.programs import script, told
 from sanctity.determinism import registry, workers
 from sanctity.determinism.state import capture_state, restore_state
 from sanctity.determinism.streams import stream

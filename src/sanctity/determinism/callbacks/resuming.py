@@ -135,9 +135,9 @@ class Resuming:
         assert setting is not None, "it has a receipt"
         setting.publish()
         if not (quiet or setting.quiet):
-            from sanctity.determinism.setting import _say
+            from sanctity.determinism.setting import say
 
-            _say(f"sanctity: {what}: {words}")
+            say(f"sanctity: {what}: {words}")
 
 
 def gathered(text: str) -> list[str]:
