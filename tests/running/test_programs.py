@@ -25,6 +25,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return a_project(tmp_path_factory.mktemp("project"))
 
 
+def test_its_seal_is_the_same_at_another_place(project: Project, tmp_path: Path) -> None:
+    """So `a_project` may seal the first of those that are alike, and lay a copy beside the others."""
+    other = a_project(tmp_path, sealed=False)
+    other.seal()
+    assert (other.folder / "env.seal.json").read_bytes() == (project.folder / "env.seal.json").read_bytes()
+
+
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 125, 126, 127, 130, 255])
 def test_the_exit_code_is_the_programs_own(code: int, project: Project) -> None:
     done = project.run("python", "-c", f"import sys; print('out'); print('err', file=sys.stderr); sys.exit({code})")
