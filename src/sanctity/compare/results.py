@@ -96,7 +96,7 @@ def _noise(before: Result, after: Result) -> list[str]:
         if len(facts) > 1:
             told.append(f"{kind} of {len(facts):,} members")
         else:
-            told.append(f"{facts[0]}: {_cut(one.get(facts[0], 'none'))} and {_cut(two.get(facts[0], 'none'))}")
+            told.append(f"{facts[0]}: {_cut(one.get(facts[0], 'none'))} against {_cut(two.get(facts[0], 'none'))}")
     if [leaf.path for leaf in before.leaves] != [leaf.path for leaf in after.leaves] and not told:
         told.append("order")
     arrays = {leaf.path: leaf.value.order for leaf in before.leaves if isinstance(leaf.value, Array)}

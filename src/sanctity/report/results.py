@@ -1,9 +1,13 @@
-"""A comparison of two results, drawn: for people, as the document ``sanctity.comparison/1``, as Markdown and as a page of HTML."""
+"""A comparison of two results, drawn: for people, as the document ``sanctity.comparison/1``, as Markdown and as a page of HTML.
+
+The document's JSON Schema is ``report/schema/comparison-1.json`` in the package.
+"""
 
 from __future__ import annotations
 
 import json
 from html import escape
+from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 import sanctity
@@ -15,7 +19,7 @@ from sanctity.report.words import count, plain, utf8
 if TYPE_CHECKING:
     from sanctity.model.result import FileResult, LeafDifference, ResultComparison, Ulps
 
-__all__ = ["FORMATS", "exit_code", "results_html", "results_json", "results_markdown", "results_text"]
+__all__ = ["FORMATS", "exit_code", "results_html", "results_json", "results_markdown", "results_text", "schema"]
 
 _WORDS: Final = {
     Sameness.IDENTICAL: ("IDENTICAL", "good", "byte for byte"),
@@ -26,6 +30,12 @@ _WORDS: Final = {
 _MOST_FILES: Final = 200
 _MOST_LEAVES: Final = 20
 _WIDEST_BAR: Final = 24
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document ``sanctity.comparison/1``."""
+    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/comparison-1.json").read_text("utf-8"))
+    return loaded
 
 
 def exit_code(comparison: ResultComparison, *, strict: bool = False) -> int:

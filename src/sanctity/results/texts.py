@@ -61,7 +61,7 @@ def _walk(path: str, value: Any, leaves: list[Leaf], keys: list[str]) -> None:
         raise too_large(f"it has more than {_MOST_LEAVES:,} values")
     if isinstance(value, dict):
         leaves.append(Leaf(path=path, value=Scalar(kind="object", value=len(value))))
-        keys.append(" ".join(value))
+        keys.append(", ".join(value))
         for key, item in value.items():
             below = f"{path}.{key}" if key.isidentifier() and path else key if key.isidentifier() else f"{path}[{key!r}]"
             _walk(below, item, leaves, keys)
