@@ -145,7 +145,9 @@ def _installed(name: str, folder: str, python: str, uv: str, environ: Mapping[st
         if code:
             shutil.rmtree(home, ignore_errors=True)
             lines = [each.strip() for each in said.splitlines() if each.strip()]
-            return "", lines[-1][:300] if lines else f"the installer ended with {code}"
+            # What an installer says may hold the URL of the user's own index, with a password in it.
+            last = re.sub(r"(?<=//)[^/@\s]+@", "…@", lines[-1]) if lines else f"the installer ended with {code}"
+            return "", last[:300]
         with open(f"{home}/complete", "w", encoding="utf-8") as file:
             file.write(home)
     return home, ""

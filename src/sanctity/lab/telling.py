@@ -86,21 +86,6 @@ class Silent:
         """Say nothing."""
 
 
-class _Serving:
-    """The index, which a step may switch off and on again at the same port."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.port = 0
-        self._stack = contextlib.ExitStack()
-
-    def start(self) -> None:
-        self.port = self._stack.enter_context(serving(self.folder, self.port))
-
-    def stop(self) -> None:
-        self._stack.close()
-
-
 def run_lab(asked: Asked, world: World, listener: Listener | None = None, catalogue: Catalogue | None = None) -> Story:
     """Do the steps that are *asked* for, and all they need; *catalogue* replaces the real packages.
 
@@ -135,22 +120,19 @@ def run_lab(asked: Asked, world: World, listener: Listener | None = None, catalo
                 json.dump({wheel.filename: wheel.uploaded for wheel in wheels}, file, indent=1)
             with open(f"{root}/index/today", "w", encoding="utf-8") as file:
                 file.write(f"{catalogue.after}\n")
-            index = _Serving(f"{root}/index")
-            index.start()
-            try:
+            with contextlib.ExitStack() as index:
+                port = index.enter_context(serving(f"{root}/index"))
                 place = make_place(
                     root,
                     python=found.executable,
                     version=".".join(found.interpreter.version.split(".")[:2]),
-                    port=index.port,
+                    port=port,
                     programs=programs,
                     caller=world.environ,
                 )
                 missing = {tool.name: tool.missing for tool in tools if tool.missing}
-                lab = Lab(place, catalogue, wheels, missing=missing, stop=index.stop, start=index.start, ran=listener.ran)
+                lab = Lab(place, catalogue, wheels, missing=missing, stop=index.close, ran=listener.ran)
                 steps = tuple(_told(lab, definition, listener) for definition in closure(asked.only))
-            finally:
-                index.stop()
         except OSError as error:
             raise SanctityError(
                 "lab-failed", error.strerror or str(error), where=str(error.filename or root), hint=_ELSEWHERE
