@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from environments import said, zoo_python
 
-from sanctity.determinism import controls_keras, controls_numpy
+from sanctity.determinism import controls_keras, controls_numpy, controls_tensorflow
 from sanctity.determinism.scheme import derive
 from sanctity.determinism.setting import Setting
 
@@ -160,6 +160,12 @@ def test_a_keras_that_keeps_its_seed_elsewhere_is_given_it_publicly(monkeypatch:
     finally:
         random.setstate(saved)
         np.random.set_state(words)
+
+
+@pytest.mark.parametrize("controls", [controls_keras, controls_tensorflow])
+def test_a_forked_child_is_told_that_it_goes_on_in_its_parents_stream(controls: Any) -> None:
+    (row,) = controls.reseed(Setting(7))
+    assert (row.status, row.loud, bool(row.remedy)) == ("refused", True, True)
 
 
 def test_there_is_no_key_before_there_is_a_seed_and_a_jax() -> None:

@@ -303,6 +303,13 @@ def test_a_rank_may_be_any_integer() -> None:
     assert told("import numpy\n" + call("7, rank=numpy.int64(3), quiet=True") + "import json\nprint(json.dumps(r.rank))") == 3
 
 
+def test_a_library_that_makes_the_call_while_it_is_imported_is_told(tmp_path: Path) -> None:
+    """Such as one whose import is under way in another thread."""
+    (tmp_path / "jax.py").write_text("import sanctity\nr = sanctity.set_global_determinism(7, quiet=True)")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport jax\nr = jax.r"
+    assert statuses(code, "jax", "random") == ["refused", "applied"]
+
+
 def test_ranks_that_were_seen_are_told() -> None:
     assert statuses(call(), "ranks") == ["unavailable"]
     assert statuses(call(), "ranks", RANK="1") == ["refused"]

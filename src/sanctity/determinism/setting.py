@@ -124,7 +124,7 @@ class Setting:
             if arrival.here(module):
                 self._reach(module)
             elif module in sys.modules and sys.modules[module] is not None:
-                words, remedy = f"{module} is being imported by what makes the call", "make the call again when it is imported"
+                words, remedy = f"{module} is being imported at this moment", "make the call again when it is imported"
                 self.receipt.update(Row(name, library, "refused", words, remedy) for name in names)
             else:
                 status, words = (
