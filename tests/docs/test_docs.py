@@ -36,6 +36,7 @@ KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 #: What makes something with a code: the class or method, and where among its arguments the code stands.
 MAKERS = {
     "SanctityError": 0,
+    "StateError": 0,
     "UsageError": 0,
     "DocumentError": 0,
     "NoEnvironmentError": 0,
