@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from programs import told
+from programs import run, told
 
 from sanctity.determinism.receipt import STATUSES
 from sanctity.determinism.scheme import derive
@@ -28,6 +28,18 @@ def test_every_control_has_its_row() -> None:
         "import json, sanctity\nr = sanctity.set_global_determinism(quiet=True)\nprint(json.dumps([row.control for row in r.rows]))"
     )
     assert sorted(_first_cells("Row by row")) == sorted(controls)
+
+
+def test_the_receipt_that_is_shown_is_a_real_one() -> None:
+    """What is shown is shortened: each line of it is one of a receipt, but for the spaces that another longest name makes."""
+    shown = PAGE.split(">>> print(receipt)\n")[1].split("```")[0].splitlines()
+    done = run("import numpy.random, sanctity\nprint(sanctity.set_global_determinism(42, quiet=True))")
+    real = {" ".join(line.split()) for line in done.stdout.splitlines()}
+    # PyTorch is not installed here, and the counts depend on what is.
+    lines = [" ".join(line.split()) for line in shown[1:] if "torch-cpu" not in line and line.strip() != "..."]
+    assert len(lines) > 5
+    assert set(lines) <= real
+    assert shown[0].partition(":")[0] == done.stdout.partition(":")[0]
 
 
 def test_every_status_has_its_row() -> None:
