@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import struct
 from collections import Counter
 from dataclasses import replace
@@ -17,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sanctity.model.result import BINS, Array, Cells, Element, FileResult, Leaf, LeafDifference, Sameness, Scalar, Ulps, What
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sanctity.model.result import Result
 
-__all__ = ["compare_bytes", "compare_leaves", "compare_results", "same_bytes"]
+__all__ = ["compare_bytes", "compare_leaves", "compare_results"]
 
 #: Bytes of either side that are compared at a time.
 _PIECE: Final = 1 << 20
@@ -29,32 +30,24 @@ _PIECE: Final = 1 << 20
 _MOST_SORTED: Final = 4_000_000
 _DOUBLE: Final = Element(name="float64", size=8, kind="float", exponent=11, fraction=52)
 _LONGEST: Final = 120
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:(?:0|[1-9][0-9]{0,299})(?P<point>\.[0-9]*)?(?P<power>[eE][+-]?[0-9]{1,9})?|(?P<word>\.[0-9]+(?:[eE][+-]?[0-9]{1,9})?"
+    r"|(?i:nan|inf|infinity)))"
+)
 
 
-def same_bytes(before: memoryview, after: memoryview) -> bool:
-    """Whether both are the same bytes."""
-    if len(before) != len(after):
-        return False
-    if len(before) < 1 << 16:
-        return bytes(before) == bytes(after)
-    return all(
-        bytes(before[place : place + _PIECE]) == bytes(after[place : place + _PIECE]) for place in range(0, len(before), _PIECE)
-    )
-
-
-def compare_bytes(path: str, before: memoryview, after: memoryview, reason: str = "") -> FileResult:
-    """Two files of a format that is not known, or not to be looked into."""
+def compare_bytes(path: str, before: memoryview, after: memoryview, *, same: int = 0, reason: str = "") -> FileResult:
+    """Two files that are not the same, of a format that is not known or not to be looked into. The first *same* bytes are known."""
     sizes = (len(before), len(after))
-    if same_bytes(before, after):
-        return FileResult(path=path, format="bytes", sameness=Sameness.IDENTICAL, sizes=sizes)
-    first, differing = -1, 0
-    for place in range(0, min(sizes), _PIECE):
-        one, two = bytes(before[place : place + _PIECE]), bytes(after[place : place + _PIECE])
+    first, differing = -1, abs(sizes[0] - sizes[1])
+    for place in range(same - same % _PIECE, min(sizes), _PIECE):
+        end = min(place + _PIECE, *sizes)
+        one, two = bytes(before[place:end]), bytes(after[place:end])
         if one != two:
-            apart = [number for number, (x, y) in enumerate(zip(one, two, strict=False)) if x != y]
-            differing += len(apart)
-            first = place + apart[0] if first < 0 and apart else first
-    differing += abs(sizes[0] - sizes[1])
+            # As one number each, whose bits are compared at once.
+            apart = (int.from_bytes(one) ^ int.from_bytes(two)).to_bytes(len(one))
+            differing += len(apart) - apart.count(0)
+            first = place + len(apart) - len(apart.lstrip(b"\0")) if first < 0 else first
     first = min(sizes) if first < 0 else first
     shown = [f"0x{side[first]:02x}" if first < len(side) else "(end)" for side in (before, after)]
     difference = LeafDifference(
@@ -63,15 +56,17 @@ def compare_bytes(path: str, before: memoryview, after: memoryview, reason: str 
     return FileResult(path=path, format="bytes", sameness=Sameness.DIFFERENT, sizes=sizes, differences=(difference,), reason=reason)
 
 
-def compare_results(path: str, before: Result, after: Result, sizes: tuple[int, int]) -> FileResult:
-    """Two files that were read, and whose bytes are not the same."""
+def compare_results(path: str, before: Result, after: Result, sizes: tuple[int, int], *, same: int = 0) -> FileResult:
+    """Two files that were read, and whose bytes are not the same: their first *same* bytes alone are known to be."""
     if before.format != after.format:
         difference = LeafDifference(path="", what=What.FORMAT, before=before.format, after=after.format)
         return FileResult(path=path, format=before.format, sameness=Sameness.DIFFERENT, sizes=sizes, differences=(difference,))
-    differences, written = compare_leaves(before.leaves, after.leaves)
+    differences, written = compare_leaves(before.leaves, after.leaves, same=same)
     noise = [*written, *_noise(before, after)]
     unread = sorted({*before.unread, *after.unread})
     sameness = Sameness.DIFFERENT if differences else Sameness.UNDECIDED if unread else Sameness.EQUAL
+    if sameness is Sameness.EQUAL and not noise:
+        noise = ["bytes that are part of no value"]
     return FileResult(
         path=path,
         format=before.format,
@@ -97,7 +92,9 @@ def _noise(before: Result, after: Result) -> list[str]:
             told.append(f"{kind} of {len(facts):,} members")
         else:
             told.append(f"{facts[0]}: {_cut(one.get(facts[0], 'none'))} against {_cut(two.get(facts[0], 'none'))}")
-    if [leaf.path for leaf in before.leaves] != [leaf.path for leaf in after.leaves] and not told:
+    if [leaf.path for leaf in before.leaves] != [leaf.path for leaf in after.leaves] and not any(
+        line.startswith("order") for line in told
+    ):
         told.append("order")
     arrays = {leaf.path: leaf.value.order for leaf in before.leaves if isinstance(leaf.value, Array)}
     layouts = sum(
@@ -113,22 +110,33 @@ def _cut(text: str) -> str:
     return flat if len(flat) <= 40 else f"{flat[:39]}…"
 
 
-def compare_leaves(before: Sequence[Leaf], after: Sequence[Leaf]) -> tuple[list[LeafDifference], list[str]]:
-    """How leaves differ, matched by their paths, and what is written otherwise and means the same."""
-    there = {leaf.path: leaf.value for leaf in after}
+def compare_leaves(before: Sequence[Leaf], after: Sequence[Leaf], *, same: int = 0) -> tuple[list[LeafDifference], list[str]]:
+    """How leaves differ, matched by their paths, and what is written otherwise and means the same.
+
+    The first *same* bytes of their files are known to be the same.
+    """
+    there = dict(_numbered(after))
     found: list[LeafDifference] = []
     written = 0
-    for leaf in before:
-        other = there.pop(leaf.path, None)
+    for key, value in _numbered(before):
+        path, other = key[0], there.pop(key, None)
         if other is None:
-            found.append(LeafDifference(path=leaf.path, what=What.MISSING, before=_described(leaf.value)))
+            found.append(LeafDifference(path=path, what=What.MISSING, before=_described(value)))
             continue
-        difference, noisy = _compare(leaf.path, leaf.value, other)
+        difference, noisy = _compare(path, value, other, same)
         written += noisy
         found += [difference] if difference is not None else []
-    found += [LeafDifference(path=path, what=What.EXTRA, after=_described(value)) for path, value in there.items()]
+    found += [LeafDifference(path=path, what=What.EXTRA, after=_described(value)) for (path, _), value in there.items()]
     noise = [f"how {written:,} {'number is' if written == 1 else 'numbers are'} written"] if written else []
     return _permuted(found), noise
+
+
+def _numbered(leaves: Sequence[Leaf]) -> Iterator[tuple[tuple[str, int], Array | Scalar | Cells]]:
+    """Each leaf by its path and how many of that path come before it."""
+    many: dict[str, int] = {}
+    for leaf in leaves:
+        number = many[leaf.path] = many.get(leaf.path, -1) + 1
+        yield (leaf.path, number), leaf.value
 
 
 def _permuted(found: list[LeafDifference]) -> list[LeafDifference]:
@@ -140,15 +148,17 @@ def _permuted(found: list[LeafDifference]) -> list[LeafDifference]:
     moved = {
         id(item)
         for items in lists.values()
-        if len(items) > 1 and Counter(item.before for item in items) == Counter(item.after for item in items)
+        if len(items) > 1
+        and not any(len(item.before) >= _LONGEST for item in items)  # what was cut may be anything
+        and Counter(item.before for item in items) == Counter(item.after for item in items)
         for item in items
     }
     return [replace(item, permuted=True) if id(item) in moved else item for item in found]
 
 
-def _compare(path: str, one: Array | Scalar | Cells, two: Array | Scalar | Cells) -> tuple[LeafDifference | None, int]:
+def _compare(path: str, one: Array | Scalar | Cells, two: Array | Scalar | Cells, same: int) -> tuple[LeafDifference | None, int]:
     if isinstance(one, Array) and isinstance(two, Array):
-        return _arrays(path, one, two), 0
+        return _arrays(path, one, two, same), 0
     if isinstance(one, Cells) and isinstance(two, Cells):
         return _cells(path, one, two)
     if isinstance(one, Scalar) and isinstance(two, Scalar):
@@ -234,19 +244,23 @@ def _cells(path: str, one: Cells, two: Cells) -> tuple[LeafDifference | None, in
     differing = written = 0
     first: int | None = None
     ulps: Ulps | None = None
-    largest = 0.0
+    largest: float = 0
     for number, (x, y) in enumerate(zip(one.cells, two.cells, strict=False)):
         if x == y:
             continue
         a, b = (_number(x), _number(y)) if one.numeric and two.numeric else (None, None)
         if a is not None and b is not None:
-            apart = _apart(a, b)
-            if apart is None:
+            if isinstance(a, int) and isinstance(b, int):
+                apart, alike = None, a == b
+            else:
+                apart = _apart(float(a), float(b))
+                alike = apart is None
+            if alike:
                 written += 1
                 continue
             ulps = _joined(ulps, apart)
             gap = abs(a - b)
-            largest = gap if math.isfinite(gap) and gap > largest else largest
+            largest = gap if gap > largest and (isinstance(gap, int) or math.isfinite(gap)) else largest
         differing += 1
         first = number if first is None else first
     lengths = len(one.cells), len(two.cells)
@@ -272,17 +286,20 @@ def _cell(cells: tuple[str, ...], number: int) -> str:
     if number >= len(cells):
         return "(end)"
     text = cells[number]
-    return "(absent)" if text == "\0absent" else text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return "(absent)" if text.startswith("\ud800") else text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
+    """The number that a cell is: an integer where it is written as one that a double holds no better, so that none are confused.
+
+    What has zeros before it or more than 300 digits is a text: an identifier more likely than a number.
+    """
+    if (found := _NUMBER.fullmatch(text)) is None:
         return None
+    return float(text) if found["point"] or found["power"] or found["word"] else int(text) if text != "-0" else -0.0
 
 
-def _arrays(path: str, one: Array, two: Array) -> LeafDifference | None:
+def _arrays(path: str, one: Array, two: Array, same: int) -> LeafDifference | None:
     if one.element != two.element:
         return LeafDifference(path=path, what=What.TYPE, before=_described(one), after=_described(two))
     if one.shape != two.shape:
@@ -291,7 +308,9 @@ def _arrays(path: str, one: Array, two: Array) -> LeafDifference | None:
     step = max(1, _PIECE // max(1, element.size)) * max(1, element.size)
     tally = _Tally(element)
     x, y = one.data, two.data
-    for place in range(0, len(x), step):
+    # What lies at one place of both files, where they are known to be the same, is not looked at again.
+    known = max(0, same - one.place) // step * step if one.place == two.place >= 0 else 0
+    for place in range(known, len(x), step):
         before, after = x[place : place + step], y[place : place + step]
         if not _equal(before, after):
             tally.add(before, after, place // element.size)

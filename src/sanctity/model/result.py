@@ -75,13 +75,15 @@ ELEMENTS: Final = {element.name: element for element in _elements()}
 class Array:
     """An array of *shape*: *data* is a one-dimensional NumPy array of bytes in C order, little-endian, ``size`` bytes an element.
 
-    *order* is what its container says of how it lies there (``C``, ``F``, ``>`` for big-endian), which is no value.
+    *order* is what its container says of how it lies there (``C``, ``F``, ``>`` for big-endian), which is no value. *place* is where in
+    the file these very bytes begin, or -1 where they lie there in another way.
     """
 
     element: Element
     shape: tuple[int, ...]
     data: Any
     order: str = ""
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A file that was read as *format*: its *leaves*, no two of one path, and *container*, facts that are no values.
+    """A file that was read as *format*: its *leaves*, of one path rarely two, and *container*, facts that are no values.
 
     *container* are (what, how) pairs, such as (``time``, ``2024-03-01``). *unread* says what of it could not be understood: the
     file is then never equal to another one, unless byte for byte.

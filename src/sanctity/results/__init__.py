@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.result import Result
 
-__all__ = ["FORMATS", "format_of", "read"]
+__all__ = ["FORMATS", "format_of", "formats_of", "read"]
 
 
 def _array(data: memoryview) -> Result:
@@ -168,12 +168,23 @@ def format_of(name: str, data: memoryview) -> str:
     for magic, format_ in _BY_START:
         if start.startswith(magic):
             return format_
-    named = _BY_NAME.get(name.rpartition(".")[2].lower(), "") if "." in name else ""
+    named = _named(name)
     if start.startswith(_ZIP):
         return named if named in {"npz", "pt"} else _kind_of_zip(data)
     if named:
         return named
     return "text" if _is_text(data) else ""
+
+
+def formats_of(names: tuple[str, str], data: tuple[memoryview, memoryview]) -> tuple[str, str]:
+    """The formats of two files that are compared: one whose name says nothing is held to be called as the other."""
+    one, two = names
+    told = _named(one), _named(two)
+    return format_of(one if told[0] else two, data[0]), format_of(two if told[1] else one, data[1])
+
+
+def _named(name: str) -> str:
+    return _BY_NAME.get(name.rpartition(".")[2].lower(), "") if "." in name else ""
 
 
 def _kind_of_zip(data: memoryview) -> str:
@@ -200,16 +211,13 @@ def _is_text(data: memoryview) -> bool:
     return True
 
 
-def read(name: str, data: memoryview) -> Result | None:
-    """The leaves of the file called *name* with these bytes; None where its format is not known.
+def read(format_: str, data: memoryview) -> Result:
+    """The leaves of a file of a format of `FORMATS` with these bytes.
 
     Raises:
         DocumentError: ``result-invalid``, the bytes are not what the format asks for; ``result-too-large``, it would unpack to more
             than is looked at; ``result-needs-library``, what reads it is not installed.
     """
-    format_ = format_of(name, data)
-    if not format_:
-        return None
     try:
         return FORMATS[format_](data)
     except RecursionError as error:

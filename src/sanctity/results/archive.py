@@ -1,7 +1,7 @@
 """Members of a zip archive, each as a view of the archive's own bytes where it lies there as it is.
 
 Source: PKWARE, *APPNOTE* 6.3.10 (4.3.7 local file header). Names are compared, never written to; what is compressed is unpacked
-into memory up to a bound, and its CRC checked.
+into memory up to a bound, and its CRC checked. What lies before the archive or between its members is not looked at.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Member", "members", "unpacked"]
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
-#: Bytes of one member, and members of one archive, that are looked at.
+#: Bytes that all members of one archive unpack to, and how many members are looked at.
 _MOST_BYTES: Final = 4 << 30
 _MOST_MEMBERS: Final = 200_000
 
@@ -74,6 +74,7 @@ def members(data: memoryview) -> Iterator[Member]:
     if len(infos) > _MOST_MEMBERS:
         raise too_large(f"its archive has {len(infos):,} members, more than {_MOST_MEMBERS:,}")
     seen: set[str] = set()
+    packed = 0
     for info in infos:
         if info.is_dir():
             continue
@@ -92,6 +93,9 @@ def members(data: memoryview) -> Iterator[Member]:
         stored = info.compress_type == zipfile.ZIP_STORED
         if start + info.compress_size > len(data) or (stored and info.compress_size != info.file_size):
             raise invalid("its archive is cut short, or lies about a size", info.filename)
+        packed += 0 if stored else info.file_size
+        if packed > _MOST_BYTES:
+            raise too_large(f"its archive would unpack to more than {_MOST_BYTES >> 30} GiB", info.filename)
         time = "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*info.date_time)
         yield Member(info.filename, info.file_size, start, stored, time, info.compress_size, info.CRC)
 
@@ -101,8 +105,6 @@ def unpacked(data: memoryview, member: Member) -> memoryview:
     packed = data[member.start : member.start + member.packed]
     if member.stored:
         return packed
-    if member.size > _MOST_BYTES:
-        raise too_large(f"it would unpack to {member.size:,} bytes", member.name)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         plain = unpacker.decompress(packed, member.size + 1)

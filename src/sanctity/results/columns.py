@@ -6,13 +6,18 @@ values and which of them are null are the file's.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sanctity.model.result import Cells, Leaf, Result, Scalar
 from sanctity.results.arrays import array_leaves, numpy_module
-from sanctity.results.errors import invalid, needs
+from sanctity.results.errors import invalid, needs, too_large
 
 __all__ = ["read_arrow", "read_parquet"]
+
+#: Cells of a table, and the bytes it unpacks to, that are looked at; and how many rows are unpacked at a time.
+_MOST_CELLS: Final = 1_000_000_000
+_MOST_BYTES: Final = 8 << 30
+_ROWS: Final = 16_384
 
 
 def _pyarrow() -> Any:
@@ -35,10 +40,20 @@ def read_parquet(data: memoryview) -> Result:
             ("written by", str(file.metadata.created_by)),
             ("version", str(file.metadata.format_version)),
         )
-        table = file.read()
-    except (pa.ArrowException, OSError, ValueError) as error:
+        cells = file.metadata.num_rows * max(1, file.metadata.num_columns)
+        if cells > _MOST_CELLS:
+            raise too_large(f"it has {cells:,} cells")
+        parts, size = [], 0
+        for part in file.iter_batches(batch_size=_ROWS):
+            size += part.nbytes
+            if size > _MOST_BYTES:
+                raise too_large(f"it unpacks to more than {_MOST_BYTES >> 30} GiB")
+            parts.append(part)
+        table = pa.Table.from_batches(parts, file.schema_arrow)
+        table.validate(full=True)
+        return _of_table(table, "parquet", container)
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         raise invalid(f"it can not be read: {error}"[:300]) from error
-    return _of_table(table, "parquet", container)
 
 
 def read_arrow(data: memoryview) -> Result:
@@ -48,9 +63,10 @@ def read_arrow(data: memoryview) -> Result:
 
     try:
         table = feather.read_table(pa.BufferReader(pa.py_buffer(data)), memory_map=False)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        table.validate(full=True)
+        return _of_table(table, "arrow", ())
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         raise invalid(f"it can not be read: {error}"[:300]) from error
-    return _of_table(table, "arrow", ())
 
 
 def _of_table(table: Any, format_: str, container: tuple[tuple[str, str], ...]) -> Result:
@@ -60,20 +76,21 @@ def _of_table(table: Any, format_: str, container: tuple[tuple[str, str], ...]) 
         number = names[field.name] = names.get(field.name, 0) + 1
         path = field.name if number == 1 else f"{field.name} ({number})"
         leaves += _column(path, column)
+    dictionaries = ", ".join(field.name for field in table.schema if _pyarrow().types.is_dictionary(field.type))
     metadata = tuple(
         (f"metadata {key.decode('utf-8', 'replace')}", value.decode("utf-8", "replace"))
         for key, value in sorted((table.schema.metadata or {}).items())
     )
-    return Result(format=format_, leaves=tuple(leaves), container=(*container, *metadata))
+    return Result(format=format_, leaves=tuple(leaves), container=(*container, ("dictionaries", dictionaries), *metadata))
 
 
 def _column(path: str, column: Any) -> list[Leaf]:
     pa, np = _pyarrow(), numpy_module()
     types, kind = pa.types, column.type
-    leaves = [Leaf(path=f"{path}:type", value=Scalar(kind="type", value=str(kind)))]
     if types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = kind.value_type
+    leaves = [Leaf(path=f"{path}:type", value=Scalar(kind="type", value=str(kind)))]
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
     if array.null_count:

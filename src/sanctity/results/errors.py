@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sanctity.errors import DocumentError
 
-__all__ = ["invalid", "needs", "too_large"]
+__all__ = ["Budget", "invalid", "needs", "too_large"]
+
+#: Values of one file, and characters of all their paths, that are looked at.
+_MOST_LEAVES: Final = 2_000_000
+_MOST_LETTERS: Final = 300_000_000
+
+
+class Budget:
+    """What reading one file may still take: a small file can describe more than fits into memory."""
+
+    __slots__ = ("leaves", "letters")
+
+    def __init__(self) -> None:
+        self.leaves, self.letters = _MOST_LEAVES, _MOST_LETTERS
+
+    def take(self, *texts: str) -> None:
+        """Take a leaf with these texts off. Raises DocumentError ``result-too-large``."""
+        self.leaves -= 1
+        self.letters -= sum(map(len, texts))
+        if self.leaves < 0:
+            raise too_large(f"it describes more than {_MOST_LEAVES:,} values")
+        if self.letters < 0:
+            raise too_large(f"the paths of its values have more than {_MOST_LETTERS:,} letters")
 
 
 def invalid(message: str, where: str = "") -> DocumentError:

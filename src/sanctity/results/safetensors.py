@@ -17,6 +17,7 @@ from sanctity.results.errors import invalid
 __all__ = ["read_safetensors"]
 
 _LONGEST_HEADER: Final = 100_000_000
+_MOST_DIMENSIONS: Final = 64
 _NAMES: Final = {
     "BOOL": "bool",
     "U8": "uint8",
@@ -63,7 +64,7 @@ def read_safetensors(data: memoryview) -> Result:
     for name, tensor in stated.items():
         stated_as = tensor if isinstance(tensor, dict) else {}
         offsets, shape, dtype = _naturals(stated_as.get("data_offsets")), _naturals(stated_as.get("shape")), stated_as.get("dtype")
-        if offsets is None or len(offsets) != 2 or shape is None or not isinstance(dtype, str):
+        if offsets is None or len(offsets) != 2 or shape is None or len(shape) > _MOST_DIMENSIONS or not isinstance(dtype, str):
             raise invalid("it states no dtype, shape and two data_offsets", name)
         begin, end = offsets
         if not begin <= end <= len(body):
@@ -75,9 +76,11 @@ def read_safetensors(data: memoryview) -> Result:
             # A type that is not known here is compared byte by byte, as far as it has whole bytes.
             size = (end - begin) // count if count else 1
             whole = not count or size * count == end - begin
-            element = Element(name=dtype, size=size if whole and size else 1, kind="bits")
-            shape = shape if whole and size else [end - begin]
-        leaves.append(Leaf(path=name, value=of_bytes(body[begin:end], element, tuple(shape))))
+            known = whole and size
+            element = Element(name=dtype if known else f"{dtype} {shape}", size=size if known else 1, kind="bits")
+            shape = shape if known else [end - begin]
+        value = of_bytes(body[begin:end], element, tuple(shape), place=8 + length + begin)
+        leaves.append(Leaf(path=name, value=value))
         spans.append((begin, end, name))
     place = 0
     for begin, end, name in sorted(spans):
@@ -86,7 +89,7 @@ def read_safetensors(data: memoryview) -> Result:
         place = end
     if place != len(body):
         raise invalid(f"{len(body) - place:,} bytes belong to no tensor")
-    container = [("order", " ".join(stated)), *((f"metadata {key}", value) for key, value in sorted(metadata.items()))]
+    container = [("order", ", ".join(stated)), *((f"metadata {key}", value) for key, value in sorted(metadata.items()))]
     return Result(format="safetensors", leaves=tuple(leaves), container=tuple(container))
 
 

@@ -11,11 +11,15 @@ import json
 from typing import Any, Final
 
 from sanctity.model.result import Cells, Leaf, Result, Scalar
-from sanctity.results.errors import invalid, too_large
+from sanctity.results.errors import Budget, invalid, too_large
 
 __all__ = ["read_json", "read_json_lines", "read_table", "read_text"]
 
-_MOST_LEAVES: Final = 2_000_000
+#: Bytes of one text, and cells of one table, that are looked at.
+_MOST_BYTES: Final = 1 << 30
+_MOST_CELLS: Final = 50_000_000
+#: What stands for a cell that a short row lacks: no text that can be read holds it.
+_ABSENT: Final = "\ud800absent"
 _LONGEST_CELL: Final = 64 << 20
 
 
@@ -39,6 +43,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _text(data: memoryview) -> tuple[str, str]:
     """The text and its encoding: UTF-8, or UTF-16 where a mark says so."""
+    if len(data) > _MOST_BYTES:
+        raise too_large(f"it is a text of {len(data):,} bytes")
     start = bytes(data[:3])
     encoding = "utf-8-sig" if start == b"\xef\xbb\xbf" else "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
     try:
@@ -56,19 +62,18 @@ def _parse(text: str, where: str) -> Any:
         raise invalid(f"it is no JSON: {error}"[:200], where) from error
 
 
-def _walk(path: str, value: Any, leaves: list[Leaf], keys: list[str]) -> None:
-    if len(leaves) >= _MOST_LEAVES:
-        raise too_large(f"it has more than {_MOST_LEAVES:,} values")
+def _walk(path: str, value: Any, leaves: list[Leaf], keys: list[str], budget: Budget) -> None:
+    budget.take(path)
     if isinstance(value, dict):
         leaves.append(Leaf(path=path, value=Scalar(kind="object", value=len(value))))
         keys.append(", ".join(value))
         for key, item in value.items():
             below = f"{path}.{key}" if key.isidentifier() and path else key if key.isidentifier() else f"{path}[{key!r}]"
-            _walk(below, item, leaves, keys)
+            _walk(below, item, leaves, keys, budget)
     elif isinstance(value, list):
         leaves.append(Leaf(path=path, value=Scalar(kind="array", value=len(value))))
         for number, item in enumerate(value):
-            _walk(f"{path}[{number}]", item, leaves, keys)
+            _walk(f"{path}[{number}]", item, leaves, keys, budget)
     else:
         kind = "null" if value is None else {"bool": "boolean", "str": "string"}.get(type(value).__name__, "number")
         kind = "integer" if type(value) is int else kind
@@ -81,7 +86,7 @@ def read_json(data: memoryview) -> Result:
     text, encoding = _text(data)
     leaves: list[Leaf] = []
     keys: list[str] = []
-    _walk("", _parse(text, ""), leaves, keys)
+    _walk("", _parse(text, ""), leaves, keys, Budget())
     return Result(format="json", leaves=tuple(leaves), container=(("encoding", encoding), ("order of keys", "\n".join(keys))))
 
 
@@ -92,8 +97,9 @@ def read_json_lines(data: memoryview) -> Result:
     keys: list[str] = []
     lines = [line for line in text.split("\n") if line.strip()]
     leaves.append(Leaf(path="lines", value=Scalar(kind="lines", value=len(lines))))
+    budget = Budget()
     for number, line in enumerate(lines):
-        _walk(f"[{number}]", _parse(line, f"line {number + 1}"), leaves, keys)
+        _walk(f"[{number}]", _parse(line, f"line {number + 1}"), leaves, keys, budget)
     return Result(format="jsonl", leaves=tuple(leaves), container=(("encoding", encoding), ("order of keys", "\n".join(keys))))
 
 
@@ -111,13 +117,15 @@ def read_table(data: memoryview, delimiter: str) -> Result:
     rows = [row for row in rows if row]
     leaves = [Leaf(path="rows", value=Scalar(kind="rows", value=max(0, len(rows) - 1)))]
     width = max(map(len, rows), default=0)
+    if width * len(rows) > _MOST_CELLS:
+        raise too_large(f"it is a table of {len(rows):,} rows and {width:,} columns")
     leaves.append(Leaf(path="header", value=Cells(cells=tuple(rows[0]) if rows else ())))
     taken = {"rows", "header"}
     for number in range(width):
         name = rows[0][number] if number < len(rows[0]) else ""
         name = name if name and name not in taken else f"{name or 'column'} ({number + 1})"
         taken.add(name)
-        cells = tuple(row[number] if number < len(row) else "\0absent" for row in rows[1:])
+        cells = tuple(row[number] if number < len(row) else _ABSENT for row in rows[1:])
         leaves.append(Leaf(path=name, value=Cells(cells=cells, numeric=True)))
     ends = "CR LF" if "\r\n" in text else "LF"
     return Result(format=format_, leaves=tuple(leaves), container=(("encoding", encoding), ("line ends", ends)))
