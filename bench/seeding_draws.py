@@ -1,6 +1,6 @@
 """What each source of randomness draws after one helper seeded it: the inside of `seeding_table.py`, run where the libraries are.
 
-    python bench/seeding_draws.py HELPER SEED [SOURCE ...]
+    python bench/seeding_draws.py HELPER SEED[,SEED...] [SOURCE ...]
 
 Before each source its libraries are imported and the helper is called again, so no source is moved by what another one drew. The
 value is whatever shows what was drawn, as JSON; ``collides`` says with what it shares its stream. A helper's own function for
@@ -99,7 +99,7 @@ def loader(helper: str, dataset: Any) -> Any:
     """A DataLoader with two workers, as the users of *helper* have one."""
     from torch.utils.data import DataLoader
 
-    options: dict[str, Any] = {"num_workers": 2, "batch_size": None}
+    options: dict[str, Any] = {"num_workers": 2, "batch_size": 1}
     if helper == "lightning":
         from lightning.fabric.utilities.seed import pl_worker_init_function
 
@@ -127,7 +127,8 @@ def loader(helper: str, dataset: Any) -> Any:
 class Draw(NamedTuple):
     """A source: its *title*, the modules that it *needs*, what it draws, and how it is drawn by name where that is another way.
 
-    *told* is the control whose row says what the call does about it, where it does not repeat by the call alone.
+    *told* is the control whose row says what the call does about it, where it does not repeat by the call alone; or words, where a
+    status would not do.
     """
 
     title: str
@@ -490,7 +491,14 @@ def _threads(draws: list[Callable[[], float]]) -> Any:
 
 
 def threads_shared(_: str) -> Any:
-    return _threads([random.random] * 4)
+    """The sums of four threads, from one state of the stream, until they are others: a busy machine hides the race."""
+    state, made = random.getstate(), set()
+    for _attempt in range(100):
+        random.setstate(state)
+        made.add(tuple(_threads([random.random] * 4)))
+        if len(made) > 1:
+            break
+    return sorted(made), "" if len(made) == 1 else "itself"
 
 
 def threads_named(_: str) -> Any:
@@ -570,9 +578,8 @@ def race(_: str) -> Any:
     """Two threads that add into one tensor: the same sum many times, in one process."""
     import torch
 
-    generator = torch.Generator().manual_seed(0)
-    index = torch.randint(0, 50, (400_000,), generator=generator)
-    values = torch.randn(400_000, generator=generator)
+    index = torch.randint(0, 50, (400_000,))
+    values = torch.randn(400_000)
     made: set[str] = set()
     # A busy machine hides a race, so it is given time to show.
     for _attempt in range(400):
@@ -613,7 +620,13 @@ SOURCES: dict[str, Draw] = {
     "make_blobs": Draw("`sklearn.datasets.make_blobs()`", ("sklearn.datasets",), make_blobs),
     "kfold": Draw("`KFold(shuffle=True)`", ("sklearn.model_selection",), kfold),
     "forest": Draw("`RandomForestRegressor()`", ("sklearn.ensemble", "sklearn.datasets"), forest),
-    "boosters": Draw("XGBoost, LightGBM, subsampling", ("xgboost", "lightgbm", "sklearn.datasets"), boosters, boosters_named),
+    "boosters": Draw(
+        "XGBoost, LightGBM, subsampling",
+        ("xgboost", "lightgbm", "sklearn.datasets"),
+        boosters,
+        boosters_named,
+        "no row: it is constant by itself",
+    ),
     "worker_random": Draw(
         "DataLoader worker: `random`", ("torch",), lambda helper: workers(helper, _worker_random), told="dataloader-workers"
     ),
@@ -633,7 +646,9 @@ SOURCES: dict[str, Draw] = {
     "fork_numpy": Draw("forked child: `numpy.random`", ("numpy",), forked_numpy),
     "fork_torch": Draw("forked child: `torch`", ("torch",), forked_torch),
     "spawn": Draw("spawned child: `random`, `numpy.random`", ("numpy", "multiprocessing.pool"), spawned),
-    "program": Draw("another Python program: `random`", (), program, program_named, "spawn-children"),
+    "program": Draw(
+        "another Python program: `random`", (), program, program_named, "`spawn-children`: other programs make their own call"
+    ),
     "program_hash": Draw("another Python program: `hash()` of a text", (), program_hash, None, "hash-seed-children"),
     "loky": Draw("`joblib` tasks: `numpy.random`", ("joblib", "numpy"), loky, loky_named, "thread-order"),
     "threads": Draw("threads that share `random`", (), threads_shared, threads_named, "thread-order"),
@@ -643,22 +658,22 @@ SOURCES: dict[str, Draw] = {
     "keras": Draw("an initialiser of Keras", ("tensorflow", "keras"), keras_initialiser),
     "tensorflow": Draw("`tf.random.uniform()`", ("tensorflow",), tf_random),
     "tf_data": Draw("`tf.data`, a random map in parallel", ("tensorflow",), tf_data),
-    "jax": Draw("`jax.random.key(0)`", ("jax",), jax_key, jax_named, "jax"),
+    "jax": Draw("`jax.random.key(0)`", ("jax",), jax_key, jax_named, "`jax`: `sanctity.jax_key()` is the root key"),
 }
 
 
-def main(helper: str, seed: int, names: list[str]) -> None:
-    """Draw from the sources *names*, or from all, and print one document."""
-    warnings.simplefilter("ignore")
+def draws(helper: str, seed: int, names: list[str]) -> dict[str, Any]:
+    """What each of the sources *names* draws after *helper* seeded it with *seed*."""
     call = HELPERS[helper]
     drawn: dict[str, Any] = {}
-    for name in names or SOURCES:
+    for name in names:
         source = SOURCES[name]
         for module in source.needs:
             __import__(module)
         try:
             call(seed)
-            value = (source.named or source.value)(helper) if helper == "sanctity_named" else source.value(helper)
+            draw = source.named if helper == "sanctity_named" and source.named is not None else source.value
+            value = draw(helper)
         except Exception as error:  # noqa: BLE001 - a source that a helper breaks is a cell of the table
             drawn[name] = {"value": None, "collides": "", "failed": f"{type(error).__name__}: {error}"}
             continue
@@ -669,8 +684,14 @@ def main(helper: str, seed: int, names: list[str]) -> None:
 
             setting = current()
             drawn[name]["rows"] = {row.control: row.status for row in setting.receipt.rows} if setting else {}
-    versions = {name: getattr(module, "__version__", "") for name, module in sys.modules.items() if "." not in name}
-    kept = (
+    return drawn
+
+
+def main(helper: str, seeds: list[int], names: list[str]) -> None:
+    """Draw from the sources *names*, or from all, with each of *seeds* in turn, and print one document."""
+    warnings.simplefilter("ignore")
+    drawn = [draws(helper, seed, names or list(SOURCES)) for seed in seeds]
+    libraries = [
         "accelerate",
         "jax",
         "joblib",
@@ -683,10 +704,13 @@ def main(helper: str, seed: int, names: list[str]) -> None:
         "scipy",
         "sklearn",
         "tensorflow",
-    )
-    told = {name: versions[name] for name in (*kept, "torch", "transformers", "xgboost") if versions.get(name)}
-    print(json.dumps({"drawn": drawn, "versions": told, "python": sys.version.split()[0]}))
+        "torch",
+        "transformers",
+        "xgboost",
+    ]
+    versions = {name: sys.modules[name].__version__ for name in libraries if hasattr(sys.modules.get(name), "__version__")}
+    print(json.dumps({"drawn": drawn, "versions": versions, "python": sys.version.split()[0]}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1], [int(seed) for seed in sys.argv[2].split(",")], sys.argv[3:])

@@ -2,8 +2,8 @@
 
     python bench/seeding_table.py [--print]
 
-Each helper seeds three processes: two with one seed, one with another. What is equal in the first two repeats; what is equal in all
-three is not reached by the seed, and is fixed by itself; what two draw that should not draw the same collides, with what is named.
+Each helper seeds two processes with one seed, and then with another. What is equal in both repeats; what is equal with the other
+seed as well is not reached by the seed, and is fixed by itself; what two draw that should not draw the same collides, with what is named.
 The draws are those of `seeding_draws.py`, in the large environment of the tests, whose versions are pinned in
 tests/determinism/environments.py; it is built where it is not there yet, which takes minutes and some gigabytes.
 """
@@ -64,26 +64,27 @@ COLUMNS = (
 )
 
 
-def drawn(column: Column, seed: int, sources: Sequence[str]) -> dict[str, Any]:
-    """The document of `seeding_draws.py` for one process."""
+def drawn(column: Column, seeds: Sequence[int], sources: Sequence[str]) -> dict[str, Any]:
+    """The document of `seeding_draws.py` for one process, which is seeded with each of *seeds* in turn."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "OPENBLAS_CORETYPE") if name in os.environ}
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [zoo_python(), HERE / "seeding_draws.py", column.helper, str(seed), *sources],
-        env={**kept, **quiet, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", **column.environ(seed)},
+        [zoo_python(), HERE / "seeding_draws.py", column.helper, ",".join(map(str, seeds)), *sources],
+        env={**kept, **quiet, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", **column.environ(seeds[0])},
         capture_output=True,
         text=True,
-        timeout=1200,
+        timeout=1800,
         check=False,
     )
     if done.returncode:
         raise SystemExit(f"{column.title} ended with {done.returncode}\n{done.stderr}")
     document: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    print(f"{column.title}: {seeds}", file=sys.stderr)
     return document
 
 
 def judged(first: dict[str, Any], second: dict[str, Any], other: dict[str, Any]) -> str:
-    """The cell for one source: two processes with one seed, and one with another."""
+    """The cell for one source: in two processes with one seed, and with another one."""
     if first["failed"]:
         return "fails"
     if first["value"] != second["value"] or "itself" in first["collides"]:
@@ -93,18 +94,26 @@ def judged(first: dict[str, Any], second: dict[str, Any], other: dict[str, Any])
     return "fixed" if first["value"] == other["value"] else "repeats"
 
 
-def table(columns: Iterable[Column] = COLUMNS, sources: Sequence[str] = (), workers: int = 2) -> tuple[dict[str, list[str]], Any]:
-    """The cells by source, a row for each with one cell for each of *columns*; and the documents of the last column but two."""
+def table(
+    columns: Iterable[Column] = COLUMNS, sources: Sequence[str] = (), workers: int = 2
+) -> tuple[dict[str, list[str]], dict[Column, Any]]:
+    """The cells by source, one for each of *columns*; and what the first process of each column said."""
     sources = list(sources or SOURCES)
     columns = tuple(columns)
-    jobs = [(column, seed, sources) for column in columns for seed in (SEED, SEED, OTHER)]
+    # What is set before the start belongs to one seed, so a column that is started has a process for the other one.
+    runs = {column: ([[SEED], [SEED], [OTHER]] if column.started else [[SEED, OTHER], [SEED]]) for column in columns}
+    jobs = [(column, seeds) for column in columns for seeds in runs[column]]
     with ThreadPoolExecutor(workers) as pool:
-        documents = list(pool.map(lambda job: drawn(*job), jobs))
+        documents = list(pool.map(lambda job: drawn(job[0], job[1], sources), jobs))
     rows: dict[str, list[str]] = {name: [] for name in sources}
-    for at in range(0, len(documents), 3):
+    first: dict[Column, Any] = {}
+    for column in columns:
+        mine = [document for (of, _), document in zip(jobs, documents, strict=True) if of is column]
+        first[column] = mine[0]
+        other = mine[2]["drawn"][0] if column.started else mine[0]["drawn"][1]
         for name in sources:
-            rows[name].append(judged(*(document["drawn"][name] for document in documents[at : at + 3])))
-    return rows, {column: documents[3 * number] for number, column in enumerate(columns)}
+            rows[name].append(judged(mine[0]["drawn"][0][name], mine[1]["drawn"][0][name], other[name]))
+    return rows, first
 
 
 def told(name: str, cell: str, document: Any) -> str:
@@ -112,7 +121,9 @@ def told(name: str, cell: str, document: Any) -> str:
     control = SOURCES[name].told
     if cell == "repeats":
         return ""
-    return f"`{control}` {document['drawn'][name]['rows'][control]}" if control else "no row: it is fixed"
+    if " " in control:
+        return control
+    return f"`{control}` {document['drawn'][0][name]['rows'][control]}"
 
 
 def markdown(rows: dict[str, list[str]], documents: dict[Column, Any]) -> str:
