@@ -75,8 +75,8 @@ ELEMENTS: Final = {element.name: element for element in _elements()}
 class Array:
     """An array of *shape*: *data* is a one-dimensional NumPy array of bytes in C order, little-endian, ``size`` bytes an element.
 
-    *order* is what its container says of how it lies there (``C``, ``F``, ``>`` for big-endian), which is no value. *place* is where in
-    the file these very bytes begin, or -1 where they lie there in another way.
+    *order* is what its container says of how it lies there (``C``, ``F``, ``>`` for big-endian), which is no value. *place* is
+    where in the file these very bytes begin, or -1 where they lie there in another way.
     """
 
     element: Element
