@@ -1,9 +1,9 @@
 """Environments of machine learning, in which programs are run whose streams and races are looked at; and a way to run one.
 
-`ml_python` has PyTorch, NumPy and scikit-learn; `zoo_python` has the frameworks and libraries beside them. Each is a virtual
-environment of Python 3.11 in the test cache, built once and kept; whoever comes second waits. PyTorch is installed first and alone,
-and is a constraint for all that follows, so that nothing brings another one. No index is named: pip reaches what its own
-settings say.
+`ml_python` has PyTorch, NumPy and scikit-learn, `trainers_python` Lightning, transformers and Keras beside them, `zoo_python` every
+framework. Each is a virtual environment of Python 3.11 in the test cache, built once and kept; whoever comes second waits. PyTorch is
+installed first and alone, and is a constraint for all that follows, so that nothing brings another one. No index is named: pip reaches
+what its own settings say.
 
 Programs run in it as their users run them, in a process of their own with a clean environment; sanctity is importable there from
 its source, with nothing that it depends on.
@@ -39,6 +39,7 @@ __all__ = [
     "run_script",
     "said",
     "side_by_side",
+    "trainers_python",
     "zoo_python",
 ]
 
@@ -47,18 +48,16 @@ PYTHON: Final = "3.11"
 TORCH: Final = "torch==2.13.0"
 #: What stands beside PyTorch in the small environment.
 ML: Final = ("numpy==2.4.6", "scikit-learn==1.9.1", "scipy==1.17.1", "joblib==1.6.0")
-#: What the large one has beside those; keras chooses its backend by KERAS_BACKEND.
+#: What trains with PyTorch; keras chooses its backend by KERAS_BACKEND.
+TRAINERS: Final = ("accelerate==1.15.0", "keras==3.15.1", "lightning==2.6.6", "transformers==5.23.0")
+#: What the largest one has beside all of those.
 ZOO: Final = (
-    "accelerate==1.15.0",
     "jax==0.10.2",
     "jaxlib==0.10.2",
-    "keras==3.15.1",
     "lightgbm==4.7.0",
-    "lightning==2.6.6",
     "monai==1.6.1",
     "pandas==3.0.3",
     "tensorflow-cpu==2.21.0",
-    "transformers==5.23.0",
     "xgboost-cpu==3.2.0",
 )
 #: The rows of ``receipt`` by control, as JSON can have them: for the programs under test.
@@ -72,9 +71,14 @@ def ml_python() -> Path:
     return _built("ml", ML)
 
 
+def trainers_python() -> Path:
+    """The interpreter of the environment with Lightning, transformers and Keras, which is built now if it was not yet."""
+    return _built("trainers", (*ML, *TRAINERS))
+
+
 def zoo_python() -> Path:
     """The interpreter of the large environment, which is built now if it was not yet: a few minutes and some gigabytes."""
-    return _built("zoo", (*ML, *ZOO))
+    return _built("zoo", tuple(sorted((*ML, *TRAINERS, *ZOO))))
 
 
 def missing() -> str:

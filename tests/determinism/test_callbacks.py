@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from environments import missing, run_script, said, zoo_python
+from environments import missing, run_script, said, trainers_python
 
 from real.tools import ToolError
 
@@ -167,14 +167,14 @@ PROGRAMS = {"lightning": (LIGHTNING, {}), "trainer": (TRAINER, {}), "keras": (KE
 def _run(trainer: str, modes: str, folder: Path, **env: str) -> list[Any]:
     """For each of the *modes*: the digest of the weights, what was re-applied and resumed, and what is still overwritten."""
     code, always = PROGRAMS[trainer]
-    found: list[Any] = said(zoo_python(), code, modes, str(folder / "run"), env={**always, **env})
+    found: list[Any] = said(trainers_python(), code, modes, str(folder / "run"), env={**always, **env})
     return found
 
 
 def _killed(trainer: str, folder: Path, **env: str) -> None:
     code, always = PROGRAMS[trainer]
     with pytest.raises(ToolError, match="ended with -9"):
-        run_script(zoo_python(), code, "stopped", str(folder / "run"), env={**always, **env, "KILL": "1"})
+        run_script(trainers_python(), code, "stopped", str(folder / "run"), env={**always, **env, "KILL": "1"})
 
 
 @pytest.mark.parametrize("trainer", PROGRAMS)
@@ -260,7 +260,7 @@ if trainer.is_global_zero:
 @pytest.mark.long
 def test_each_rank_takes_its_own_streams_back(tmp_path: Path) -> None:
     def ranks(mode: str, folder: str) -> Any:
-        return said(zoo_python(), RANKS, mode, str(tmp_path / folder), folder=tmp_path)
+        return said(trainers_python(), RANKS, mode, str(tmp_path / folder), folder=tmp_path)
 
     straight = ranks("straight", "a")
     ranks("stopped", "b")
@@ -300,7 +300,7 @@ def test_a_checkpoint_without_streams_is_refused_or_told(trainer: str, tmp_path:
             "import sys, torch; p = sys.argv[1]; c = torch.load(p, weights_only=True); c['callbacks'].pop('Determinism');"
             "torch.save(c, p); print(1)"
         )
-        run_script(zoo_python(), strip, str(tmp_path / "run/epoch=1.ckpt"))
+        run_script(trainers_python(), strip, str(tmp_path / "run/epoch=1.ckpt"))
     else:
         for path in tmp_path.rglob("*streams*.json"):
             path.unlink()
