@@ -7,6 +7,9 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from sanctity.cli import main
 from sanctity.verbs.comparing import compare
 from sanctity.verbs.world import World
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.result import FileResult, ResultComparison
 
-__all__ = ["both", "folders", "safetensors", "world"]
+__all__ = ["both", "command", "folders", "safetensors", "world"]
 
 _NAMES = {"b1": "BOOL", "u1": "U8", "i1": "I8", "f2": "F16", "i4": "I32", "f4": "F32", "f8": "F64", "i8": "I64", "c8": "C64"}
 
@@ -26,6 +29,14 @@ _NAMES = {"b1": "BOOL", "u1": "U8", "i1": "I8", "f2": "F16", "i4": "I32", "f4": 
 def world(folder: Path) -> World:
     """The world as a command in *folder* has it."""
     return World(cwd=str(folder), environ={}, clock=time.monotonic)
+
+
+def command(*arguments: str) -> int:
+    """The exit code of ``sanctity compare`` with *arguments*."""
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", *arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 def both(folder: Path, name: str, before: bytes, after: bytes, **more: bool) -> FileResult:

@@ -18,7 +18,7 @@ from sanctity.results.errors import invalid, needs, too_large
 __all__ = ["read_image"]
 
 #: The formats that are decoded. Others that Pillow knows are handed to programs of the machine (EPS to Ghostscript), or are fonts.
-_DECODED: Final = ("PNG", "JPEG", "MPO", "GIF", "TIFF", "BMP", "WEBP", "PPM")
+_DECODED: Final = ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP", "PPM")
 #: What decoders raise where bytes are not what they expect.
 _FAILURES: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError),
