@@ -429,8 +429,12 @@ class _Bisection:
         if breaks:
             return Answer(breaks=tuple(breaks), notes=tuple(self.notes))
         tried = f", and so it does with the {len(withdrawn[:_MOST_WITHDRAWN])} releases that were yanked since" if withdrawn else ""
-        code = "bisect-nothing-changed" if same else "bisect-bad-passes"
-        raise SanctityError(code, f"the command passes{tried}", where=where, hint=f"name a later date at which it fails; {gone}")
+        raise SanctityError(
+            "bisect-nothing-changed" if same else "bisect-bad-passes",
+            f"the command passes{tried}",
+            where=where,
+            hint=f"name a later date at which it fails; {gone}",
+        )
 
 
 def _unbuildable(end: str, at: str, reason: str) -> SanctityError:
