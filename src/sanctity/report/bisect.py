@@ -13,7 +13,7 @@ import sanctity
 from sanctity.model.bisecting import Certainty, Outcome, Role, day
 from sanctity.model.timeline import changes
 from sanctity.report.text import Paint
-from sanctity.report.words import count, plain, utf8
+from sanctity.report.words import count, plain, utf8, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,11 +110,13 @@ def _error(error: SanctityError | None) -> dict[str, str] | None:
 
 def _environment(key: str, entry: Kept, releases: Sequence[Release]) -> dict[str, Any]:
     rows = {row.name: row for row in entry.rows}
+    # A log is shown to others. One that lost a secret of a URL builds nothing again by itself, and is not said to.
+    whole = all(without_secrets(row.url) == row.url for row in entry.rows)
     return {
         "digest": key,
         "at": entry.at,
         "why": utf8(entry.why),
-        "hashed": bool(entry.rows),
+        "hashed": bool(entry.rows) and whole,
         "failure": utf8(entry.failure) or None,
         "packages": [
             {
@@ -123,7 +125,7 @@ def _environment(key: str, entry: Kept, releases: Sequence[Release]) -> dict[str
                 "uploaded": release.uploaded or None,
                 "via": [utf8(via) for via in release.via],
                 "hashes": list(rows[release.name].hashes) if release.name in rows else [],
-                "url": (utf8(rows[release.name].url) or None) if release.name in rows else None,
+                "url": (without_secrets(utf8(rows[release.name].url)) or None) if release.name in rows else None,
                 "editable": release.name in rows and rows[release.name].editable,
             }
             for release in releases

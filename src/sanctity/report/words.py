@@ -28,6 +28,7 @@ __all__ = [
     "times",
     "utf8",
     "waivers",
+    "without_secrets",
 ]
 
 #: A remedy longer than this, if it is a list of commands, is left to `repair`, which prints one a line.
@@ -36,6 +37,11 @@ _LONGEST_REMEDY: Final = 240
 _COMMAND: Final = re.compile(
     r"(?:\S*/)?(?:apt-get|cd|conda|env|git|mamba|micromamba|pip|pip-sync|pixi|poetry|python[0-9.]*|rm|sanctity|sed|unset|uv)\s"
 )
+
+#: The user and password in a URL, up to the last @ before its path, as installers read it; and its query. The user of a repository
+#: over SSH is no secret, and nothing is found there without it.
+_USER: Final = re.compile(r"(?<=://)(?:(?<!ssh://)[^/\s]*|[^/\s]*:[^/\s]*)@")
+_QUERY: Final = re.compile(r"(?<=://)(?P<before>[^\s?#]*)\?[^\s#`'\")]*")
 
 
 def _is_bytes(text: str) -> bool:
@@ -51,6 +57,11 @@ def utf8(text: str) -> str:
 def plain(text: str) -> str:
     """*text* with control characters and undecodable bytes written out: a file name must not drive a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in utf8(text))
+
+
+def without_secrets(text: str) -> str:
+    """*text* with what its URLs may hold of secrets taken out: the user and password (RFC 3986, 3.2.1), and the query."""
+    return _QUERY.sub(r"\g<before>?…", _USER.sub("…@", text))
 
 
 def count(number: int, word: str) -> str:
