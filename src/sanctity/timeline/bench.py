@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Counts, Outcome, Run, Trial, day
 from sanctity.timeline.building import Unbuildable
-from sanctity.timeline.running import NOT_FOUND, digest_of, end_group, environ_of, find_program, remove, run_command, signature_of
+from sanctity.timeline.running import (
+    NOT_FOUND,
+    digest_of,
+    end_group,
+    end_strays,
+    environ_of,
+    find_program,
+    remove,
+    run_command,
+    signature_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,6 +122,8 @@ class Runner:
         finally:
             with self._lock:
                 self._groups.pop(threading.get_ident(), None)
+            if place:
+                end_strays(place)  # a daemon of this run must answer none of the next
             if result:
                 remove(result)
             if built and signature_of(place) == built:

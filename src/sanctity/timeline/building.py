@@ -17,6 +17,7 @@ from sanctity.errors import SanctityError
 from sanctity.lockfiles.requirements import wants
 from sanctity.model.bisecting import Pinned
 from sanctity.model.names import normalise_name
+from sanctity.timeline.requirements import check_unchanged
 from sanctity.timeline.running import remove
 from sanctity.timeline.uv import Children, paragraph
 
@@ -76,7 +77,7 @@ class Builder:
 
         Raises:
             Unbuildable: the index has them no more.
-            SanctityError: it can not be asked.
+            SanctityError: it can not be asked; or the requirements were changed since they were read.
         """
         rows = [f"{name}=={version}" for name, version in resolution.pins.items() if is_version(version)]
         file = _written(rows)
@@ -88,6 +89,7 @@ class Builder:
             said = self._run(command)
         finally:
             os.unlink(file)
+        check_unchanged(self.requirements)
         try:
             found = _pinned(tomli.loads(said.out), self.requirements.folder)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

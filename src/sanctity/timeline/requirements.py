@@ -15,7 +15,7 @@ from sanctity.lockfiles.requirements import wants
 from sanctity.model.digest import Digest
 from sanctity.model.wire import canonical
 
-__all__ = ["Requirements", "read_requirements"]
+__all__ = ["Requirements", "check_unchanged", "read_requirements"]
 
 _LARGEST: Final = 16 * 1024 * 1024
 _MOST_FILES: Final = 256
@@ -106,6 +106,22 @@ def read_requirements(path: str, *, cwd: str, extras: tuple[str, ...] = (), grou
     return Requirements(
         path=full, shown=path, digest=digest, extras=tuple(sorted(set(extras))), groups=tuple(sorted(set(groups))), remote=remote
     )
+
+
+def check_unchanged(requirements: Requirements) -> None:
+    """Raise where the files are not the ones that were read: an answer for those must not be kept, or told, as one for these.
+
+    Raises:
+        DocumentError: ``requirements-unreadable``.
+    """
+    now = read_requirements(requirements.path, cwd=requirements.folder, extras=requirements.extras, groups=requirements.groups)
+    if now.digest != requirements.digest:
+        raise DocumentError(
+            "requirements-unreadable",
+            "its bytes, or those of a file that it includes, were changed meanwhile",
+            where=requirements.shown,
+            hint="ask again, with files that stay as they are; a command that is bisected must not write to them",
+        )
 
 
 def _sources(data: bytes, shown: str) -> list[str]:

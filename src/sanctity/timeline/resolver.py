@@ -26,6 +26,7 @@ from sanctity.model.names import normalise_name
 from sanctity.model.timeline import Resolution
 from sanctity.model.wire import canonical
 from sanctity.timeline.cache import ResolutionCache
+from sanctity.timeline.requirements import check_unchanged
 from sanctity.timeline.uv import Children, paragraph, pylock_releases, version_of, via_of
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Resolver:
         count, whenever uploaded, also where their index does not say when.
 
         Raises:
-            DocumentError: ``requirements-unreadable``, uv can not read them.
+            DocumentError: ``requirements-unreadable``, uv can not read them, or they were changed meanwhile.
             UsageError: uv does not know this Python or platform.
             SanctityError: ``package-unknown``, ``index-unreachable``, ``upload-times-missing``, ``uv-not-found``, ``uv-too-old``,
                 or ``resolver-failed``, uv ended in a way that is none of these.
@@ -147,6 +148,7 @@ class Resolver:
         found = None if requirements.remote else self._cache.get(_at(key, instant), instant, now=self._clock())
         if found is None:
             found, lasts = self._resolved(requirements, instant, constraints, undated)
+            check_unchanged(requirements)
             if lasts and not requirements.remote:
                 self._cache.put(_at(key, instant), found, now=self._clock())
         if found.failure:

@@ -31,6 +31,7 @@ __all__ = [
     "NOT_FOUND",
     "digest_of",
     "end_group",
+    "end_strays",
     "environ_of",
     "find_program",
     "remove",
@@ -49,6 +50,8 @@ _MOST_LEFT: Final = 64
 #: How often to look whether it has ended while it writes nothing, and how long it is given to end by itself, in seconds.
 _BEAT: Final = 0.02
 _GRACE: Final = 2.0
+#: So often daemons are looked for, which may start others while they are.
+_MOST_ROUNDS: Final = 8
 #: What leads a Python elsewhere.
 _LEFT_OUT: Final = frozenset({"PYTHONHOME", "__PYVENV_LAUNCHER__"})
 
@@ -178,6 +181,33 @@ def end_group(number: int, grace: float, process: subprocess.Popen[bytes] | None
         process.wait()
 
 
+def end_strays(environment: str) -> int:
+    """End every process that still works in the *environment* and has left the group of its command, as daemons do; how many.
+
+    They are known by their ``VIRTUAL_ENV`` (proc_pid_environ(5)), which names a folder that was made for one run. One that took it
+    out of its environment is not found.
+    """
+    wanted, ended = b"VIRTUAL_ENV=" + os.fsencode(environment), 0
+    for _ in range(_MOST_ROUNDS):
+        found = 0
+        for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+            if not name.isdecimal():
+                continue
+            with contextlib.suppress(OSError, AttributeError):
+                number = os.pidfd_open(int(name))  # from here on it can not be another process of the same number
+                try:
+                    with open(f"/proc/{name}/environ", "rb") as file:
+                        if wanted in file.read().split(b"\0"):
+                            signal.pidfd_send_signal(number, signal.SIGKILL)
+                            found += 1
+                finally:
+                    os.close(number)
+        if not found:
+            break
+        ended += found
+    return ended
+
+
 def started_at(number: int) -> str:
     """When the process *number* was started, as proc_pid_stat(5) has it; empty where it is not there."""
     try:
@@ -228,7 +258,17 @@ def _rows(folder: str, below: str) -> Iterator[tuple[str, str]]:
 
 
 def signature_of(folder: str) -> str:
-    """What the kernel says of every file below *folder* that is no bytecode: any write to one changes it (``ctime``)."""
+    """What the kernel says of every file below *folder* that is no bytecode: any write to one changes it (``ctime``).
+
+    It is empty where there is no such folder any more, or it can not be read to its end: somebody removed it, or a part of it.
+    """
+    try:
+        return "" if os.path.islink(folder) else _signature_of(folder)
+    except OSError:
+        return ""
+
+
+def _signature_of(folder: str) -> str:
     hasher = hashlib.sha256()
     waiting = [folder]
     while waiting:

@@ -23,6 +23,7 @@ import tomli
 from sanctity.errors import SanctityError
 from sanctity.model.names import normalise_name
 from sanctity.model.timeline import Release
+from sanctity.report.words import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,7 +158,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def paragraph(err: str) -> str:
-    """What uv's standard error gives as the reason, in one paragraph: without decoration, warnings, and hints."""
+    """What uv's standard error gives as the reason, in one paragraph: without decoration, warnings, hints, and secrets."""
     lines: list[str] = []
     for line in err.splitlines():
         if not line.strip():
@@ -171,7 +172,7 @@ def paragraph(err: str) -> str:
         lines.append(_DECORATION.sub("", line).removeprefix("error: ").strip())
     if len(lines) > 1 and lines[0].startswith("No solution found"):
         del lines[0]
-    words = " ".join(line for line in lines if line)
+    words = without_secrets(" ".join(line for line in lines if line))
     return words if len(words) <= _LONGEST else words[: _LONGEST - 2] + " …"
 
 
@@ -208,7 +209,10 @@ def _version_in(row: Mapping[str, Any]) -> str:
 
 def _earliest(times: Sequence[datetime]) -> str:
     aware = [time if time.tzinfo else time.replace(tzinfo=UTC) for time in times]
-    return min(aware).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if aware else ""
+    try:
+        return min(aware).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if aware else ""
+    except OverflowError as error:
+        raise ValueError(f"no time of upload: {min(aware).isoformat()}") from error
 
 
 def via_of(text: str) -> dict[str, tuple[str, ...]]:

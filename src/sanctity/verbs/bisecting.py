@@ -196,8 +196,8 @@ def _question(asked: Asked, requirements: Requirements, world: World) -> Questio
     if asked.compare and asked.workers > 1:
         hint = "leave out --workers"
         raise UsageError("usage", "two runs at the same time would write the same result", where="--compare", hint=hint)
-    if asked.compare and os.path.normpath(asked.compare) in {".", "..", "/"}:
-        raise UsageError("usage", "it would be removed after each run", where=f"--compare {asked.compare}", hint="name a file")
+    if asked.compare:
+        _check_compare(asked, world.cwd)
     files = [FileDigest(path=requirements.shown, digest=requirements.digest)]
     files += [FileDigest(path=word, digest=digest) for word in asked.command if (digest := _of_file(word, world.cwd)) is not None]
     return Question(
@@ -213,6 +213,25 @@ def _question(asked: Asked, requirements: Requirements, world: World) -> Questio
         groups=requirements.groups,
         files=tuple(files),
     )
+
+
+def _check_compare(asked: Asked, cwd: str) -> None:
+    """Refuse a result that must not be removed after each run, or that is none of the command's."""
+    where = f"--compare {asked.compare}"
+    parts = [part for part in asked.compare.split(os.sep) if part not in {"", os.curdir}]
+    while parts and parts[0] == os.pardir:
+        del parts[0]
+    if not parts:
+        raise UsageError("usage", "it would be removed after each run", where=where, hint="name a file")
+    # A folder that the command makes gives a ".." after it another meaning than when it was looked whether the result is there.
+    if os.pardir in parts:
+        words = "it goes down and up again, and whoever removes it may meet another folder"
+        raise UsageError("usage", words, where=where, hint=f"name it {os.path.normpath(asked.compare)}")
+    log = os.path.realpath(os.path.join(cwd, os.path.expanduser(asked.log)))
+    result = os.path.realpath(os.path.join(cwd, asked.compare))
+    if os.path.commonpath([log, result]) == result:
+        words = "it is the log of this bisect, which is written in every run, whatever the command does"
+        raise UsageError("usage", words, where=where, hint="name the file that the command writes, or another --log")
 
 
 def _of_file(word: str, cwd: str) -> Digest | None:
@@ -431,9 +450,8 @@ def replay(
         for name, expected, at, key in pairs:
             entry = log.environments[key]
             if not entry.rows:
-                raise DocumentError(
-                    "bisect-log-invalid", "it has no hashes of a decisive environment", where=path, hint="bisect again"
-                )
+                words = "it has no hashes of a decisive environment, or it has a URL whose password or query no log keeps"
+                raise DocumentError("bisect-log-invalid", words, where=path, hint="bisect again")
             doing(f"{name}: {len(entry.rows)} packages, from their hashes")
             reference = next((run.result for run in log.environments[pairs[0][3]].runs if run.result is not None), None)
             run: Run | None = None
