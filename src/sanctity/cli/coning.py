@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from sanctity.cli.common import fail, paint, perform, write, write_bytes
+from sanctity.cli.common import fail, paint, perform, tell, write, write_bytes
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
@@ -90,27 +90,33 @@ def cone(
     REQUIREMENTS is a loose file of requirements or a pyproject.toml. uv resolves it with what had been uploaded by then; what was
     resolved is remembered, so an interrupted run goes on where it was. A lock that lies beside it is one environment at every date.
     """
+    from sanctity.apply.run import Stopped, end_by, stoppable
     from sanctity.verbs.coning import cone as make
 
-    made: Coning = perform(
-        "cone",
-        format_,
-        lambda world: make(
-            world,
-            requirements,
-            first=first,
-            last=last,
-            every=every,
-            python=python,
-            platform=platform,
-            lock=lock,
-            extras=extras,
-            groups=groups,
-            undated=undated,
-            fresh=fresh,
-            workers=workers,
-        ),
-    )
+    try:
+        with stoppable():
+            made: Coning = perform(
+                "cone",
+                format_,
+                lambda world: make(
+                    world,
+                    requirements,
+                    first=first,
+                    last=last,
+                    every=every,
+                    python=python,
+                    platform=platform,
+                    lock=lock,
+                    extras=extras,
+                    groups=groups,
+                    undated=undated,
+                    fresh=fresh,
+                    workers=workers,
+                ),
+            )
+    except Stopped as stop:
+        tell("stopped; what was resolved is remembered: the same command goes on from there\n")
+        end_by(stop.number)
     told = list(made.notices)
     try:
         if svg:
