@@ -2,6 +2,9 @@
 
 The list of section 7 of the contract, as far as it can be had here; each test builds one environment as its users do, uses it
 as they do, looks at it, plants one change, and looks again.
+
+Each run has the oldest and the newest Python here, and leaves out what `_LONG` names (its like is looked at by the tests that are
+named there) and most of the unusual places; ``-m long`` takes these too, and what needs large packages.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from real.environments import (
 from real.judging import Judged, examine, judge, sanctity
 from real.ordinary import DEBIAN, debian_image, debian_venv, pre_commit_env, unverified, usr_local_image
 from real.tampering import NotHereError, Planter
-from real.tools import interpreters
+from real.tools import each_python, interpreters
 from sanctity.model.drift import Code
 
 if TYPE_CHECKING:
@@ -141,9 +144,12 @@ BUILDERS: dict[str, tuple[Callable[[Workshop, Path], Built], Planter]] = {
         tampering.wrong_version,
     ),
 }
+#: Both old virtualenvs are those of `test_a_known_hook_is_known_by_its_bytes_only`; Poetry without the root, and its projects with
+#: one, are those of test_digest.py and test_matrix.py.
+_LONG = {"virtualenv 20.13", "virtualenv 20.29", "poetry", "poetry --no-root"}
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long if name in _LONG else ()) for name in BUILDERS])
 def test_what_a_tool_made(name: str, workshop: Workshop, tmp_path: Path) -> None:
     build, planter = BUILDERS[name]
     built = build(workshop, tmp_path / "project")
@@ -152,6 +158,7 @@ def test_what_a_tool_made(name: str, workshop: Workshop, tmp_path: Path) -> None
     _planted(built, planter, workshop)
 
 
+@pytest.mark.parametrize("python", each_python(), indirect=True)
 def test_pip_on_every_python(python: str, workshop: Workshop, tmp_path: Path) -> None:
     """As seeded (with setuptools before 3.12), and after pip upgraded itself."""
     built = pip_venv(workshop, tmp_path / "project", python=python)
@@ -185,7 +192,7 @@ def test_unusual_places(tool: str, kind: str, workshop: Workshop, tmp_path: Path
     parent.mkdir()
     project = parent / "my project"
     builders: dict[str, Callable[[], Built]] = {
-        "pip": lambda: pip_venv(workshop, project),
+        "pip": lambda: pip_venv(workshop, project, inside=False, compiled=False),
         "uv": lambda: uv_project(workshop, project),
         "poetry": lambda: poetry_project(workshop, project),
         "relocatable": lambda: uv_pip(workshop, project, relocatable=True),
@@ -252,7 +259,7 @@ def test_an_environment_built_through_a_link(workshop: Workshop, tmp_path: Path)
     """Its scripts start the link's path, and it is looked at by its real one."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    built = pip_venv(workshop, tmp_path / "link/project")
+    built = pip_venv(workshop, tmp_path / "link/project", inside=False, compiled=False)
     real = tmp_path / "real/project"
     _clean(judge(Built(tool="pip", project=real, env=real / ".venv", lock=real / built.lock.name, python=built.python)))
 

@@ -1,6 +1,9 @@
 """The content digest on real wheels: one for every installer and every place, and the one that the wheel alone has.
 
 What is expected is always computed from the wheel files, never from an environment, and never written down here.
+
+Each run installs a sample of the wheels by each installer, the places of `EVERYWHERE` and of `_ODD_PLACES`, the oldest and the
+newest Python, and `SHORT_FLIPS` bits; ``-m long`` takes every wheel, place, Python and installer, and a thousand bits.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from real.environments import (
 )
 from real.index import loopback_index, make_wheel, with_stubs
 from real.judging import judge, sanctity
-from real.tools import HERE, Workshop
+from real.tools import HERE, Workshop, each_python
 from sanctity import verbs
 from sanctity.canon.fingerprint import fingerprint
 from sanctity.model.digest import ContentDigest
@@ -255,7 +258,9 @@ BUILDERS: Final[dict[str, Builder]] = {
 }
 PLACES: Final = {"short": "p", "blank": "a path/with blanks", "long": f"{'long' * 20}/{'path' * 20}"}
 #: What continuous integration sees in every place; the odd wheel below is there by all who write paths in their own ways.
-EVERYWHERE: Final = ("pip", "uv hardlink")
+EVERYWHERE: Final = ("pip --no-compile", "uv hardlink")
+#: Those whose like is seen beside them: the pip of ensurepip with the odd wheel and on each Python, Poetry's bytecode with `uv` and `pip`.
+_LONG: Final = ("the pip of ensurepip", "poetry --compile")
 
 
 def _agrees(built: Built, wheels: Wheels) -> None:
@@ -269,11 +274,15 @@ def _agrees(built: Built, wheels: Wheels) -> None:
     assert str(dict(comparison.fingerprint.parts)["distributions"]) == wheels.distributions
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        pytest.param(name, place, marks=pytest.mark.long if name in _LONG or (place != "short" and name not in EVERYWHERE) else ())
+        for name in BUILDERS
+        for place in PLACES
+    ],
+)
 def test_a_sample_has_one_digest(name: str, place: str, sample: Wheels, workshop: Workshop, tmp_path: Path) -> None:
-    if place != "short" and name not in EVERYWHERE:
-        pytest.skip("in the long run")
     _agrees(BUILDERS[name](workshop, tmp_path / PLACES[place] / "project", sample), sample)
 
 
@@ -289,6 +298,7 @@ def test_one_lock_has_one_digest(name: str, place: str, workshop: Workshop, tmp_
         shutil.rmtree(tmp_path)  # 0.5 GB each
 
 
+@pytest.mark.parametrize("python", each_python(), indirect=True)
 def test_every_python_and_its_own_pip_agree(python: str, workshop: Workshop, tmp_path: Path) -> None:
     folder = workshop.wheels(SMALL, python=python)
     wheels = _from_files(SMALL, folder, list(folder.glob("*.whl")))
@@ -324,6 +334,8 @@ def test_no_false_alarm_on_popular_wheels(tool: str, workshop: Workshop, tmp_pat
 # -- single bits -----------------------------------------------------------------------------------------------------------
 
 SEED: Final = 20261123
+#: How many bits each run flips.
+SHORT_FLIPS: Final = 30
 
 
 def _flip_bits(built: Built, count: int) -> None:
@@ -371,8 +383,8 @@ def flippable(sample: Wheels, workshop: Workshop, tmp_path_factory: pytest.TempP
     shutil.rmtree(built.project)
 
 
-def test_sixty_flipped_bits_are_named(flippable: Built) -> None:
-    _flip_bits(flippable, 60)
+def test_flipped_bits_are_named(flippable: Built) -> None:
+    _flip_bits(flippable, SHORT_FLIPS)
 
 
 @pytest.mark.long
@@ -414,7 +426,7 @@ def _uv_twice(shop: Workshop, one: Path, other: Path) -> tuple[Built, Built]:
 
 
 def _pip_twice(shop: Workshop, one: Path, other: Path) -> tuple[Built, Built]:
-    return pip_venv(shop, one), pip_venv(shop, other)
+    return pip_venv(shop, one, inside=False), pip_venv(shop, other, inside=False)
 
 
 def _poetry_twice(shop: Workshop, one: Path, other: Path) -> tuple[Built, Built]:
@@ -425,7 +437,14 @@ def _poetry_twice(shop: Workshop, one: Path, other: Path) -> tuple[Built, Built]
     return first, second
 
 
-@pytest.mark.parametrize("twice", [_uv_twice, _pip_twice, _poetry_twice], ids=["uv", "pip", "poetry"])
+@pytest.mark.parametrize(
+    "twice",
+    [
+        pytest.param(_uv_twice, id="uv"),
+        pytest.param(_pip_twice, id="pip"),
+        pytest.param(_poetry_twice, id="poetry", marks=pytest.mark.long),
+    ],
+)
 def test_the_classic_three(
     twice: Callable[[Workshop, Path, Path], tuple[Built, Built]], workshop: Workshop, tmp_path: Path
 ) -> None:
@@ -554,10 +573,18 @@ _BESIDE: Final = {f"{_SCRIPTS}odd{ending}": b"#!python\nprint(19)\n" for ending 
 #: uv refuses a wheel that has this.
 _NESTED: Final = {f"{_SCRIPTS}folder/nested": b"#!python\nprint(20)\n"}
 _ODD_BUILDERS: Final = ("pip", "the pip of ensurepip", "uv hardlink", "uv --relocatable", "poetry", "installer")
+#: Where each run lets those install it that take long; the others install it everywhere.
+_ODD_PLACES: Final = {"the pip of ensurepip": "long", "poetry": "blank"}
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", _ODD_BUILDERS)
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        pytest.param(name, place, marks=() if _ODD_PLACES.get(name, place) == place else pytest.mark.long)
+        for name in _ODD_BUILDERS
+        for place in PLACES
+    ],
+)
 def test_an_odd_wheel_has_one_digest(name: str, place: str, workshop: Workshop, tmp_path: Path) -> None:
     files = dict(_ODD)
     if "pip" in name or "uv" in name:

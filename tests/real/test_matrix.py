@@ -1,4 +1,7 @@
-"""Every planted change has its own name, in the environments of four tools; and what is harmless has none."""
+"""Every planted change has its own name, in the environments of four tools; and what is harmless has none.
+
+Each run looks at the environments of uv, pip and Poetry; those of pip-tools, which lets pip install, are in the long run (``-m long``).
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,10 @@ _BUILDERS: Final[dict[str, Callable[[Workshop, Path], Built]]] = {
     "pip-tools": pip_tools,
     "poetry": poetry_project,
 }
+_PIP_TOOLS: Final = pytest.param("pip-tools", marks=pytest.mark.long)
 
 
-@pytest.fixture(scope="module", params=sorted(_BUILDERS))
+@pytest.fixture(scope="module", params=["pip", _PIP_TOOLS, "poetry", "uv"])
 def built(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A clean environment of each tool."""
     return _BUILDERS[request.param](workshop, tmp_path_factory.mktemp(request.param) / "project")
@@ -108,7 +112,7 @@ def test_what_this_depth_does_not_see_it_does_not_claim(planter: Planter, built:
     assert report["verdict"] in planted.verdicts, report.told()
 
 
-@pytest.mark.parametrize("tool", ["uv", "uv pip", "pip", "pip-tools", "poetry"])
+@pytest.mark.parametrize("tool", ["uv", "uv pip", "pip", _PIP_TOOLS, "poetry"])
 def test_a_clobbered_file_names_the_loser(tool: str, workshop: Workshop, tmp_path: Path) -> None:
     built, planted = clobbered(workshop, tmp_path / "project", tool)
     report = judge(built)

@@ -1,4 +1,8 @@
-"""What `repair` prints is what undoes the drift: run it, and the environment is clean again."""
+"""What `repair` prints is what undoes the drift: run it, and the environment is clean again.
+
+Each run plants every drift under `uv sync`, and a share of them (`_SAMPLE`) under each other tool, chosen so that one of these
+meets each drift that its own kind of command undoes; ``-m long`` plants the rest of them all.
+"""
 
 from __future__ import annotations
 
@@ -70,11 +74,33 @@ _PLANTERS: Final[tuple[Planter, ...]] = (
     other_origin,
     interpreter_script,
 )
+#: What each run plants under each tool.
+_SAMPLE: Final[dict[str, frozenset[Planter]]] = {
+    "uv": frozenset(_PLANTERS),
+    "uv pip": frozenset({edit_module, file_in_package, unchecked_bytecode, changed_script, wrong_version, extra_distribution}),
+    "pip": frozenset({edit_module, extra_distribution, missing_distribution, missing_record, dropped_row}),
+    "pip-tools": frozenset({delete_file, wrong_version, extra_distribution, stripped_hash}),
+    "poetry": frozenset(
+        {edit_data, system_site, pth_import, missing_distribution, duplicate_metadata, other_origin, interpreter_script}
+    ),
+}
 
 
-@pytest.fixture(scope="module", params=sorted(_BUILDERS))
-def built(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return _BUILDERS[request.param](workshop, tmp_path_factory.mktemp(request.param.replace(" ", "-")) / "project")
+@pytest.fixture(scope="module")
+def environments() -> dict[str, Built]:
+    """What was built so far, by tool."""
+    return {}
+
+
+@pytest.fixture
+def built(
+    request: pytest.FixtureRequest, environments: dict[str, Built], workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Built:
+    """The environment of the tool that a test names, made for the first that names it."""
+    tool: str = request.param
+    if tool not in environments:
+        environments[tool] = _BUILDERS[tool](workshop, tmp_path_factory.mktemp(tool.replace(" ", "-")) / "project")
+    return environments[tool]
 
 
 def _environ(shop: Workshop) -> dict[str, str]:
@@ -98,7 +124,15 @@ def _index_of(built: Built, shop: Workshop) -> contextlib.AbstractContextManager
     return loopback_index(shop.wheels(SMALL), port=int(match[1]))
 
 
-@pytest.mark.parametrize("planter", _PLANTERS, ids=lambda planter: planter.__name__)
+@pytest.mark.parametrize(
+    ("built", "planter"),
+    [
+        pytest.param(tool, planter, id=f"{tool}-{planter.__name__}", marks=() if planter in _SAMPLE[tool] else pytest.mark.long)
+        for tool in sorted(_BUILDERS)
+        for planter in _PLANTERS
+    ],
+    indirect=["built"],
+)
 def test_a_repair_undoes_the_drift(planter: Planter, built: Built, workshop: Workshop) -> None:
     with copied(built):
         try:

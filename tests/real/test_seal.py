@@ -1,6 +1,7 @@
 """Seals of real environments: what one tool sealed at one place is what another made at another, and every change is named.
 
 The environment stands on a copy of the interpreter's whole prefix, so that its bytes and its standard library can be changed too.
+Each run lets uv install at both places, and pip and virtualenv at one each; ``-m long`` lets them all, and plants every change.
 """
 
 from __future__ import annotations
@@ -86,8 +87,18 @@ def spoilt(whole: Built) -> Iterator[Built]:
 BUILDERS: Final[dict[str, Callable[..., Built]]] = {"pip": pip_venv, "uv": uv_pip, "virtualenv": virtualenv_pip}
 
 
-@pytest.mark.parametrize("tool", BUILDERS)
-@pytest.mark.parametrize("name", ["elsewhere", "a place with blanks"])
+#: What takes long, and is seen by another tool at that place and by this one at another.
+_LONG: Final = {("elsewhere", "pip"), ("a place with blanks", "virtualenv")}
+
+
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [
+        pytest.param(name, tool, marks=pytest.mark.long if (name, tool) in _LONG else ())
+        for name in ("elsewhere", "a place with blanks")
+        for tool in BUILDERS
+    ],
+)
 def test_what_another_tool_made_at_another_place_is_clean(
     by_uv: Built, workshop: Workshop, tmp_path: Path, tool: str, name: str
 ) -> None:
@@ -113,7 +124,11 @@ def test_a_uv_project_and_a_poetry_project_are_sealed_with_their_selection(works
 PLANTERS: Final[tuple[Planter, ...]] = (edit_module, delete_file, file_in_package, stray_module, pth_import, wrong_version)
 
 
-@pytest.mark.parametrize("plant", PLANTERS, ids=lambda plant: plant.__name__)
+@pytest.mark.parametrize(
+    "plant",
+    [pytest.param(each, marks=pytest.mark.long if each in {delete_file, pth_import} else ()) for each in PLANTERS],
+    ids=lambda plant: plant.__name__,
+)
 def test_a_drift_is_named_against_the_seal_and_no_drifted_environment_is_sealed(
     by_uv: Built, workshop: Workshop, plant: Planter
 ) -> None:

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["HERE", "PYTHONS", "ToolError", "Workshop", "cache_folder", "exclusive", "interpreters", "pins"]
+__all__ = ["HERE", "PYTHONS", "ToolError", "Workshop", "cache_folder", "each_python", "exclusive", "interpreters", "pins"]
 
 HERE: Final = Path(__file__).resolve().parent
 
@@ -100,6 +102,12 @@ def interpreters() -> Mapping[str, Path]:
         if version in PYTHONS and version is not None:
             found.setdefault(version, candidate)
     return dict(sorted(found.items(), key=lambda item: PYTHONS.index(item[0])))
+
+
+def each_python() -> list[pytest.ParameterSet]:
+    """The versions of `PYTHONS`, for the fixture ``python`` of a slow test: all but the oldest and the newest here are ``long``."""
+    here = list(interpreters())
+    return [pytest.param(version, marks=() if version in (here[0], here[-1]) else pytest.mark.long) for version in PYTHONS]
 
 
 def pins(name: str) -> tuple[str, ...]:
