@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import allocate_lock, get_ident
 
 from sanctity.determinism.receipt import Row
 
@@ -31,20 +32,49 @@ __all__ = ["Inheritance", "apply", "guard_forks", "inherit", "read_back"]
 
 _KEY = "sanctity"
 _registered = False
+#: The shared instance of `random` whose hook stands before ours.
+_followed: object = None
+#: Numbers are taken one at a time, and each thread that forks keeps its own until it has: the hooks run before the fork's own lock.
+_lock = allocate_lock()
+_taken: dict[int, int] = {}
 
 
 def guard_forks(setting: Setting) -> Row:
     """Have forked children derive their own streams, now that `random` has registered its hook."""
-    global _registered  # noqa: PLW0603 - a hook can not be taken back, and one is enough
+    global _registered, _followed  # a hook can not be taken back, and one for each `random` is enough
     if setting.classic:
         words = "the scheme of old runs has nothing for children: random draws from the operating system in each"
         return Row("fork-random", "random", "refused", words, 'scheme="sanctity-seed/1"')
     if not hasattr(os, "register_at_fork"):
         return Row("fork-random", "random", "unavailable", "there is no fork on this system")
     if not _registered:
-        os.register_at_fork(before=_before, after_in_child=_after_in_child)
-        _registered = True
+        os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    elif shared_random() is not _followed:
+        # A `random` that was imported anew has a hook of its own, which stands behind ours.
+        os.register_at_fork(after_in_child=_reseed)
+    _registered, _followed = True, shared_random()
     return Row("fork-random", "random", "applied", "each forked child draws from streams of its own, which repeat")
+
+
+def shared_random() -> object:
+    """The instance behind ``random.random`` and its kin."""
+    return getattr(sys.modules.get("random"), "_inst", None)
+
+
+def replaced_random(setting: Setting) -> list[Row]:
+    """The row of `guard_forks`, where `random` was imported anew since, with a hook that has the last word."""
+    row = setting.receipt["fork-random"]
+    if row.status == "applied" and shared_random() is not _followed:
+        words = "random was imported anew, and seeds itself in each forked child after all that was set there"
+        return [row.with_status("overwritten", words, "make the call again")]
+    return []
+
+
+def _number(setting: Setting) -> int:
+    """The number of the next child."""
+    with _lock:
+        setting.children += 1
+        return setting.children - 1
 
 
 def _before() -> None:
@@ -52,18 +82,35 @@ def _before() -> None:
 
     setting = current()
     if setting is not None:
-        setting.children += 1
+        _taken[get_ident()] = _number(setting)
+
+
+def _after_in_parent() -> None:
+    _taken.pop(get_ident(), None)
 
 
 def _after_in_child() -> None:
+    global _lock  # noqa: PLW0603 - the thread that held it when the process was forked is not here
     from sanctity.determinism import receipt
     from sanctity.determinism.setting import current
 
+    _lock = allocate_lock()
+    number = _taken.get(get_ident())
+    _taken.clear()
     receipt.after_fork()
     setting = current()
-    if setting is None or setting.classic:
+    if setting is None or setting.classic or number is None:
         return
-    become_child(setting, setting.children - 1)
+    become_child(setting, number)
+
+
+def _reseed() -> None:
+    from sanctity.determinism.setting import current
+
+    setting = current()
+    if setting is not None and not setting.classic:
+        setting.reseed()
+        setting.publish_or_tell()
 
 
 def become_child(setting: Setting, number: int) -> None:
@@ -117,8 +164,7 @@ class Inheritance:
         setting = current()
         if setting is None or setting.classic:
             return Inheritance, ()
-        setting.children += 1
-        child = (*setting.child, setting.children - 1)
+        child = (*setting.child, _number(setting))
         return inherit, (setting.root, setting.scheme, setting.rank, child, setting.algorithms)
 
 

@@ -97,6 +97,9 @@ def read_back(setting: Setting) -> Iterator[Row]:
     row = setting.receipt["random"]
     if row.status in {"applied", "overwritten"} and "random" in setting.memory:
         yield _read_random(setting, row)
+    from sanctity.determinism import children as forks
+
+    yield from forks.replaced_random(setting)
     row = setting.receipt["numpy-generators"]
     if row.status == "applied":
         from sanctity.determinism import registry
