@@ -1,8 +1,8 @@
 """NumPy: the legacy stream behind ``numpy.random.rand`` and its kin, and the Generators that a program registered.
 
 The legacy stream is MT19937 (NEP 19 freezes it), and is given all 624 words of its state. From NumPy 2.0 on its bit generator also
-remembers the seed sequence that it was made from, and forgets it at ``numpy.random.seed``: that is how another call is noticed
-however much was drawn since. Before, the stream is followed word by word.
+remembers the seed sequence that it was made from, and forgets it at ``numpy.random.seed``: that is how another seeding is noticed
+without a look at the words. ``set_state`` leaves it, so the stream is followed word by word as well.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["apply", "mark", "read_back", "reseed", "reseed_object", "seeded_anew"]
 
 _AGAIN = "make the call again after what seeds anew, or take that away"
+#: What no draw changes in the state of a bit generator, by its name.
+_KEPT = {"PCG64": "inc", "PCG64DXSM": "inc", "Philox": "key"}
 
 
 def apply(setting: Setting, _: str) -> list[Row]:
@@ -72,9 +74,6 @@ def _read_legacy(setting: Setting, row: Row) -> Row:
     count = controls.drawn(start, words, position) if ours else None
     if count is not None:
         return Row("numpy-legacy", "numpy", "applied", f"the shared stream; {count} words were drawn from it")
-    if marked is not None and ours:
-        words_of = f"the shared stream; more than {controls.BLOCKS * 624} words were drawn from it, or a state of it was restored"
-        return Row("numpy-legacy", "numpy", "applied", words_of)
     starts = {}
     for seed in dict.fromkeys((setting.root % (1 << 32), *controls.POPULAR)):
         starts[seed] = tuple(map(int, random.RandomState(seed).get_state(legacy=False)["state"]["key"]))
@@ -130,4 +129,12 @@ def seeded_anew(setting: Setting, generator: Any, name: str) -> bool:
     bits = getattr(generator, "bit_generator", None) or getattr(generator, "_bit_generator", None) or generator
     if not hasattr(bits, "__setstate__") or int(sys.modules["numpy"].__version__.partition(".")[0]) < 2:
         return False
-    return getattr(_sequence(bits), "entropy", None) != setting.seed("numpy", "generator", name)
+    entropy = setting.seed("numpy", "generator", name)
+    if getattr(_sequence(bits), "entropy", None) != entropy:
+        return True
+    # A state that was put leaves the sequence; what tells one stream of these from another is the same in all of its states.
+    kept = _KEPT.get(type(bits).__name__)
+    if kept is None:
+        return False
+    ours = type(bits)(sys.modules["numpy.random"].SeedSequence(entropy)).state["state"][kept]
+    return bool(sys.modules["numpy"].any(ours != bits.state["state"][kept]))
