@@ -110,11 +110,18 @@ def mt19937(seed: int) -> tuple[int, ...]:
 
 def _label(label: object) -> str:
     if isinstance(label, str) and label:
+        if not label.isascii() and any(map(_is_pair, label, label[1:])):
+            raise _no_label(f"{label!r} is no label: two surrogates in a row are written as the one character that they encode")
         return '"' + "".join(c if " " <= c <= "~" and c not in _SHORT else _escaped(c) for c in label) + '"'
     number = _integer(label)
     if number is None or not 0 <= number < 1 << 63:
         raise _no_label(f"{label!r} is no label: a text that is not empty, or an integer from 0 to 2**63 - 1")
     return str(number)
+
+
+def _is_pair(first: str, second: str) -> bool:
+    """Whether both are surrogates that together encode one character, which is another text and would have the same bytes."""
+    return "\ud800" <= first < "\udc00" <= second < "\ue000"
 
 
 def _escaped(character: str) -> str:
