@@ -374,16 +374,22 @@ def _usage(message: str) -> Exception:
 
 
 def _write(path: str, text: str) -> None:
-    """Write *text* to a temporary name beside *path*, and rename it."""
-    temporary = f"{path}.{os.getpid()}.tmp"
+    """Write *text* to a temporary name beside *path*, and rename it; what is there and is no file stays."""
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    made = False
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError("there is something else than a file")  # noqa: TRY301 - one error for all that is in the way
+        with open(temporary, "x", encoding="utf-8") as file:
+            made = True
             file.write(text)
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a null character is no name
+        if made and os.path.exists(temporary):
+            os.unlink(temporary)
         from sanctity.errors import SanctityError
 
-        words = f"the receipt can not be written: {error.strerror or error}"
+        words = f"the receipt can not be written: {getattr(error, 'strerror', None) or error}"
         raise SanctityError(
             "receipt-unwritable", words, where=plain(path), hint="name a file in a folder that can be written to"
         ) from error

@@ -115,6 +115,8 @@ class State:
         temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         try:
             try:
+                if os.path.exists(target) and not os.path.isfile(target):
+                    raise OSError("there is something else than a file")  # noqa: TRY301 - one error for all that is in the way
                 with open(temporary, "xb") as file:
                     file.write(self.to_bytes())
                     file.flush()
@@ -124,10 +126,10 @@ class State:
                 if os.path.exists(temporary):
                     os.unlink(temporary)
                 raise
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name with a null character is no name
             raise SanctityError(
                 "state-unwritable",
-                f"the state can not be written: {error.strerror or error}",
+                f"the state can not be written: {getattr(error, 'strerror', None) or error}",
                 where=plain(target),
                 hint="name a file in a folder that can be written to",
             ) from error
@@ -150,10 +152,10 @@ class State:
                 raise DocumentError("state-unreadable", "it is no file", where=named, hint="name the file that State.write wrote")
             with open(path, "rb") as file:
                 data = file.read(LARGEST + 1)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name with a null character is no name
             raise DocumentError(
                 "state-unreadable",
-                f"it can not be read: {error.strerror or error}",
+                f"it can not be read: {getattr(error, 'strerror', None) or error}",
                 where=named,
                 hint="name the file that State.write wrote",
             ) from error
