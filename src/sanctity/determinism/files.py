@@ -14,6 +14,8 @@ import json
 import os
 import re
 import sys
+import time
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from sanctity import determinism
@@ -34,9 +36,11 @@ PROCESS_SCHEMA = "sanctity.process/1"
 LAUNCH_SCHEMA = "sanctity.launch/1"
 
 _NAME = re.compile(r"process-[0-9]+-[0-9a-f]{8}\.json")
-#: Above this many files a process leaves merging to `receipts`: each of them would read all the others.
+#: Above this many files only the processes at the root merge, when they end: each of them would read all the others.
 _MERGED_AT_ONCE = 256
 _LARGEST = 1 << 24
+#: How often the lock is asked for, every 10 ms.
+_PATIENCE = 300
 #: What a control is where its library is not there.
 _ABSENT = ("pending", "unavailable")
 #: What a control is in many processes is the first of these that it is in one: what is wrong, what holds, what is not there.
@@ -143,12 +147,20 @@ def _write(kept: _Kept, state: str) -> None:
     try:
         os.makedirs(kept.folder, exist_ok=True)
         _put(f"{kept.folder}/{kept.name}", document)
-        if sum(1 for name in os.listdir(kept.folder) if _NAME.fullmatch(name)) <= _MERGED_AT_ONCE or state == "ended":
+        if _is_to_merge(kept, state):
             with _alone(kept.folder):
                 _put(f"{kept.folder}/{MERGED}", receipts(kept.folder).document())
         kept.written = (state, text)
     except OSError as error:
         raise _failed(kept.folder, error) from error
+
+
+def _is_to_merge(kept: _Kept, state: str) -> bool:
+    """Whether this process merges: among many, one that has ended and was not started by another of them."""
+    names = [name for name in os.listdir(kept.folder) if _NAME.fullmatch(name)]
+    if len(names) <= _MERGED_AT_ONCE:
+        return True
+    return state == "ended" and not any(name.startswith(f"process-{kept.parent}-") for name in names)
 
 
 def _program() -> str:
@@ -172,16 +184,34 @@ def _put(path: str, document: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: str) -> Iterator[None]:
-    """Merge while no other process does, where the file system has locks: else the one that renames last has the say."""
+    """Merge while no other process does, where the file system has locks: else the one that renames last has the say.
+
+    One that is stopped while it merges is not waited for longer than a few seconds.
+    """
     try:
         import fcntl
     except ImportError:  # pragma: no cover - not on this platform
         yield
         return
-    with open(f"{folder}/.lock", "a", encoding="utf-8") as file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+    lock = None
+    with contextlib.suppress(OSError):
+        lock = os.open(f"{folder}/.lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    if lock is None:  # it is somebody else's, or none that can be held
         yield
+        return
+    try:
+        for _ in range(_PATIENCE):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.01)
+        yield
+    finally:
+        # A child that was forked in the meantime has the descriptor as well: the lock would stay as long as the child does.
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        os.close(lock)
 
 
 def _failed(folder: str, error: OSError) -> Exception:
@@ -365,7 +395,9 @@ def receipts(folder: str | os.PathLike[str]) -> Receipts:
 
 
 def _read(path: str, schema: str) -> dict[str, Any]:
-    with open(path, "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)), "rb") as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no file")
         data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
         raise ValueError("it is too long")
