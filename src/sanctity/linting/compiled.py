@@ -24,7 +24,7 @@ from sanctity.lockfiles import requirements
 from sanctity.lockfiles.toml import load
 from sanctity.model.digest import Digest
 from sanctity.model.lock import Ecosystem, LockFormat
-from sanctity.model.names import SEEDS
+from sanctity.model.names import SEEDS, normalise_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -91,7 +91,7 @@ def inputs_named(text: str) -> tuple[list[str], dict[str, list[str]]] | None:
 def _groups(options: Mapping[str, list[str]]) -> list[tuple[str, str]]:
     """The dependency groups that a command compiles, each with the file that it is of."""
     named = [value.rpartition(":") for key in ("--group", "--only-group") for value in options.get(key, ())]
-    return [(path or _PYPROJECT, _normal(name)) for path, _, name in named]
+    return [(path or _PYPROJECT, normalise_name(name)) for path, _, name in named]
 
 
 def wants(text: str, beside: Mapping[str, str]) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _compiled(text: str, beside: Mapping[str, str], lock: Lock) -> tuple[list[st
     inputs, options = named
     stale: list[str] = []
     unknown: list[str] = []
-    left_out = {_normal(name) for key in ("--no-emit-package", "--unsafe-package") for name in options.get(key, ())}
+    left_out = {normalise_name(name) for key in ("--no-emit-package", "--unsafe-package") for name in options.get(key, ())}
     if "--allow-unsafe" not in options:
         left_out |= SEEDS | {"distribute"}
     pins = _by_name(lock)
@@ -198,16 +198,16 @@ def _of_pyproject(text: str, path: str, options: Mapping[str, list[str]], unknow
         return []
     texts: list[object] = list(project.get("dependencies") or ()) if isinstance(project.get("dependencies"), list) else []
     optional = project.get("optional-dependencies")
-    wanted = {_normal(name) for value in options.get("--extra", ()) for name in value.split(",")}
+    wanted = {normalise_name(name) for value in options.get("--extra", ()) for name in value.split(",")}
     for extra, more in (optional if isinstance(optional, dict) else {}).items():
-        if ("--all-extras" in options or _normal(extra) in wanted) and isinstance(more, list):
+        if ("--all-extras" in options or normalise_name(extra) in wanted) and isinstance(more, list):
             texts += more
-    own = _normal(str(project.get("name", "")))
+    own = normalise_name(str(project.get("name", "")))
     return [one for one in _requirements(texts) if one[0] != own]
 
 
 def _of_group(text: str, path: str, group: str, unknown: list[str]) -> list[tuple[str, str, str]]:
-    groups = {_normal(name): value for name, value in _table(load(text, path=path, hint=""), "dependency-groups").items()}
+    groups = {normalise_name(name): value for name, value in _table(load(text, path=path, hint=""), "dependency-groups").items()}
     if text and group not in groups:
         unknown.append(f"{path} has no group {group}, which it was made from")
     return _requirements(included(groups, group))
@@ -221,7 +221,7 @@ def _requirements(texts: Iterable[object]) -> list[tuple[str, str, str]]:
             one = Requirement(str(text))
         except (InvalidRequirement, ValueError):
             continue
-        found.append((_normal(one.name), str(one.specifier), str(one.marker or "")))
+        found.append((normalise_name(one.name), str(one.specifier), str(one.marker or "")))
     return found
 
 
@@ -262,16 +262,16 @@ def _pixi(beside: Mapping[str, str], lock: Lock) -> tuple[list[str], list[str]]:
         if isinstance(wish, dict) and "version" not in wish:
             continue  # a folder, repository or URL
         wanted = wish if isinstance(wish, str) else wish.get("version", "") if isinstance(wish, dict) else ""
-        if _normal(name) in conda:
+        if normalise_name(name) in conda:
             continue  # what conda has already, pixi takes
-        stale += _unmet(_normal(name), "" if wanted in {"*", ""} else str(wanted), "", pypi, path)
+        stale += _unmet(normalise_name(name), "" if wanted in {"*", ""} else str(wanted), "", pypi, path)
     for text in project.get("dependencies") or ():
         try:
             one = Requirement(str(text))
         except (InvalidRequirement, ValueError):
             continue
-        if _normal(one.name) not in conda:
-            stale += _unmet(_normal(one.name), str(one.specifier), str(one.marker or ""), pypi, path)
+        if normalise_name(one.name) not in conda:
+            stale += _unmet(normalise_name(one.name), str(one.specifier), str(one.marker or ""), pypi, path)
     return stale, []
 
 
@@ -376,7 +376,3 @@ def _table(document: object, *keys: str) -> dict[str, Any]:
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else {}
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

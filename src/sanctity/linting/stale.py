@@ -20,6 +20,7 @@ from sanctity.errors import DocumentError
 from sanctity.linting import compiled, uv_inputs
 from sanctity.lockfiles.toml import load
 from sanctity.model.lock import LockFormat
+from sanctity.model.names import normalise_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,8 +148,12 @@ def _pdm(text: str, pyproject: str) -> tuple[str, list[str], str]:
     algorithm = recorded.partition(":")[0]
     if algorithm not in {"sha256", "sha512", "sha384", "md5"}:
         return "", [], "its hash is of an unknown kind"
-    own = {_normal(key): list(value) for key, value in _table(settings, "dev-dependencies").items() if isinstance(value, list)}
-    groups = {_normal(key): list(value) for key, value in _table(wished, "dependency-groups").items() if isinstance(value, list)}
+    own = {
+        normalise_name(key): list(value) for key, value in _table(settings, "dev-dependencies").items() if isinstance(value, list)
+    }
+    groups = {
+        normalise_name(key): list(value) for key, value in _table(wished, "dependency-groups").items() if isinstance(value, list)
+    }
     for key, value in own.items():
         groups.setdefault(key, []).extend(value)
     base = {
@@ -189,7 +194,7 @@ def _pipfile(text: str, pipfile: str) -> tuple[str, list[str], str]:
     data |= {key: value for key, value in wished.items() if key not in _PIPFILE_KEYS}
     # Since 2026 the names of packages are hashed normalised.
     normal = {
-        key: {_normal(name): wish for name, wish in value.items()} if isinstance(value, dict) and key != "_meta" else value
+        key: {normalise_name(name): wish for name, wish in value.items()} if isinstance(value, dict) and key != "_meta" else value
         for key, value in data.items()
     }
     computed = [_sha256(form, separators=(",", ":")) for form in (normal, data)]
@@ -218,7 +223,3 @@ def _table(document: object, *keys: str) -> dict[str, Any]:
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else {}
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

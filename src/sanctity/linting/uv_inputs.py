@@ -19,6 +19,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from sanctity.linting.conditions import Patience, mean_the_same, parsed, versions_admitted
 from sanctity.lockfiles.toml import load
+from sanctity.model.names import normalise_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -151,9 +152,9 @@ class _Look:
 
     def members(self) -> None:
         """The members that the lock names are those that there are; a project that is alone names none."""
-        named = {_normal(name) for name in _texts(_table(self.document, "manifest").get("members"))}
+        named = {normalise_name(name) for name in _texts(_table(self.document, "manifest").get("members"))}
         if not named:
-            named = {_normal(str(row.get("name"))) for row in self.rows if _place(row) == "."}
+            named = {normalise_name(str(row.get("name"))) for row in self.rows if _place(row) == "."}
         names = {_name(document): path for path, document in self.workspace().items()}
         self.stale += [
             f"{path} is a member that the lock does not have" for name, path in names.items() if name and name not in named
@@ -197,7 +198,7 @@ class _Look:
                 self.unknown.append(f"{path} has no [project], so its build backend says what it depends on")
             return
         dynamic = _texts(project.get("dynamic"))
-        name = _normal(str(row.get("name")))
+        name = normalise_name(str(row.get("name")))
         if _name(document) != name:
             self.stale.append(f"{path} is {_name(document) or 'of no name'}, and the lock has {name} there")
             return
@@ -213,10 +214,10 @@ class _Look:
             extras = _table(project, "optional-dependencies")
             asked = self.expected(project.get("dependencies"), path)
             for extra, texts in extras.items():
-                asked += self.expected(texts, path, extra=_normal(extra))
+                asked += self.expected(texts, path, extra=normalise_name(extra))
             self.listed(asked, recorded.get("requires-dist"), path)
-            told = {_normal(extra) for extra in _texts(recorded.get("provides-extras"))}
-            if self.revision >= _EXTRAS_SINCE and told != {_normal(extra) for extra in extras}:
+            told = {normalise_name(extra) for extra in _texts(recorded.get("provides-extras"))}
+            if self.revision >= _EXTRAS_SINCE and told != {normalise_name(extra) for extra in extras}:
                 self.stale.append(f"the extras of {path} are not those of the lock")
         self.groups(document, recorded.get("requires-dev"), path)
         self.manner(row, document, path)
@@ -237,12 +238,12 @@ class _Look:
         """The dependency groups of *document*, with what each includes, against those *recorded*."""
         if "dependency-groups" in _table(document, "tool", "uv"):
             return
-        stated = {_normal(name): value for name, value in _table(document, "dependency-groups").items()}
+        stated = {normalise_name(name): value for name, value in _table(document, "dependency-groups").items()}
         asked = {name: self.expected(included(stated, name), path, group=name) for name in stated}
         old = _table(document, "tool", "uv").get("dev-dependencies")
         if old:
             asked["dev"] = asked.get("dev", []) + self.expected(old, path, group="dev")
-        locked = {_normal(name): rows for name, rows in recorded.items()} if isinstance(recorded, dict) else {}
+        locked = {normalise_name(name): rows for name, rows in recorded.items()} if isinstance(recorded, dict) else {}
         for name in sorted({*asked, *locked}):
             if name not in locked and not asked[name] and self.revision >= _EXTRAS_SINCE:
                 self.stale.append(f"{path} has the group {name}, and the lock does not")
@@ -288,7 +289,7 @@ class _Look:
         found: list[_Row] = []
         own = self.projects.get(path, {})
         stated = {
-            _normal(name): value
+            normalise_name(name): value
             for document in (self.root, own)
             for name, value in _table(document, "tool", "uv", "sources").items()
             if sources
@@ -299,11 +300,11 @@ class _Look:
             except (InvalidRequirement, ValueError):
                 self.unknown.append(f"a requirement of {path} is none")
                 continue
-            name = _normal(requirement.name)
+            name = normalise_name(requirement.name)
             marker = str(requirement.marker) if requirement.marker else ""
             base = _Row(
                 name=name,
-                extras=frozenset(_normal(one) for one in requirement.extras),
+                extras=frozenset(normalise_name(one) for one in requirement.extras),
                 specifier=str(requirement.specifier),
                 marker=_both(marker, f"extra == '{extra}'" if extra else ""),
                 source=_direct(requirement.url) if requirement.url else ("", ""),
@@ -387,8 +388,8 @@ def _placed(row: _Row, stated: object, folder: str, *, extra: str, group: str) -
     entries = [
         entry
         for entry in entries
-        if ("extra" not in entry or _normal(str(entry["extra"])) == extra)
-        and ("group" not in entry or _normal(str(entry["group"])) == group)
+        if ("extra" not in entry or normalise_name(str(entry["extra"])) == extra)
+        and ("group" not in entry or normalise_name(str(entry["group"])) == group)
     ]
     if len(entries) > 1 or any("marker" in entry for entry in entries):
         return [_Row(name=row.name, source=("several", ""))]
@@ -421,8 +422,8 @@ def _recorded(row: dict[str, Any]) -> _Row:
         kind = next((kind for kind in _LOCAL if isinstance(row.get(kind), str)), "")
         source = (kind if kind in {"", "editable"} else "local", posixpath.normpath(row[kind])) if kind else source
     return _Row(
-        name=_normal(str(row.get("name"))),
-        extras=frozenset(_normal(extra) for extra in _texts(row.get("extras"))),
+        name=normalise_name(str(row.get("name"))),
+        extras=frozenset(normalise_name(extra) for extra in _texts(row.get("extras"))),
         specifier=row["specifier"] if isinstance(row.get("specifier"), str) else "",
         marker=row["marker"] if isinstance(row.get("marker"), str) else "",
         source=source,
@@ -469,7 +470,7 @@ def included(groups: Mapping[str, object], name: str) -> list[str]:
             if isinstance(entry, str):
                 found.append(entry)
             elif isinstance(entry, dict) and isinstance(entry.get("include-group"), str):
-                other = _normal(entry["include-group"])
+                other = normalise_name(entry["include-group"])
                 if other not in seen:
                     seen.add(other)
                     waiting.append(other)
@@ -538,7 +539,7 @@ def _place(row: dict[str, Any]) -> str:
 
 def _name(document: dict[str, Any]) -> str:
     name = _table(document, "project").get("name")
-    return _normal(name) if isinstance(name, str) else ""
+    return normalise_name(name) if isinstance(name, str) else ""
 
 
 def _table(document: object, *keys: str) -> dict[str, Any]:
@@ -550,12 +551,8 @@ def _table(document: object, *keys: str) -> dict[str, Any]:
 
 def _set(value: object) -> object:
     """A list of names as a set of them, normalised; anything else as it is."""
-    return frozenset(_normal(name) for name in _texts(value)) if isinstance(value, list) else value
+    return frozenset(normalise_name(name) for name in _texts(value)) if isinstance(value, list) else value
 
 
 def _texts(value: object) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

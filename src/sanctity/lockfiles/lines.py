@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sanctity.errors import DocumentError
 from sanctity.model.lock import LockFormat
+from sanctity.model.names import normalise_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +38,6 @@ _PART: Final = r"[A-Za-z0-9_-]+|\"[^\"\\\n]*\"|'[^'\n]*'"
 _PARTS: Final = re.compile(_PART)
 _ASSIGNED: Final = re.compile(rf"\s*((?:{_PART})(?:[ \t]*\.[ \t]*(?:{_PART}))*)[ \t]*=[ \t]*")
 _JSON: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]:\n]', re.DOTALL)
-_SEPARATORS: Final = re.compile(r"[-_.]+")
 _NAME: Final = r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[[^\]]*\])?\s*+"
 _ROW: Final = re.compile(rf"{_NAME}(?:\(?\s*(===?)\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)(\s*[*,])?|(?=[@(<>!~;,\s-])|\Z)")
 _EGG: Final = re.compile(r"[#&]egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -69,7 +69,7 @@ def lines(text: str, format: LockFormat) -> dict[tuple[str, str], int]:  # noqa:
             entries = cast("Iterator[tuple[str, str, int]]", module.lines(text))
     found: dict[tuple[str, str], int] = {}
     for name, version, line in entries:
-        found.setdefault((_normal(name), version), line)
+        found.setdefault((normalise_name(name), version), line)
     return found
 
 
@@ -83,7 +83,7 @@ def nearest(found: Mapping[tuple[str, str], int], name: str, *versions: str) -> 
 
     An installed version that the lock does not have still belongs to the lock's entry of that name.
     """
-    name = _normal(name)
+    name = normalise_name(name)
     for version in versions:
         if (name, version) in found:
             return found[name, version]
@@ -112,13 +112,8 @@ def seal_lines(text: str, environment: int | None = None) -> dict[tuple[str, str
                 continue
             name, version = entry.get("name"), entry.get("version", "")
             if isinstance(name, str) and isinstance(version, str):
-                found.setdefault((_normal(name), version), line)
+                found.setdefault((normalise_name(name), version), line)
     return found
-
-
-def _normal(name: str) -> str:
-    """*name* normalised (PEP 503)."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,6 @@ share, the cache is cleaned of that distribution first: reinstalling would only 
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from sanctity.model.drift import Code, Comparison, Drift, Selection, Severity
 from sanctity.model.lock import LockFormat
+from sanctity.model.names import normalise_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -221,7 +221,7 @@ def _selection_words(selection: Selection, tool: Tool, defaults: frozenset[str])
 
 def _project_words(selection: Selection, environment: Environment, tool: Tool, project: str) -> tuple[str, ...]:
     """The options that leave the project itself as it is: copied and not pointed at, or not installed at all."""
-    names = selection.members or ((_key(project),) if project else ())
+    names = selection.members or ((normalise_name(project),) if project else ())
     if tool not in {Tool.UV_PROJECT, Tool.POETRY, Tool.PDM} or not names:
         return ()
     installed = [item for item in environment.distributions if item.key in names]
@@ -336,7 +336,7 @@ def _claimants(environment: Environment, drift: Drift) -> Iterator[str]:
     To remove the file alone would leave them without it, and their RECORD without a word about that; so they are installed again.
     """
     if drift.distribution:
-        yield _key(drift.distribution)
+        yield normalise_name(drift.distribution)
     first, _, rest = drift.path.partition("/")
     stem = first if rest else first.partition(".")[0]
     for item in environment.distributions:
@@ -357,18 +357,16 @@ def _on_disk(environment: Environment, env: str, path: str) -> str:
     return f"{env}/{site}/{path}" if not path.startswith("/") else path
 
 
-def _key(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _reinstall(
     context: _Context, environment: Environment, gating: list[Drift], robbed: frozenset[str], removed: list[Drift]
 ) -> list[Step]:
     steps: list[Step] = []
-    damaged = sorted({_key(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.distribution} | robbed)
-    shared = sorted({_key(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.shared})
-    extra = sorted({_key(drift.distribution) for drift in gating if drift.code is Code.DISTRIBUTION_EXTRA})
-    doubled = {_key(drift.distribution) for drift in gating if drift.code is Code.DISTRIBUTION_DUPLICATE}
+    damaged = sorted(
+        {normalise_name(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.distribution} | robbed
+    )
+    shared = sorted({normalise_name(drift.distribution) for drift in gating if drift.code in _REINSTALL and drift.shared})
+    extra = sorted({normalise_name(drift.distribution) for drift in gating if drift.code is Code.DISTRIBUTION_EXTRA})
+    doubled = {normalise_name(drift.distribution) for drift in gating if drift.code is Code.DISTRIBUTION_DUPLICATE}
     out_of_step = any(drift.code in _SYNC for drift in gating)
     if not damaged and not out_of_step:
         return steps
@@ -473,9 +471,11 @@ def _plan_conda(context: _Context, environment: Environment, comparison: Compari
     undone = [drift for drift in gating if id(drift) not in beyond]
     removed = [drift for drift in undone if drift.code in _REMOVE and drift.path]
     by_pixi = {item.key for item in environment.distributions if item.installer == "uv-pixi"}
-    extra = {_key(each.distribution) for each in undone if each.code is Code.DISTRIBUTION_EXTRA and not _is_of_package(each)}
+    extra = {
+        normalise_name(each.distribution) for each in undone if each.code is Code.DISTRIBUTION_EXTRA and not _is_of_package(each)
+    }
     strangers = sorted(extra - by_pixi)
-    rest = [drift for drift in undone if drift not in removed and _key(drift.distribution) not in strangers]
+    rest = [drift for drift in undone if drift not in removed and normalise_name(drift.distribution) not in strangers]
     steps: list[Step] = []
     anew = bool(rest) and (context.tool is not Tool.PIXI or _needs_all_anew(undone))
     if removed and not anew:
