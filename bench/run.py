@@ -17,12 +17,14 @@ import argparse
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -697,6 +699,76 @@ def cone(bench: Bench) -> Row:
     return row
 
 
+#: Both files of a pair, read in pieces of 1 MiB: what comparing them can not do without.
+READING = """
+import sys
+piece = bytearray(1 << 20)
+for path in sys.argv[1:]:
+    with open(path, "rb", buffering=0) as file:
+        while file.readinto(piece):
+            pass
+"""
+
+
+def checkpoint(path: Path, tensors: int, *, changed: bool, when: int = 0) -> None:
+    """Write a checkpoint of so many tensors of 16 MiB: safetensors, or a zip of arrays where it is called so.
+
+    With *changed* one bit of the last but one tensor is another; *when* is the year its members were written in, 0 for safetensors.
+    """
+    block = random.Random(0).randbytes(16 << 20)
+    other = block[: 1 << 20] + bytes([block[1 << 20] ^ 1]) + block[(1 << 20) + 1 :]
+    bodies = [other if changed and number == tensors - 2 else block for number in range(tensors)]
+    if when:
+        head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4194304,), }".ljust(117) + b"\n"
+        with zipfile.ZipFile(path, "w") as archive:
+            for number, body in enumerate(bodies):
+                info = zipfile.ZipInfo(f"layer.{number}.npy", (when, 1, 1, 0, 0, 0))
+                archive.writestr(info, b"\x93NUMPY\x01\0" + len(head).to_bytes(2, "little") + head + body)
+        return
+    spans = [[number * len(block), (number + 1) * len(block)] for number in range(tensors)]
+    stated = {f"layer.{number}": {"dtype": "F32", "shape": [4 << 20], "data_offsets": span} for number, span in enumerate(spans)}
+    text = json.dumps(stated).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for body in bodies:
+            file.write(body)
+
+
+def compare(bench: Bench) -> list[Row]:
+    """Compare two checkpoints of 1 GB, beside reading both; the files are removed."""
+    rows = []
+    for ending, what, code in (("safetensors", "one bit differs", 1), ("npz", "only times in the zip differ", 0)):
+        row = Row(work=f"`compare` of two .{ending} of 1 GB: {what}", peer="reading both, 1 MiB at a time", target="≤ 1.5 x")
+        with tempfile.TemporaryDirectory(dir=bench_dir()) as folder:
+            paths = [Path(folder, f"{number}.{ending}") for number in range(2)]
+            for number, path in enumerate(paths):
+                checkpoint(path, 64, changed=bool(number and code), when=(2020 + number) * (ending == "npz"))
+            names = [str(path) for path in paths]
+            command = ["sh", "-c", f'"$0" compare "$1" "$2"; test $? = {code}', str(bench.sanctity), *names]
+            used: dict[str, list[float]] = {"compare": [], "reading": []}
+
+            def once(name: str, command: list[str], used: dict[str, list[float]] = used) -> Callable[[], float]:
+                run_once = timed(command, bench.project)
+
+                def measured() -> float:
+                    before = os.times()
+                    taken = run_once()
+                    after = os.times()
+                    spent = after.children_user + after.children_system - before.children_user - before.children_system
+                    used[name].append(spent)
+                    return taken
+
+                return measured
+
+            reading = [sys.executable, "-I", "-S", "-c", READING, *names]
+            sides = {"compare": once("compare", command), "reading": once("reading", reading)}
+            settle(row, in_turns(sides, bench.count), ours="compare", theirs="reading", limit=1.5)
+            spent = {name: median(seconds) for name, seconds in used.items()}
+            row.note = f"processor: {spent['compare']:.2f} s and {spent['reading']:.2f} s; its start-up and NumPy's are in it"
+        rows.append(row)
+    return rows
+
+
 ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "bytes": lambda bench: every_byte(bench, bench.workers),
     "bytes1": lambda bench: every_byte(bench, 1),
@@ -713,6 +785,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "rebuild": rebuild,
     "scrub": scrub,
     "cone": cone,
+    "compare": compare,
 }
 
 # --- what is printed --------------------------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_what_is_the_same_however_it_lies(checkpoints: tuple[Path, dict[str, Fil
 @pytest.mark.parametrize(
     ("name", "paths"),
     [
-        ("trained", ["optimizer.state[0]['exp_avg']"]),
+        ("trained", ["['optimizer']['state'][0]['exp_avg']"]),
         ("parameter", ["w"]),
         ("kind", ["w:class", "w:requires_grad"]),
         ("grad", ["w:requires_grad"]),

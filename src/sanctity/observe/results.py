@@ -10,7 +10,7 @@ import contextlib
 import mmap
 import os
 import stat
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from sanctity.errors import SanctityError, UsageError
 
@@ -21,6 +21,8 @@ __all__ = ["Found", "Opened", "find_results", "opened", "same_beginning"]
 
 #: Bytes of either side that are read at a time, which fit a processor's cache.
 _PIECE: Final = 1 << 18
+#: Files of so many bytes are worth the import of NumPy.
+_LARGE: Final = 64 << 20
 
 
 class Found(NamedTuple):
@@ -125,8 +127,16 @@ def _mapped(file: IO[bytes], size: int) -> memoryview:
 def same_beginning(one: Opened, two: Opened) -> int:
     """How many bytes the two begin with are the same, in whole pieces until one differs; all of them where the files are the same.
 
-    They are read rather than looked at where they are mapped: a copy that stays in the cache is cheaper than faults of pages.
+    Large ones are looked at where they are mapped, by NumPy where it is installed, which costs less than to copy them; small ones
+    are read, which needs nothing.
     """
+    if min(len(one.data), len(two.data)) >= _LARGE:
+        try:
+            import numpy as np
+        except ImportError:
+            pass
+        else:
+            return _same_words(np, one.data, two.data)
     one.file.seek(0)
     two.file.seek(0)
     first, second = bytearray(_PIECE), bytearray(_PIECE)
@@ -136,3 +146,15 @@ def same_beginning(one: Opened, two: Opened) -> int:
         if read != other or first != second or not read:  # what a short piece leaves of the last one is the same on both sides
             return same
         same += read
+
+
+def _same_words(np: Any, one: memoryview, two: memoryview) -> int:
+    """`same_beginning` of what is mapped, eight bytes at a time; but for the last few, all pieces are whole."""
+    size = min(len(one), len(two))
+    for place in range(0, size, _PIECE):
+        end = min(place + _PIECE, size)
+        words = (end - place) & ~7
+        x, y = (np.frombuffer(side[place : place + words], "u8") for side in (one, two))
+        if not (x == y).all() or one[place + words : end] != two[place + words : end]:
+            return place
+    return size
