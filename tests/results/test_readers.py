@@ -223,7 +223,7 @@ def test_types_that_are_not_known_are_compared_by_their_bytes_and_shapes(tmp_pat
 
 def test_two_leaves_of_one_path_do_not_hide_each_other(tmp_path: Path) -> None:
     plain = npz(a=np.zeros(3, [("x", "f4")]))
-    more = npz(**{"a['x']": np.ones(3, "f4"), "a": np.zeros(3, [("x", "f4")])})
+    more = npz(**{"a['x']": np.ones(3, "f4"), "a": np.zeros(3, [("x", "f4")])})  # type: ignore[arg-type]
     assert both(tmp_path, "x.npz", plain, more).sameness is Sameness.DIFFERENT
 
 
