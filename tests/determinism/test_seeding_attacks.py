@@ -33,7 +33,7 @@ def test_two_texts_are_no_one_stream() -> None:
     assert derive(1, composed) != derive(1, decomposed)
 
 
-@pytest.mark.parametrize("seed", [0, 1234567])
+@pytest.mark.parametrize("seed", [0, pytest.param(1234567, marks=pytest.mark.long)])
 def test_a_state_of_another_stream_is_no_state_of_ours(seed: int) -> None:
     code = "import numpy.random as n, json\n" + CALL
     code += f"n.set_state(n.RandomState({seed}).get_state())\nr.recheck()\n"
@@ -42,7 +42,7 @@ def test_a_state_of_another_stream_is_no_state_of_ours(seed: int) -> None:
     assert ("numpy.random.seed(0)" in detail) is (seed == 0)
 
 
-@pytest.mark.parametrize("bits", ["PCG64", "PCG64DXSM", "Philox"])
+@pytest.mark.parametrize("bits", ["PCG64", *(pytest.param(name, marks=pytest.mark.long) for name in ("PCG64DXSM", "Philox"))])
 def test_a_registered_generator_with_another_state_is_found(bits: str) -> None:
     code = "import numpy.random as n, json\n" + CALL
     code += f"g = sanctity.register(n.Generator(n.{bits}()), 'g')\n"
@@ -127,6 +127,7 @@ def test_a_hostile_folder_of_receipts_holds_nobody_up(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "receipt.json").read_text())["unread"]) == 3
 
 
+@pytest.mark.long
 def test_a_process_that_was_stopped_while_it_merged_is_not_waited_for(tmp_path: Path) -> None:
     hold = f"import fcntl, sys; f = open({str(tmp_path / '.lock')!r}, 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ()) as holder:
@@ -156,7 +157,16 @@ def test_among_many_only_the_root_merges(tmp_path: Path) -> None:
     assert len(json.loads((folder / "receipt.json").read_text())["processes"]) == 5
 
 
-@pytest.mark.parametrize("options", [[], ["-O"], ["-OO"], ["-S"], ["-X", "frozen_modules=off"], ["-P", "-s"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        *(
+            pytest.param(each, marks=pytest.mark.long)
+            for each in (["-O"], ["-OO"], ["-S"], ["-X", "frozen_modules=off"], ["-P", "-s"])
+        ),
+    ],
+)
 def test_nothing_else_of_the_process_changes(options: list[str]) -> None:
     code = """
 import json, os, signal, sys, threading, warnings
