@@ -302,3 +302,36 @@ def test_a_cone_that_is_stopped_leaves_no_uv_behind(place: Place, number: int) -
             assert wait < 3000
             time.sleep(0.01)
     assert not place.left()
+
+
+# -- what is remembered ------------------------------------------------------------------------------------------------------------
+
+
+def _cone(place: Place) -> subprocess.CompletedProcess[str]:
+    words = ("--from", "2024-01-02", "--to", "2024-01-03", "--format", "json")
+    return place.sanctity("cone", "requirements.txt", *words)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", pytest.param("utf-16", marks=pytest.mark.long)])
+def test_what_a_file_of_another_encoding_includes_takes_part_in_what_is_remembered(place: Place, encoding: str) -> None:
+    (place.cwd / "requirements.txt").write_text("-r below.txt\n", encoding=encoding)
+    for name in ("app", "other"):
+        (place.cwd / "below.txt").write_text(f"{name}\n")
+        done = _cone(place)
+        assert done.returncode == 0, done.stderr
+        assert f'"{name}"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    "what", ["fifo", pytest.param("folder", marks=pytest.mark.long), pytest.param("zero", marks=pytest.mark.long)]
+)
+def test_what_is_no_file_in_the_place_of_an_entry_is_no_entry(place: Place, what: str) -> None:
+    first = _cone(place)
+    assert first.returncode == 0, first.stderr
+    entries = list(Path(place.environ["XDG_CACHE_HOME"]).rglob("*.json"))
+    assert entries
+    for entry in entries:
+        entry.unlink()
+        {"fifo": os.mkfifo, "folder": os.mkdir, "zero": lambda path: os.symlink("/dev/zero", path)}[what](entry)
+    done = _cone(place)
+    assert (done.returncode, done.stdout) == (0, first.stdout), done.stderr

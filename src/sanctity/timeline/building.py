@@ -17,7 +17,7 @@ from sanctity.errors import SanctityError
 from sanctity.lockfiles.requirements import wants
 from sanctity.model.bisecting import Pinned
 from sanctity.model.names import normalise_name
-from sanctity.timeline.requirements import check_unchanged
+from sanctity.timeline.requirements import check_unchanged, decode
 from sanctity.timeline.running import remove
 from sanctity.timeline.uv import Children, paragraph
 
@@ -155,8 +155,8 @@ def _index_rows(path: str) -> list[str]:
         here = waiting.pop()
         folder = os.path.dirname(here)
         try:
-            with open(here, encoding="utf-8", errors="replace") as file:
-                text = file.read() if not here.endswith(".toml") else ""
+            with open(here, "rb") as file:
+                text = decode(file.read()) if not here.endswith(".toml") else ""
         except OSError:
             continue
         for option, value in _INDEX.findall(text):

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -108,7 +109,10 @@ class ResolutionCache:
         if not self.folder:
             return None
         try:
-            with open(self._path(key), "rb") as file:
+            # Whoever can write here could put a FIFO in an entry's place, which nobody would ever write to.
+            with open(os.open(self._path(key), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return None
                 document = json.loads(file.read(_LARGEST))
         except (OSError, ValueError, RecursionError):
             return None

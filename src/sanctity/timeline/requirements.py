@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
@@ -15,7 +16,7 @@ from sanctity.lockfiles.requirements import wants
 from sanctity.model.digest import Digest
 from sanctity.model.wire import canonical
 
-__all__ = ["Requirements", "check_unchanged", "read_requirements"]
+__all__ = ["Requirements", "check_unchanged", "decode", "read_requirements"]
 
 _LARGEST: Final = 16 * 1024 * 1024
 _MOST_FILES: Final = 256
@@ -87,7 +88,7 @@ def read_requirements(path: str, *, cwd: str, extras: tuple[str, ...] = (), grou
     remote = False
     while waiting:
         base, text = waiting.pop()
-        decoded = text.decode("utf-8", "replace")
+        decoded = decode(text)
         remote = remote or _REMOTE.search(decoded) is not None
         for place in _FOLDER.findall(decoded):
             _add_folder(digests, os.path.join(base, place), os.path.relpath(os.path.join(base, place), folder))
@@ -106,6 +107,15 @@ def read_requirements(path: str, *, cwd: str, extras: tuple[str, ...] = (), grou
     return Requirements(
         path=full, shown=path, digest=digest, extras=tuple(sorted(set(extras))), groups=tuple(sorted(set(groups))), remote=remote
     )
+
+
+def decode(data: bytes) -> str:
+    """A requirements file as text, as uv reads it: in UTF-8, or in what its byte order mark says, as PowerShell writes it."""
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return data.decode("utf-32", "replace")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "replace")
 
 
 def check_unchanged(requirements: Requirements) -> None:
