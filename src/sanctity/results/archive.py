@@ -69,14 +69,14 @@ def members(data: memoryview) -> Iterator[Member]:
     try:
         with zipfile.ZipFile(io.BufferedReader(_View(data))) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, struct.error, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, LookupError, OverflowError, RuntimeError, struct.error) as error:
         raise invalid(f"its archive can not be read: {error}"[:300]) from error
     if len(infos) > _MOST_MEMBERS:
         raise too_large(f"its archive has {len(infos):,} members, more than {_MOST_MEMBERS:,}")
     seen: set[str] = set()
     packed = 0
     for info in infos:
-        if info.is_dir():
+        if info.filename.endswith("/"):
             continue
         if info.filename in seen:
             raise invalid("its archive has two members of this name", info.filename)
