@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from real.tools import Workshop, cache_folder, interpreters
+from real.tools import Workshop, cache_folder, each_python, interpreters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     return Workshop(cache=cache_folder(), scratch=tmp_path_factory.mktemp("workshop"))
 
 
-@pytest.fixture(params=["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+@pytest.fixture(params=each_python())
 def python(request: pytest.FixtureRequest) -> str:
     """Each Python version that environments are built for; those not installed are skipped."""
     version: str = request.param

@@ -105,9 +105,10 @@ def interpreters() -> Mapping[str, Path]:
 
 
 def each_python() -> list[pytest.ParameterSet]:
-    """The versions of `PYTHONS`, for the fixture ``python`` of a slow test: all but the oldest and the newest here are ``long``."""
+    """The versions of `PYTHONS`, for the fixture ``python``: all but the oldest and newest here, and this process's own, are ``long``."""
     here = list(interpreters())
-    return [pytest.param(version, marks=() if version in (here[0], here[-1]) else pytest.mark.long) for version in PYTHONS]
+    shown = {here[0], here[-1], "{}.{}".format(*sys.version_info[:2])} if here else set()
+    return [pytest.param(version, marks=() if version in shown else pytest.mark.long) for version in PYTHONS]
 
 
 def pins(name: str) -> tuple[str, ...]:
