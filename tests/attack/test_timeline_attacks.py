@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -191,6 +192,21 @@ def test_a_result_beside_the_folder_is_compared_as_any_other(place: Place) -> No
     done = place.bisect("--compare", "../out", code="import lib; open('../out', 'w').write(lib.V)")
     assert (done.returncode, done.stdout.splitlines()[:1]) == (0, [CULPRIT]), done.stderr
     assert not (place.cwd.parent / "out").exists()
+
+
+@pytest.mark.long
+def test_two_bisects_of_one_result_do_not_take_each_others(place: Place) -> None:
+    code = "import lib, time; open('running', 'w'); time.sleep(2); open('out', 'w').write(lib.V)"
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(place.bisect, "--compare", "out", code=code)
+        while not (place.cwd / "running").exists():
+            assert not first.done(), first.result().stderr
+            time.sleep(0.02)
+        second = place.bisect("--compare", "./out", "--log", "other.json", code="import lib; open('out', 'w').write('mine')")
+        assert (second.returncode, second.stdout) == (2, "")
+        assert "bisect-output-exists" in second.stderr
+        done = first.result()
+    assert (done.returncode, done.stdout.splitlines()[:1]) == (0, [CULPRIT]), done.stderr
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ An instant that has no resolution is a value (`Resolution.failure`). What would 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform as machine
@@ -282,8 +283,9 @@ class Resolver:
             command += ["--group", group]
         for name in undated:
             command += ["--exclude-newer-package", f"{name}=false"]
-        with tempfile.TemporaryDirectory(prefix="sanctity-") as folder:
+        with contextlib.ExitStack() as stack:
             if constraints:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sanctity-"))
                 file = os.path.join(folder, "constraints.txt")
                 with open(file, "w", encoding="utf-8") as stream:
                     stream.write("".join(f"{line}\n" for line in constraints))

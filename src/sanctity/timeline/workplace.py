@@ -7,20 +7,25 @@ killed left behind is known for what it is, by whoever comes next: a command tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import os
+import socket
 import stat
+import sys
 import tempfile
 from itertools import count
 from typing import TYPE_CHECKING, Final, Self
 
-from sanctity.errors import SanctityError
+from sanctity.errors import SanctityError, UsageError
 from sanctity.timeline.running import end_group, remove, started_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["Workplace"]
+__all__ = ["Workplace", "alone_with"]
 
 _PREFIX: Final = "sanctity-bisect-"
 #: A process that is making its folder holds it from so many seconds on.
@@ -62,6 +67,29 @@ class Workplace:
         """Note that the process group *number* works here, for whoever finds this folder after a sudden end."""
         with contextlib.suppress(OSError), open(f"{self.home}/running-{number}", "w", encoding="ascii") as file:
             file.write(f"{number} {started_at(number)}\n")
+
+
+@contextlib.contextmanager
+def alone_with(result: str) -> Iterator[None]:
+    """In this context no other bisect of this machine removes the file or folder *result*, or takes it for its own.
+
+    It is a name that only one process can have (unix(7), abstract sockets), and that is free again however that one ends. Where the
+    system has no such names, nothing is held.
+
+    Raises:
+        UsageError: ``bisect-output-exists``, another one has it.
+    """
+    name = hashlib.sha256(os.fsencode(os.path.realpath(result))).hexdigest()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
+        try:
+            if sys.platform == "linux":
+                held.bind(f"\0sanctity-bisect-{name}")
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                words = "another bisect that is running compares it, and removes it after each run"
+                hint = "wait until that one has ended, or let this one write another file"
+                raise UsageError("bisect-output-exists", words, where=result, hint=hint) from error
+        yield
 
 
 def _sweep(below: str) -> None:

@@ -104,7 +104,7 @@ def bisect(
     from sanctity.timeline.requirements import read_requirements
     from sanctity.timeline.resolver import Resolver
     from sanctity.timeline.uv import find_uv
-    from sanctity.timeline.workplace import Workplace
+    from sanctity.timeline.workplace import Workplace, alone_with
 
     now = datetime.now(UTC)
     good = instant_of(asked.good, now=now, where="--good")
@@ -135,6 +135,8 @@ def bisect(
 
     with ExitStack() as stack:
         stack.enter_context(_children())
+        if asked.compare:
+            stack.enter_context(alone_with(os.path.join(world.cwd, asked.compare)))
         workplace = stack.enter_context(Workplace())
         stack.callback(resolver.close)
         stack.callback(builder.close)
@@ -424,7 +426,7 @@ def replay(
     from sanctity.timeline.logbook import read_log
     from sanctity.timeline.requirements import Requirements
     from sanctity.timeline.uv import find_uv
-    from sanctity.timeline.workplace import Workplace
+    from sanctity.timeline.workplace import Workplace, alone_with
 
     log = read_log(os.path.join(world.cwd, os.path.expanduser(path)), path)
     line, pairs = _decisive(log, path)
@@ -444,6 +446,8 @@ def replay(
     sides: list[Side] = []
     with ExitStack() as stack:
         stack.enter_context(_children())
+        if question.compare:
+            stack.enter_context(alone_with(os.path.join(world.cwd, question.compare)))
         workplace = stack.enter_context(Workplace())
         stack.callback(builder.close)
         runner = Runner(question, builder, workplace, cwd=world.cwd, environ=world.environ)
