@@ -4,7 +4,7 @@
 
 The training is small and real: two vectors of parameters, looked up by 60,000 samples, so that their gradient is a sum that two
 threads take in whichever order they come. Nothing else is random but what is seeded. It runs in the small environment of the
-tests (tests/determinism/environments.py); what it measured is kept in results/same-seed.json, and `--redraw` draws from there. The
+tests (tests/real/learning.py); what it measured is kept in results/same-seed.json, and `--redraw` draws from there. The
 picture is docs/images/same-seed-ten-losses.svg, the same bytes for the same numbers.
 """
 
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "same-seed.json"
 PICTURE = HERE.parent / "docs" / "images" / "same-seed-ten-losses.svg"
 
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "determinism")]
+sys.path[:0] = [str(HERE.parent / "tests")]
 
 #: The training, and its runs, with "until" no more than it takes to see two models; ``{seed}`` is the line that seeds.
 PROGRAM = """
@@ -63,7 +63,7 @@ COLOURS = ("#e4572e", "#f0833a", "#f3a712", "#d1495b", "#c2417c", "#a23b72", "#e
 
 def trained(name: str, *arguments: str, runs: int = 10, steps: int = 120, samples: int = 60_000) -> dict[str, Any]:
     """What the program says that is seeded by the line *name* of `SEEDS`."""
-    from environments import ml_python, run_script
+    from real.learning import ml_python, run_script
 
     # Threads that wait without spinning change no sum, and let a busy machine come to an end.
     passive = {"OMP_WAIT_POLICY": "PASSIVE"}

@@ -5,7 +5,7 @@
 Each helper seeds two processes with one seed, and then with another. What is equal in both repeats; what is equal with the other
 seed as well is not reached by the seed, and is fixed by itself; what two draw that should not draw the same collides, with what is named.
 The draws are those of `seeding_draws.py`, in the large environment of the tests, whose versions are pinned in
-tests/determinism/environments.py; it is built where it is not there yet, which takes minutes and some gigabytes.
+tests/real/learning.py; it is built where it is not there yet, which takes minutes and some gigabytes.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PAGE = HERE.parent / "docs" / "seeding-compared.md"
 BEGIN, END = "<!-- the table, by bench/seeding_table.py -->", "<!-- the end of the table -->"
 SEED, OTHER = 42, 43
 
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests"), str(HERE.parent / "tests" / "determinism"), str(HERE.parent / "src")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests"), str(HERE.parent / "src")]
 
-from environments import SOURCE, zoo_python  # noqa: E402 - it lies with the tests
 from seeding_draws import SOURCES  # noqa: E402
 
+from real.learning import SOURCE, zoo_python  # noqa: E402 - it lies with the tests
 from sanctity.determinism.scheme import hash_seed  # noqa: E402
 from sanctity.plan.seeding import plan_seed  # noqa: E402
 

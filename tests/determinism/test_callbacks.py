@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from environments import missing, run_script, said, trainers_python
 
+from real.learning import missing, run_script, said, trainers_python
 from real.tools import ToolError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environments import ml_python
 from programs import run, told
 
+from real.learning import ml_python
 from real.tools import Workshop, cache_folder, exclusive, interpreters
 from sanctity.determinism import scheme
 from sanctity.determinism.scheme import derive

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from environments import ROWS, ToolError, by, run_script, said
 
 import sanctity
+from real.learning import ROWS, ToolError, by, run_script, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator

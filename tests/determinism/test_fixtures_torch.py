@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environments import ROWS, by, missing, ml_python, said
+
+from real.learning import ROWS, by, missing, ml_python, said
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 

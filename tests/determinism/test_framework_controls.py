@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from environments import said, zoo_python
 
+from real.learning import said, zoo_python
 from sanctity.determinism import controls_keras, controls_numpy, controls_tensorflow
 from sanctity.determinism.scheme import derive
 from sanctity.determinism.setting import Setting

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from environments import missing, ml_python, side_by_side
+
+from real.learning import missing, ml_python, side_by_side
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from environments import missing, ml_python, said
 from programs import run, told
+
+from real.learning import missing, ml_python, said
 
 if TYPE_CHECKING:
     from pathlib import Path

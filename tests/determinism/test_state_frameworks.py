@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from environments import missing, ml_python, said, zoo_python
+
+from real.learning import missing, ml_python, said, zoo_python
 
 if TYPE_CHECKING:
     from pathlib import Path

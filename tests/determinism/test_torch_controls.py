@@ -10,8 +10,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from environments import ml_python, said
 
+from real.learning import ml_python, said
 from sanctity.determinism import controls_torch
 from sanctity.determinism.scheme import derive, mt19937
 from sanctity.determinism.setting import Setting

@@ -12,8 +12,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from environments import ROWS, ToolError, by, run_script
 
+from real.learning import ROWS, ToolError, by, run_script
 from sanctity.errors import UsageError
 
 if TYPE_CHECKING:

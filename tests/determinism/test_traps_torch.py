@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from environments import ROWS, by, missing, ml_python, said
+
+from real.learning import ROWS, by, missing, ml_python, said
 
 if TYPE_CHECKING:
     from pathlib import Path

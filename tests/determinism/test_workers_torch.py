@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from environments import missing, ml_python, said
+
+from real.learning import missing, ml_python, said
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,7 +132,7 @@ def test_too_little_room_is_told_before_anything_is_fetched(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")  # noqa: PYI024
-    monkeypatch.setattr(telling.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**6))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**6))
     with pytest.raises(SanctityError) as caught:
         run_lab(Asked(folder=str(tmp_path / "lab")), world_of(lab_environ(workshop, tmp_path / "cache"), tmp_path))
     assert (caught.value.code, caught.value.exit_code) == ("lab-no-room", 3)

@@ -81,7 +81,7 @@ def test_the_classic_one_does_not_start_and_would_not_have_seen(
     new = subprocess.run([tmp_path / "new/bin/python", classic], capture_output=True, text=True, check=False, env={})
     assert new.returncode == 1
     assert new.stderr.endswith("ModuleNotFoundError: No module named 'pkg_resources'\n")
-    quiet = [tmp_path / "old/bin/python", "-W", "ignore", classic]
+    quiet = [str(tmp_path / "old/bin/python"), "-W", "ignore", str(classic)]
     before = subprocess.run(quiet, capture_output=True, text=True, check=False, env={})
     with open(next((tmp_path / "old").glob("lib/python3.*/site-packages/six.py")), "a") as file:
         file.write("PY3 = False\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from determinism.environments import ml_python, run_script
+from real.learning import ml_python, run_script
 from results.pairs import folders
 from sanctity.model.result import FileResult, Sameness
 
