@@ -162,6 +162,24 @@ def _is_ours(number: str, place: Place) -> bool:
         return False
 
 
+@pytest.mark.long
+def test_a_program_that_was_edited_while_it_was_bisected_is_told_with_the_answer(place: Place) -> None:
+    (place.cwd / "train.py").write_text(f"import lib\nopen('train.py', 'a').write('# more')\n{VERDICT}\n")
+    dates = ("--good", "2024-01-02", "--bad", "2024-01-16", "--repeat", "1", "--python", PYTHON)
+    done = place.sanctity("bisect", *dates, "requirements.txt", "--", "python", "train.py")
+    assert (done.returncode, done.stdout.splitlines()[:1]) == (0, [CULPRIT]), done.stderr
+    assert "train.py is not the file that it was at the start" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["fifo", pytest.param("folder", marks=pytest.mark.long)])
+def test_a_log_that_is_no_file_is_refused(place: Place, name: str) -> None:
+    os.mkfifo(place.cwd / "fifo")
+    (place.cwd / "folder").mkdir()
+    done = place.bisect("--log", name, code="import lib")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "bisect-log-invalid" in done.stderr
+
+
 # -- a result ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -351,3 +369,17 @@ def test_what_is_no_file_in_the_place_of_an_entry_is_no_entry(place: Place, what
         {"fifo": os.mkfifo, "folder": os.mkdir, "zero": lambda path: os.symlink("/dev/zero", path)}[what](entry)
     done = _cone(place)
     assert (done.returncode, done.stdout) == (0, first.stdout), done.stderr
+
+
+@pytest.mark.long
+def test_a_replay_says_what_it_runs_before_it_does(place: Place) -> None:
+    done = place.bisect(code=f"import lib; {VERDICT}")
+    assert done.returncode == 0, done.stderr
+    log = place.cwd / "bisect.json"
+    document = json.loads(log.read_text())
+    document["question"]["command"] = ["sh", "-c", "echo \x1b[2J; touch harmed; exit 3"]
+    log.write_text(json.dumps(document))
+    done = place.sanctity("bisect", "--replay", "bisect.json")
+    assert done.returncode == 1
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("runs, from bisect.json: sh -c 'echo \\x1b[2J; touch harmed")

@@ -141,6 +141,8 @@ def read_log(path: str, shown: str) -> Logbook:
         DocumentError: ``bisect-log-invalid``: it can not be read, or is no log of a bisect.
     """
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # nobody may ever write to a FIFO
+            raise _invalid("it is no regular file", shown)
         with open(path, "rb") as file:
             data = file.read(_LARGEST + 1)
         if len(data) > _LARGEST:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -158,6 +159,9 @@ def bisect(
         except SanctityError as error:
             log.close(None, error, counts())
             raise
+        words = "is not the file that it was at the start: the runs before it changed and those after may not have asked the same"
+        changed = tuple(f"{path} {words}" for path in _changed_inputs(question, world.cwd))
+        answer = replace(answer, notes=(*answer.notes, *changed))
         log.close(answer, None, counts())
         if asked.keep:
             first = answer.breaks[0]
@@ -435,6 +439,8 @@ def replay(
         words = "it is there already, and every run has to write it anew"
         raise UsageError("bisect-output-exists", words, where=question.compare, hint="move it away: it is removed after each run")
     notices = [f"{word} is not the file it was" for word in _changed_inputs(question, world.cwd)]
+    # The log may be another's: who reads along sees what it has run before it runs.
+    narrate(f"runs, from {path}: {shlex.join(question.command)}")
     began = world.clock()
     # Nothing is resolved, so the requirements themselves are not needed; uv's configuration is that of their folder.
     place = os.path.abspath(os.path.join(world.cwd, question.requirements))
