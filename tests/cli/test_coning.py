@@ -263,8 +263,20 @@ def test_a_page_without_matplotlib_has_its_tables_and_says_so(
     assert run("cone", "requirements.in", *RANGE, "--html", "cone.html") == 0
     assert "note: the page has no picture" in capsys.readouterr().out
     assert "<table" in (folder / "cone.html").read_text()
-    assert run("cone", "requirements.in", *RANGE, "--png", "cone.png") == 3
-    assert capsys.readouterr().err.startswith("error: plots-not-installed\n")
+
+
+def test_a_picture_that_can_not_be_drawn_is_refused_before_anything_is_resolved(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for option in ("--svg", "--png"):
+        assert run("cone", "requirements.in", *RANGE, option, "cone.picture", "--html", "cone.html") == 3
+        out, err = capsys.readouterr()
+        assert err.startswith("error: plots-not-installed\n")
+        assert "pipx inject sanctity matplotlib" in err
+        assert out == ""
+    assert not kept(folder)
+    assert not (folder / "cone.html").exists()
 
 
 # --- interrupted

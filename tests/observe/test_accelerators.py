@@ -111,7 +111,7 @@ def test_a_driver_without_the_bindings_names_the_remedy(monkeypatch: pytest.Monk
     assert found == ()
     ((part, reason),) = unknown
     assert part == "accelerators"
-    assert "pip install 'sanctity[gpu]'" in reason
+    assert "pip install nvidia-ml-py" in reason
 
 
 GOOD = """

@@ -246,7 +246,7 @@ def test_without_matplotlib_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SanctityError) as caught:
         cone_svg(WIDE)
     assert caught.value.code == "plots-not-installed"
-    assert "sanctity[plots]" in caught.value.hint
+    assert "pip install '.[plots]'" in caught.value.hint
 
 
 # --- the page

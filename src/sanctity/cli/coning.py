@@ -93,6 +93,10 @@ def cone(
     from sanctity.apply.run import Stopped, end_by, stoppable
     from sanctity.verbs.coning import cone as make
 
+    if (svg or png) and not _can_draw():
+        from sanctity.report.plots import not_installed
+
+        fail(not_installed(), "cone", format_)
     try:
         with stoppable():
             made: Coning = perform(
@@ -135,6 +139,16 @@ def cone(
         fail(error, "cone", format_)
     if not made.cone.resolved:
         context.exit(_NONE_RESOLVED)
+
+
+def _can_draw() -> bool:
+    """Whether matplotlib is here, without importing it: what would fail at the end is better told before anything is resolved."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec("matplotlib") is not None
+    except ValueError:  # it was put out of the way: sys.modules has none for it
+        return False
 
 
 def _page(made: Coning, words: list[str], told: list[str]) -> str:

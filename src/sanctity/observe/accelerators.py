@@ -1,7 +1,7 @@
 """Devices that compute, and their drivers: NVIDIA's by NVML, AMD's by what the kernel says.
 
 A library is only asked where a driver is there to answer. NVML's bindings (``nvidia-ml-py``, imported as ``pynvml``; the extra
-``sanctity[gpu]``) are a third party's and talk to a driver, which may hang: so a child process imports them, under a time limit,
+``gpu``) are a third party's and talk to a driver, which may hang: so a child process imports them, under a time limit,
 and this one never does. Without them, the kernel's own files say the driver and the devices' names, and the rest is unknown.
 
 Serial numbers, UUIDs and bus addresses are never kept: the same kind of device in another slot is the same accelerator.
@@ -40,7 +40,7 @@ _NODES: Final = "/sys/class/kfd/kfd/topology/nodes"
 _PYTHON: Final = re.compile(r"(?:python|pypy)[\d.]*[a-z]?(?:\.exe)?", re.IGNORECASE)
 _VERSION: Final = re.compile(rb"NVRM version:.{0,80}?\s(\d{1,5}(?:\.\d{1,5}){1,3})\s")
 _MODEL: Final = re.compile(rb"^Model:\s*(\S[^\n]{0,120})", re.MULTILINE)
-_REMEDY: Final = "pip install 'sanctity[gpu]' beside sanctity lets the driver be asked"
+_REMEDY: Final = "pip install nvidia-ml-py beside sanctity lets the driver be asked"
 
 #: What the child runs: it prints one JSON document, of names and numbers only.
 _CHILD: Final = """

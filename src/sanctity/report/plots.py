@@ -1,6 +1,6 @@
 """Pictures by matplotlib, as SVG and PNG: the same figure gives the same bytes, in light and in dark, and says what it shows.
 
-matplotlib is an extra (``sanctity[plots]``) and imported where something is drawn. No user's configuration of it takes part, and no
+matplotlib is an extra (``plots``) and imported where something is drawn. No user's configuration of it takes part, and no
 window system: figures are made without pyplot. An SVG carries a title and a description for who can not see it, its letters are
 text and no outlines, and its colours follow the reader's scheme: what is drawn in one of `DARK` is told how to look in the dark.
 """
@@ -20,7 +20,7 @@ from sanctity.report.words import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["DARK", "FAINT", "INK", "PAPER", "QUIET", "SERIES", "drawing", "png_of", "svg_of"]
+__all__ = ["DARK", "FAINT", "INK", "PAPER", "QUIET", "SERIES", "drawing", "not_installed", "png_of", "svg_of"]
 
 #: Colours of what is no data, and what each is in the dark.
 PAPER: Final = "#ffffff"
@@ -35,6 +35,15 @@ _FONTS: Final = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Aria
 _DPI: Final = 144
 
 
+def not_installed() -> SanctityError:
+    """The error that there is no matplotlib, for who looks before it is needed."""
+    hint = (
+        "matplotlib belongs to the environment that sanctity is installed in: `pip install '.[plots]'` in a clone, "
+        "`pipx inject sanctity matplotlib`, or `uv tool install --with matplotlib .`"
+    )
+    return SanctityError("plots-not-installed", "matplotlib draws the pictures, and it is not here", hint=hint)
+
+
 @contextlib.contextmanager
 def drawing() -> Iterator[Any]:
     """The module ``matplotlib.figure``, set to its own defaults for as long as a figure is made and written.
@@ -46,8 +55,7 @@ def drawing() -> Iterator[Any]:
         import matplotlib as mpl
         from matplotlib import figure
     except ImportError as error:
-        words = "matplotlib draws the pictures, and it is not here"
-        raise SanctityError("plots-not-installed", words, hint="pip install 'sanctity[plots]'") from error
+        raise not_installed() from error
     with mpl.rc_context(), warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box, and nothing to tell a user of a command.
         warnings.simplefilter("ignore")

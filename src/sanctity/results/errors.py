@@ -46,5 +46,5 @@ def needs(library: str, format_: str) -> DocumentError:
     return DocumentError(
         "result-needs-library",
         f"{library} reads {format_} files, and is not installed beside sanctity",
-        hint="install sanctity with its extra, `sanctity[results]`, or compare bytes alone with `--bytes`",
+        hint="install it where sanctity is: `pip install '.[results]'` in a clone; or compare bytes alone with `--bytes`",
     )

@@ -385,7 +385,7 @@ class ObjectBlobs:
             from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
             from obstore.store import from_url
         except ImportError as error:
-            hint = "install it beside sanctity: pip install 'sanctity[objects]'"
+            hint = "install it beside sanctity: `pip install '.[objects]'` in a clone, or `pipx inject sanctity obstore`"
             raise UsageError("archive-needs-obstore", "object storage takes the package obstore", where=place, hint=hint) from error
         self._obstore = obstore
         self._error: type[Exception] = BaseError
