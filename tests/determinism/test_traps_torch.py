@@ -241,10 +241,11 @@ print(json.dumps([recipe, late, ours, {ROWS}]))
 
 def test_f18_tasks_of_joblib_that_draw_from_the_shared_stream(torch_python: Path, tmp_path: Path) -> None:
     program = """
-import json, sys
+import json, sys, time
 import numpy as np
 from joblib import Parallel, delayed
 def draw(number):
+    time.sleep(0.05)
     return np.random.rand()
 def named(number):
     import sanctity
@@ -259,11 +260,18 @@ if __name__ == "__main__":
         print(json.dumps([one, run("loky", named), run("multiprocessing", named), run("threading", named)]))
     else:
         np.random.seed(0)
-        print(json.dumps([run("loky", draw), run("multiprocessing", draw)]))
+        loky = run("loky", draw)
+        for _ in range(20):
+            np.random.seed(0)
+            copied = run("multiprocessing", draw)
+            if len(set(copied)) < 4:
+                break
+        print(json.dumps([loky, copied]))
 """
     first, second = (said(torch_python, program, folder=tmp_path) for _ in "ab")
     assert not set(first[0]) & set(second[0]), "workers of loky are new processes, which nobody seeded"
-    assert first[1] != second[1] or len(set(first[1])) < 4, "those of multiprocessing have copies of one stream"
+    # Where one worker is given all four tasks, on a busy machine, there is no second copy to be seen.
+    assert len(set(first[1])) < 4, "those of multiprocessing have copies of one stream"
 
     ours: list[list[Any]] = [said(torch_python, program, "ours", folder=tmp_path) for _ in "ab"]
     assert ours[0] == ours[1]
