@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +99,27 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
+def add_source(index: DatedIndex, name: str, day: int) -> None:
+    """Upload a source distribution of *name* 1.0, of which there is no wheel, on a *day* of January 2024."""
+    path = index.folder / f"{name}-1.0.tar.gz"
+    texts = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": BACKEND.replace("own", name)
+        .replace("Version: 1\\nRequires-Dist: plain", "Version: 1.0")
+        .replace(f"{name}-1", f"{name}-1.0")
+        .replace(f'wheel.write("{name}/__init__.py")', f'wheel.writestr("{name}.py", "V = 1")'),
+    }
+    with tarfile.open(path, "w:gz") as file:
+        for member, text in texts.items():
+            row = tarfile.TarInfo(f"{name}-1.0/{member}")
+            row.size = len(text)
+            file.addfile(row, io.BytesIO(text.encode()))
+    hashes = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    found = {"filename": path.name, "url": f"/files/{path.name}", "hashes": hashes, "size": path.stat().st_size}
+    index.rows.setdefault(name, []).append({**found, "yanked": False, "upload-time": at(day)})
+
+
 @dataclass(frozen=True)
 class Place:
     """An index, and the variables of a process that asks it."""
@@ -115,6 +139,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DatedIndex
         for name in ("torn", "tear"):
             row = next(row for row in index.rows[name] if "-2.0-" in row["filename"])
             row["hashes"] = {"sha256": "0" * 64}
+        add_source(index, "wheelless", 1)
         yield index, home
 
 
@@ -241,6 +266,17 @@ def test_a_new_dependency_and_one_that_went_are_laid_on_the_release_that_did_it(
     assert names(made.answer.breaks[0]) == ["grows 2.0"]
     made = ask(place, "sheds\n", *py("import leaver"), log="other.json")
     assert names(made.answer.breaks[0]) == ["sheds 2.0"]
+
+
+def test_a_release_that_uv_builds_from_source_is_told_as_its_build_begins(place: Place) -> None:
+    (place.cwd / "requirements.txt").write_text("wheelless\nsurf\n")
+    words = (*DATES, "--repeat", "1", "requirements.txt", "--", *py("import wheelless, surf; raise SystemExit(surf.V == '4.0')"))
+    code, out, err = said(place, *words)
+    assert (code, out.splitlines()[0]) == (0, "surf 4.0, released 2024-01-13, named in requirements.txt")
+    assert ": running the command (about 3 more trials of dates, " in err
+    note = f"note: wheelless 1.0 has no wheel for Python {PYTHON}, uv builds it from source (an older --python may have wheels"
+    assert err.count(note) == 1
+    assert err.index(note) < err.index("good, 2024-01-02: passes")
 
 
 @pytest.mark.long
@@ -730,8 +766,14 @@ def test_a_bisect_that_is_stopped_leaves_nothing_and_goes_on_from_its_log(place:
         assert "goes on from there" in err
     made_before = runs_of(place.cwd / "bisect.json")
     assert made_before == 1
-    code, out, _ = said(place, *words)
+    code, out, err = said(place, *words)
     assert (code, out.splitlines()[0]) == (0, "plain 2.0, released 2024-01-06, named in requirements.txt")
+    assert any(
+        line.startswith("good, 2024-01-02: passes: ended with 0") and line.endswith(", remembered") for line in err.splitlines()
+    )
+    # In a pipe too each thing that may take long is told as it begins.
+    assert "bad, 2024-01-16: building 1 package …" in err
+    assert "resolving as of 2024-01-09 …" in err
     # What a killed one left is swept by the next: its environments, and the command that still ran in one.
     assert not list(Path(place.environ["TMPDIR"]).iterdir())
     assert _state(child) in {"", "Z"}

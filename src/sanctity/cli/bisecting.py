@@ -23,7 +23,7 @@ _DISAGREES: Final = 1
 
 
 class _Narration:
-    """Steps on standard error, a line each; on a terminal also what is being done now."""
+    """Steps on standard error, a line each, and what is begun: a line of its own in a pipe, the last line on a terminal."""
 
     def __init__(self) -> None:
         self.status: Any = None
@@ -45,6 +45,8 @@ class _Narration:
             from rich.text import Text
 
             self.status.update(Text(plain(text)))
+        else:
+            tell(f"{plain(text)} …\n")
 
 
 @contextmanager

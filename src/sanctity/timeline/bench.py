@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Counts, Outcome, Run, Trial, day
+from sanctity.report.words import count
 from sanctity.timeline.building import Unbuildable
 from sanctity.timeline.running import (
     NOT_FOUND,
@@ -87,8 +89,8 @@ class Runner:
         self._groups: dict[int, int] = {}
         self._over = False
 
-    def run(self, key: str, rows: Sequence[Pinned], at: str) -> Run:
-        """One run in the environment of *rows* with the digest *key*, which is as it was built.
+    def run(self, key: str, rows: Sequence[Pinned], at: str, *, doing: Callable[[str], None] = lambda _text: None) -> Run:
+        """One run in the environment of *rows* with the digest *key*, which is as it was built; *doing* is told what is begun.
 
         Raises:
             Unbuildable: there is no such environment.
@@ -100,11 +102,13 @@ class Runner:
         try:
             if not place:
                 place = self.workplace.folder()
+                doing(f"building {count(len(rows), 'package')}")
                 self.builder.build(place, rows, at)
                 with self._lock:
                     self.builds += 1
                 built = signature_of(place)
             environ = environ_of(place, self.environ)
+            doing("running the command")
             program = find_program(self.question.command[0], environ, self.cwd)
             done = run_command(
                 self.question.command,
@@ -191,6 +195,8 @@ class RealBench:
         self._find_withdrawn = find_withdrawn
         self._reference: Digest | None = None
         self._told: set[str | tuple[str, str]] = set()
+        self._more = 0
+        self._last = 0.0
 
     @property
     def counts(self) -> Counts:
@@ -236,7 +242,7 @@ class RealBench:
         constraints = tuple(sorted(set(constraints)))
         found = self.log.resolution(at, constraints)
         if found is None:
-            self._doing(f"resolving as of {day(at)}")
+            self._doing(f"resolving as of {day(at)}" + (f" under {count(len(constraints), 'constraint')}" if constraints else ""))
             question = self.runner.question
             found = self.resolver.resolve(self.requirements, at, constraints=constraints, undated=question.undated)
             self.resolutions += 1
@@ -253,18 +259,31 @@ class RealBench:
         wanted = self.repeat if repeat else 1
         trial = self._trial(key)
         before = len(trial.runs) if trial is not None else 0
+        began = time.monotonic()
         while trial is None or (trial.outcome is not Outcome.UNBUILDABLE and len(trial.runs) < wanted):
             again = f", run {len(trial.runs) + 1}" if trial is not None and trial.runs else ""
-            self._doing(f"{why}: {len(resolution.releases)} packages{again}")
-            self._run(key, resolution, why)
+            self._run(key, resolution, why, again)
             trial = self._trial(key)
         with self._lock:
+            if len(trial.runs) > before:
+                self._last = time.monotonic() - began
             if len(trial.runs) > before or key not in self._told:
-                self.tell(f"{why}: {_words(trial)}")
+                remembered = ", remembered" if before == len(trial.runs) > 0 else ""
+                self.tell(f"{why}: {_words(trial)}{remembered}")
             elif (key, why) not in self._told:
                 self.tell(f"{why}: {_VERBS[trial.outcome]}: an environment that was tried before")
             self._told |= {key, (key, why)}
         return trial
+
+    def expect(self, trials: int) -> None:
+        """As `Bench.expect`."""
+        self._more = trials
+
+    def _left(self) -> str:
+        """About what is to come, as far as the last trial tells how long one takes."""
+        if not self._more or not self._last:
+            return ""
+        return f" (about {count(self._more, 'more trial')} of dates, {self._more * self._last:,.0f} s)"
 
     def _trial(self, key: str) -> Trial | None:
         """What is known of an environment."""
@@ -288,16 +307,17 @@ class RealBench:
             return Trial(outcome=Outcome.FLAKY, reason=words, runs=runs)
         return Trial(outcome=said[0][0], reason=said[-1][1], runs=runs)
 
-    def _run(self, key: str, resolution: Resolution, why: str) -> None:
+    def _run(self, key: str, resolution: Resolution, why: str, again: str = "") -> None:
         """Run the command once in a new environment, and write down what became of it."""
         first = not self.log.has_runs
         try:
             rows = self.log.pinned(key)
             if rows is None:
+                self._doing(f"{why}: asking for the hashes of {count(len(resolution.releases), 'package')}")
                 rows = self.runner.builder.pinned(resolution)
                 with self._lock:
                     self.log.keep_pinned(key, rows)
-            run = self.runner.run(key, rows, resolution.at)
+            run = self.runner.run(key, rows, resolution.at, doing=lambda text: self._doing(f"{why}{again}: {text}{self._left()}"))
         except Unbuildable as error:
             with self._lock:
                 self.log.keep_failure(key, why, str(error))

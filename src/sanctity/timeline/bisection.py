@@ -62,6 +62,10 @@ class Bench(Protocol):
         """Be told that these will be judged, so that they may be tried at the same time."""
         ...
 
+    def expect(self, trials: int) -> None:
+        """Be told that about so many more trials follow the next one."""
+        ...
+
     def withdrawn(self, resolution: Resolution) -> tuple[Withdrawn, ...]:
         """The releases that may have been chosen in place of those of *resolution* before they were yanked."""
         ...
@@ -157,17 +161,27 @@ class _Bisection:
         Where a repetition disagrees, that environment decides nothing any more, and the search goes another way.
         """
         while True:
+            sides = [start, end]
+
+            def judge(index: int, sides: list[int] = sides) -> Outcome:
+                self.bench.expect((sides[1] - sides[0]).bit_length() - 1)
+                outcome = self._judge(index, held)
+                if outcome.decided:
+                    sides[outcome is Outcome.FAIL] = index
+                return outcome
+
             bracket = narrow(
                 start,
                 end,
-                lambda index: self._judge(index, held),
+                judge,
                 lambda index: self._key(index, held),
                 width=self.bench.width,
                 ahead=lambda indices: self._prepare(indices, held),
             )
+            self.bench.expect(0)
             self._prepare((bracket.last, bracket.first), held, repeat=True)
-            sides = (self._judge(bracket.last, held, repeat=True), self._judge(bracket.first, held, repeat=True))
-            if sides == (Outcome.PASS, Outcome.FAIL):
+            both = (self._judge(bracket.last, held, repeat=True), self._judge(bracket.first, held, repeat=True))
+            if both == (Outcome.PASS, Outcome.FAIL):
                 return bracket
 
     def _contradictions(self, brackets: list[Bracket]) -> tuple[Span, ...]:

@@ -22,7 +22,7 @@ from sanctity.timeline.running import remove
 from sanctity.timeline.uv import Children, paragraph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sanctity.model.timeline import Resolution
     from sanctity.timeline.requirements import Requirements
@@ -54,15 +54,26 @@ def is_version(text: str) -> bool:
 
 
 class Builder:
-    """Makes environments of *requirements* on the Python *python* (``3.11``); *uv* is started with *environ*."""
+    """Makes environments of *requirements* on the Python *python* (``3.11``); *uv* is started with *environ*.
+
+    *heard* is told what uv writes to its standard error, line by line.
+    """
 
     def __init__(
-        self, *, uv: str, environ: Mapping[str, str], requirements: Requirements, python: str, undated: tuple[str, ...] = ()
+        self,
+        *,
+        uv: str,
+        environ: Mapping[str, str],
+        requirements: Requirements,
+        python: str,
+        undated: tuple[str, ...] = (),
+        heard: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.uv = uv
         self.requirements = requirements
         self.python = python
         self.undated = undated
+        self._heard = heard
         ours = {"UV_EXCLUDE_NEWER", "UV_PYTHON", "UV_PROJECT", "UV_WORKING_DIRECTORY", "VIRTUAL_ENV", "UV_REQUIRE_HASHES"}
         kept = {name: value for name, value in environ.items() if name not in ours}
         self._environ = {**kept, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_NO_WRAP": "1"}
@@ -131,7 +142,8 @@ class Builder:
         return ["--exclude-newer", at, *floating]
 
     def _run(self, command: list[str]) -> Said:
-        said = self._children.run(command, cwd=self.requirements.folder, environ=self._environ, seconds=_PATIENCE)
+        folder = self.requirements.folder
+        said = self._children.run(command, cwd=folder, environ=self._environ, seconds=_PATIENCE, heard=self._heard)
         if said.code == 0 and not said.late:
             return said
         reason = paragraph(said.err) or f"uv ended with {said.code} and said nothing"

@@ -77,7 +77,8 @@ class Resolver:
     """Resolves for *target*, with the program *uv*, and keeps what it learnt in the folder *cache*, nowhere where that is empty.
 
     *environ* is what uv is started with. *python* is the interpreter that uv looks at where it must build something. With *fresh*
-    nothing is taken from the cache that was there before. Several threads may use it at once; `close` ends what is running.
+    nothing is taken from the cache that was there before. *heard* is told what uv writes to its standard error, line by line.
+    Several threads may use it at once; `close` ends what is running.
     """
 
     def __init__(
@@ -91,12 +92,14 @@ class Resolver:
         fresh: bool = False,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.time,
+        heard: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.uv = uv
         self.target = target
         self.python = python
         self.patience = patience
         self._clock = clock
+        self._heard = heard
         self._cache = ResolutionCache(folder=cache, fresh=fresh, since=clock())
         kept = {name: value for name, value in environ.items() if name not in _OURS and name != "VIRTUAL_ENV"}
         self._environ = {**kept, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_NO_WRAP": "1"}
@@ -290,7 +293,9 @@ class Resolver:
                 with open(file, "w", encoding="utf-8") as stream:
                     stream.write("".join(f"{line}\n" for line in constraints))
                 command += ["--constraint", file]
-            return self._children.run([*command, *style], cwd=requirements.folder, environ=self._environ, seconds=self.patience)
+            return self._children.run(
+                [*command, *style], cwd=requirements.folder, environ=self._environ, seconds=self.patience, heard=self._heard
+            )
 
     def _known_via(self, key: str) -> dict[str, tuple[str, ...]] | None:
         with self._lock:

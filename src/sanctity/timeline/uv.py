@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -26,9 +27,9 @@ from sanctity.model.timeline import Release
 from sanctity.report.words import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["OLDEST", "Children", "Said", "find_uv", "paragraph", "pylock_releases", "version_of", "via_of"]
+__all__ = ["OLDEST", "Children", "Said", "built_in", "find_uv", "paragraph", "pylock_releases", "version_of", "via_of"]
 
 #: The first uv that lets one package have no date at all (``--exclude-newer-package NAME=false``), as was measured.
 OLDEST: Final = (0, 9, 25)
@@ -37,6 +38,8 @@ _VERSION: Final = re.compile(r"uv(?:-\S+)? (\d+)\.(\d+)\.(\d+)")
 #: What stands before the reasons of uv's errors, by its versions.
 _DECORATION: Final = re.compile(r"^(?:\s*(?:cause:|[\u00d7╰├│]─*▶?|Caused by:))+\s*|^\s+", re.IGNORECASE)
 _LONGEST: Final = 900
+#: What uv says on standard error as it begins to build a release from source.
+_BUILDING: Final = re.compile(r"\s*Building ([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)\s*")
 #: A row of requirements with its annotation in one line.
 _ROW: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(?:===?|@)\s*\S.*?\s+#\s+via\s+(.+)$", re.MULTILINE)
 
@@ -99,8 +102,18 @@ class Children:
         self._lock = threading.Lock()
         self._over = False
 
-    def run(self, command: Sequence[str], *, cwd: str, environ: Mapping[str, str], seconds: float) -> Said:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: str,
+        environ: Mapping[str, str],
+        seconds: float,
+        heard: Callable[[str], None] = lambda _line: None,
+    ) -> Said:
         """What *command* says when it is run in *cwd* for at most so many *seconds*.
+
+        *heard* is told each line of its standard error as it comes, in another thread.
 
         Raises:
             SanctityError: ``uv-not-found``, it can not be started; ``resolver-failed``, `end` was called.
@@ -123,13 +136,37 @@ class Children:
                 raise SanctityError("uv-not-found", words, where=command[0], hint="install uv again") from error
             self._running.add(child)
         late = False
+        out: list[bytes] = []
+        err: list[bytes] = []
+
+        def listen() -> None:
+            assert child.stderr is not None
+            for line in child.stderr:
+                err.append(line)
+                heard(line.decode("utf-8", "replace"))
+
+        def take() -> None:
+            assert child.stdout is not None
+            out.append(child.stdout.read())
+
+        readers = [threading.Thread(target=each, daemon=True) for each in (listen, take)]
+        for reader in readers:
+            reader.start()
         try:
+            # What it started may hold its pipes longer than it lives: they are waited for, and ended with it when its time is over.
+            ends = time.monotonic() + seconds
+            for reader in readers:
+                reader.join(max(0.0, ends - time.monotonic()))
             try:
-                out, err = child.communicate(timeout=seconds)
+                child.wait(max(0.0, ends - time.monotonic()) if not any(reader.is_alive() for reader in readers) else 0)
             except subprocess.TimeoutExpired:
                 late = True
+            if late or any(reader.is_alive() for reader in readers):
+                late = True
                 _end(child)
-                out, err = child.communicate()
+                child.wait()
+                for reader in readers:
+                    reader.join()
         finally:
             if child.poll() is None:
                 _end(child)
@@ -139,7 +176,11 @@ class Children:
                 over = self._over
         if over:
             raise SanctityError("resolver-failed", "it was ended")
-        return Said(code=child.returncode, out=out.decode("utf-8", "replace"), err=err.decode("utf-8", "replace"), late=late)
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+        texts = [b"".join(each).decode("utf-8", "replace") for each in (out, err)]
+        return Said(code=child.returncode, out=texts[0], err=texts[1], late=late)
 
     def end(self) -> None:
         """End everything."""
@@ -157,6 +198,12 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.kill()
 
 
+def built_in(line: str) -> tuple[str, str] | None:
+    """The name and version of the release that *line* of uv's standard error says it begins to build; None where it says none."""
+    match = _BUILDING.fullmatch(line)
+    return None if match is None else (normalise_name(match[1]), match[2])
+
+
 def paragraph(err: str) -> str:
     """What uv's standard error gives as the reason, in one paragraph: without decoration, warnings, hints, and secrets."""
     lines: list[str] = []
@@ -165,7 +212,7 @@ def paragraph(err: str) -> str:
             if lines:
                 break
             continue
-        if line.lower().startswith(("warning:", "hint:", "resolved ", "using ")):
+        if line.lower().startswith(("warning:", "hint:", "resolved ", "using ", "   building ", "      built ")):
             continue
         if not line.strip(" ^~-"):
             continue  # it points at a place in the line above

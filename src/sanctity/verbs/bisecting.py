@@ -127,8 +127,18 @@ def bisect(
         narrate(f"note: {notice}")
     began = world.clock()
     target = Target(python=question.python)
-    resolver = Resolver(uv=uv, environ=world.environ, target=target, cache=cache_folder(world.environ), fresh=asked.fresh)
-    builder = Builder(uv=uv, environ=world.environ, requirements=requirements, python=question.python, undated=question.undated)
+    heard = _listening(question.python, narrate)
+    resolver = Resolver(
+        uv=uv, environ=world.environ, target=target, cache=cache_folder(world.environ), fresh=asked.fresh, heard=heard
+    )
+    builder = Builder(
+        uv=uv,
+        environ=world.environ,
+        requirements=requirements,
+        python=question.python,
+        undated=question.undated,
+        heard=heard,
+    )
     bench: RealBench | None = None
 
     def counts() -> Counts:
@@ -304,6 +314,22 @@ def _notices(question: Question, environ: Mapping[str, str]) -> Iterator[str]:
     if os.path.basename(question.command[0]) in {"uv", "uvx", "poetry", "pipenv", "pdm", "hatch", "conda", "pixi", "tox", "nox"}:
         word = question.command[0]
         yield f"{word} chooses an environment of its own, and may not have used the ones that were made: name the program itself"
+
+
+def _listening(python: str, narrate: Callable[[str], None]) -> Callable[[str], None]:
+    """Who hears what uv writes, and tells once of each release that uv builds from source, which may take long."""
+    from sanctity.timeline.uv import built_in
+
+    told: set[tuple[str, str]] = set()
+
+    def heard(line: str) -> None:
+        found = built_in(line)
+        if found is not None and found not in told:
+            told.add(found)
+            words = f"note: {found[0]} {found[1]} has no wheel for Python {python}, uv builds it from source"
+            narrate(f"{words} (an older --python may have wheels of that date)")
+
+    return heard
 
 
 @contextmanager
