@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import itertools
@@ -23,6 +24,7 @@ from real.dated import DatedIndex, Made, dated_index
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Certainty, Outcome, Role
 from sanctity.report.bisect import bisect_text, schema
+from sanctity.timeline.workplace import alone_with_log
 from sanctity.verbs.bisecting import Asked, Bisecting, bisect, replay
 from sanctity.verbs.world import World
 
@@ -628,6 +630,28 @@ def test_a_replay_says_where_it_does_not_agree_any_more(place: Place, answered: 
     with pytest.raises(SanctityError) as caught:
         replay("bisect.json", place.world())
     assert caught.value.code == "bisect-log-unfinished"
+
+
+def test_a_log_without_a_run_is_written_over_and_one_that_is_in_use_is_not(place: Place) -> None:
+    error = refused(place, "plain\n", "no-such-program-at-all")
+    assert error.code == "command-not-found"
+    assert runs_of(place.cwd / "bisect.json") == 0
+    command = py("import plain; raise SystemExit(plain.V == '2.0')")
+    with alone_with_log(str(place.cwd / "bisect.json"), "bisect.json"):
+        assert refused(place, "plain\n", *command).code == "bisect-log-busy"
+        assert refused(place, "plain\n", *command, fresh=True).code == "bisect-log-busy"
+    assert names(ask(place, "plain\n", *command).answer.breaks[0]) == ["plain 2.0"]
+
+
+def test_another_uv_that_holds_the_cache_makes_no_date_unbuildable(place: Place) -> None:
+    cache = place.cwd / "uv-cache"
+    cache.mkdir()
+    place.environ.update(UV_CACHE_DIR=str(cache), UV_LOCK_TIMEOUT="1")
+    with (cache / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        error = refused(place, "plain\n", *py("pass"))
+    assert (error.code, error.exit_code, "another uv" in error.message) == ("uv-busy", 3, True)
+    assert "UV_LOCK_TIMEOUT" in error.hint
 
 
 # -- the door ----------------------------------------------------------------------------------------------------------------------------

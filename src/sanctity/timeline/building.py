@@ -19,7 +19,7 @@ from sanctity.model.bisecting import Pinned
 from sanctity.model.names import normalise_name
 from sanctity.timeline.requirements import check_unchanged, decode
 from sanctity.timeline.running import remove
-from sanctity.timeline.uv import Children, paragraph
+from sanctity.timeline.uv import Children, busy, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,7 +117,7 @@ class Builder:
 
         Raises:
             Unbuildable: uv can not make it.
-            SanctityError: ``index-unreachable``, ``interpreter-not-found``, ``bisect-no-room``.
+            SanctityError: ``index-unreachable``, ``interpreter-not-found``, ``bisect-no-room``, ``uv-busy``.
         """
         file = _written([*_index_rows(self.requirements.path), *(row.requirement for row in rows)])
         whole = False
@@ -147,6 +147,8 @@ class Builder:
         if said.code == 0 and not said.late:
             return said
         reason = paragraph(said.err) or f"uv ended with {said.code} and said nothing"
+        if locked := busy(said.err):
+            raise locked
         if _FULL.search(said.err):
             hint = "name a folder with room for several environments in TMPDIR"
             raise SanctityError("bisect-no-room", reason, hint=hint)

@@ -28,7 +28,7 @@ from sanctity.model.timeline import Resolution
 from sanctity.model.wire import canonical
 from sanctity.timeline.cache import ResolutionCache
 from sanctity.timeline.requirements import check_unchanged
-from sanctity.timeline.uv import Children, paragraph, pylock_releases, version_of, via_of
+from sanctity.timeline.uv import Children, busy, paragraph, pylock_releases, version_of, via_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ _LATE: Final = "uv was given up after {:,.0f} seconds"
 
 #: Variables of uv that change no answer.
 _NO_MATTER: Final = re.compile(
-    r"UV_(?:CACHE_DIR|NO_CACHE|CONCURRENT_\w+|HTTP_\w+|REQUEST_TIMEOUT|LINK_MODE|NO_PROGRESS|NO_WRAP|COLOR|LOG_CONTEXT|STACK_SIZE"
+    r"UV_(?:CACHE_DIR|NO_CACHE|CONCURRENT_\w+|HTTP_\w+|REQUEST_TIMEOUT|LOCK_TIMEOUT|LINK_MODE|NO_PROGRESS|NO_WRAP|COLOR|LOG_CONTEXT|STACK_SIZE"
     r"|SYSTEM_CERTS|NATIVE_TLS|PYTHON_\w+|PREVIEW|TOOL_\w+|INSTALL\w*|UNMANAGED_INSTALL|SHOW_\w+|REFRESH|COMPILE_BYTECODE)"
 )
 #: Variables of uv whose value is what this asks for itself.
@@ -145,7 +145,7 @@ class Resolver:
             DocumentError: ``requirements-unreadable``, uv can not read them, or they were changed meanwhile.
             UsageError: uv does not know this Python or platform.
             SanctityError: ``package-unknown``, ``index-unreachable``, ``upload-times-missing``, ``uv-not-found``, ``uv-too-old``,
-                or ``resolver-failed``, uv ended in a way that is none of these.
+                ``uv-busy``, or ``resolver-failed``, uv ended in a way that is none of these.
         """
         constraints, undated = _ordered(constraints), _names(undated)
         key = self._key(requirements, constraints, undated)
@@ -237,6 +237,8 @@ class Resolver:
                 words = f"uv wrote no pylock.toml that can be read: {error}"[:300]
                 raise SanctityError("resolver-failed", words, where=requirements.shown, hint="try another version of uv") from error
         reason = paragraph(said.err) or f"uv ended with {said.code} and said nothing"
+        if locked := busy(said.err):
+            raise locked
         if said.code == 1 and not _NETWORK.search(reason):
             self._raise_unknown(requirements, said, reason, passed, undated)
             return Resolution(at=instant, failure=reason, passed_over=passed), True

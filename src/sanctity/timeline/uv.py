@@ -29,7 +29,7 @@ from sanctity.report.words import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["OLDEST", "Children", "Said", "built_in", "find_uv", "paragraph", "pylock_releases", "version_of", "via_of"]
+__all__ = ["OLDEST", "Children", "Said", "built_in", "busy", "find_uv", "paragraph", "pylock_releases", "version_of", "via_of"]
 
 #: The first uv that lets one package have no date at all (``--exclude-newer-package NAME=false``), as was measured.
 OLDEST: Final = (0, 9, 25)
@@ -38,6 +38,8 @@ _VERSION: Final = re.compile(r"uv(?:-\S+)? (\d+)\.(\d+)\.(\d+)")
 #: What stands before the reasons of uv's errors, by its versions.
 _DECORATION: Final = re.compile(r"^(?:\s*(?:cause:|[\u00d7╰├│]─*▶?|Caused by:))+\s*|^\s+", re.IGNORECASE)
 _LONGEST: Final = 900
+#: What uv says where it waited in vain for another uv.
+_LOCKED: Final = re.compile(r"Could not acquire lock|when waiting for lock")
 #: What uv says on standard error as it begins to build a release from source.
 _BUILDING: Final = re.compile(r"\s*Building ([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)\s*")
 #: A row of requirements with its annotation in one line.
@@ -202,6 +204,14 @@ def built_in(line: str) -> tuple[str, str] | None:
     """The name and version of the release that *line* of uv's standard error says it begins to build; None where it says none."""
     match = _BUILDING.fullmatch(line)
     return None if match is None else (normalise_name(match[1]), match[2])
+
+
+def busy(err: str) -> SanctityError | None:
+    """The error where uv's standard error says that another uv held what it needed for too long; None where it does not."""
+    if not _LOCKED.search(err):
+        return None
+    hint = "end the other uv, or wait for it, and try again; UV_LOCK_TIMEOUT says for how many seconds uv waits"
+    return SanctityError("uv-busy", f"another uv that is running holds a lock: {paragraph(err)}"[:_LONGEST], hint=hint)
 
 
 def paragraph(err: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["Workplace", "alone_with"]
+__all__ = ["Workplace", "alone_with", "alone_with_log"]
 
 _PREFIX: Final = "sanctity-bisect-"
 #: A process that is making its folder holds it from so many seconds on.
@@ -73,23 +73,49 @@ class Workplace:
 def alone_with(result: str) -> Iterator[None]:
     """In this context no other bisect of this machine removes the file or folder *result*, or takes it for its own.
 
-    It is a name that only one process can have (unix(7), abstract sockets), and that is free again however that one ends. Where the
-    system has no such names, nothing is held.
-
     Raises:
         UsageError: ``bisect-output-exists``, another one has it.
     """
-    name = hashlib.sha256(os.fsencode(os.path.realpath(result))).hexdigest()
+    with _alone("", result) as alone:
+        if not alone:
+            words = "another bisect that is running compares it, and removes it after each run"
+            hint = "wait until that one has ended, or let this one write another file"
+            raise UsageError("bisect-output-exists", words, where=result, hint=hint)
+        yield
+
+
+@contextlib.contextmanager
+def alone_with_log(path: str, shown: str) -> Iterator[None]:
+    """In this context no other bisect of this machine writes the log at *path*, which people call *shown*.
+
+    Raises:
+        SanctityError: ``bisect-log-busy``, another one does.
+    """
+    with _alone("log-", path) as alone:
+        if not alone:
+            words = "another bisect works on this log, and writes it after every step"
+            hint = "wait until that one has ended, or name another file with --log"
+            raise SanctityError("bisect-log-busy", words, where=shown, hint=hint)
+        yield
+
+
+@contextlib.contextmanager
+def _alone(kind: str, path: str) -> Iterator[bool]:
+    """Whether no other process is in such a context for the same *kind* and *path*; if so, none gets in before this one is left.
+
+    It is a name that only one process can have (unix(7), abstract sockets), and that is free again however that one ends. Where the
+    system has no such names, nothing is held.
+    """
+    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
         try:
             if sys.platform == "linux":
-                held.bind(f"\0sanctity-bisect-{name}")
+                held.bind(f"\0sanctity-bisect-{kind}{name}")
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                words = "another bisect that is running compares it, and removes it after each run"
-                hint = "wait until that one has ended, or let this one write another file"
-                raise UsageError("bisect-output-exists", words, where=result, hint=hint) from error
-        yield
+                yield False
+                return
+        yield True
 
 
 def _sweep(below: str) -> None:

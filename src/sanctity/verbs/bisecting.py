@@ -97,15 +97,9 @@ def bisect(
         for
             it is not there.
     """
-    from sanctity.timeline.bench import RealBench, Runner
-    from sanctity.timeline.bisection import bisect as search
-    from sanctity.timeline.building import Builder
-    from sanctity.timeline.cache import cache_folder
     from sanctity.timeline.dates import instant_of
     from sanctity.timeline.requirements import read_requirements
-    from sanctity.timeline.resolver import Resolver
-    from sanctity.timeline.uv import find_uv
-    from sanctity.timeline.workplace import Workplace, alone_with
+    from sanctity.timeline.workplace import alone_with_log
 
     now = datetime.now(UTC)
     good = instant_of(asked.good, now=now, where="--good")
@@ -115,6 +109,31 @@ def bisect(
     requirements = read_requirements(asked.requirements, cwd=world.cwd, extras=asked.extras, groups=asked.groups)
     question = _question(asked, requirements, world)
     path = os.path.abspath(os.path.join(world.cwd, os.path.expanduser(asked.log)))
+    with alone_with_log(path, asked.log):
+        return _bisected(asked, world, requirements, question, path, narrate, doing, good=good, bad=bad)
+
+
+def _bisected(
+    asked: Asked,
+    world: World,
+    requirements: Requirements,
+    question: Question,
+    path: str,
+    narrate: Callable[[str], None],
+    doing: Callable[[str], None],
+    *,
+    good: str,
+    bad: str,
+) -> Bisecting:
+    """The bisect of *question* between two instants, whose log at *path* nobody else writes."""
+    from sanctity.timeline.bench import RealBench, Runner
+    from sanctity.timeline.bisection import bisect as search
+    from sanctity.timeline.building import Builder
+    from sanctity.timeline.cache import cache_folder
+    from sanctity.timeline.resolver import Resolver
+    from sanctity.timeline.uv import find_uv
+    from sanctity.timeline.workplace import Workplace, alone_with
+
     log = _opened(path, asked, question, good=good, bad=bad)
     good, bad = log.good, log.bad  # today is another instant an hour later, and the question still the same
     if asked.compare and os.path.lexists(os.path.join(world.cwd, asked.compare)):
@@ -280,6 +299,8 @@ def _opened(path: str, asked: Asked, question: Question, *, good: str, bad: str)
     if asked.fresh:
         return new
     if found.question != question:
+        if not found.has_runs:  # nothing is lost with it, such as with one of a slip of the pen
+            return new
         raise DocumentError(
             "bisect-log-other",
             f"it is the log of another bisect: {_differs(found.question, question)} differ",
