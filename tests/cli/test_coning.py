@@ -420,3 +420,10 @@ def test_the_cone_of_numpy_on_the_real_index(workshop: Workshop, tmp_path: Path)
         if package["name"] == "numpy"
     }
     assert released["2.0.0"].startswith("2024-06-16T")
+
+
+def test_the_python_of_an_interpreter_is_resolved_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("cone", "requirements.in", *RANGE[:4], "--python", sys.executable) == 0
+    assert "Python {}.{} on".format(*sys.version_info[:2]) in capsys.readouterr().out
+    assert run("cone", "requirements.in", *RANGE[:4], "--python", str(folder / "requirements.in")) == 2
+    assert "no Python that can be started" in capsys.readouterr().err

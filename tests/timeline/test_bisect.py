@@ -24,6 +24,8 @@ from real.dated import DatedIndex, Made, dated_index
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Certainty, Outcome, Role
 from sanctity.report.bisect import bisect_text, schema
+from sanctity.timeline.pythons import find_python
+from sanctity.timeline.uv import find_uv
 from sanctity.timeline.workplace import alone_with_log
 from sanctity.verbs.bisecting import Asked, Bisecting, bisect, replay
 from sanctity.verbs.world import World
@@ -335,6 +337,28 @@ def test_a_python_that_is_not_here_is_told(place: Place) -> None:
     error = refused(place, "plain\n", *py("pass"), python="3.77")
     assert error.code == "interpreter-not-found"
     assert "3.77" in f"{error.where} {error.message}"
+
+
+def test_a_python_whose_shim_fails_is_looked_for_elsewhere_and_may_be_named_by_its_path(place: Place) -> None:
+    shims, home = place.cwd / "shims", place.cwd / "pyenv"
+    shims.mkdir()
+    (home / f"versions/{PYTHON}.99/bin").mkdir(parents=True)
+    for name in ("python", "python3", f"python{PYTHON}"):
+        (shims / name).write_text("#!/bin/sh\nexit 127\n")
+        (shims / name).chmod(0o755)
+    own = home / f"versions/{PYTHON}.99/bin/python"
+    own.symlink_to(os.path.realpath(sys.executable))
+    uv = find_uv(place.environ)
+    environ = {**place.environ, "PATH": str(shims), "PYENV_ROOT": str(home)}
+    found = find_python(PYTHON, uv=uv, environ=environ, cwd=str(place.cwd))
+    assert found == (PYTHON, str(own))
+    place.environ["PATH"] = f"{shims}{os.pathsep}{place.environ['PATH']}"
+    made = ask(place, "plain\n", *py("import plain; raise SystemExit(plain.V == '2.0')"), python=str(own))
+    assert (names(made.answer.breaks[0]), made.question.python) == (["plain 2.0"], PYTHON)
+    for word in (str(shims / "python"), "three", "3"):
+        error = refused(place, "plain\n", *py("pass"), python=word, log="other.json")
+        assert (error.code, error.where.startswith("--python")) == ("usage", True)
+        assert "--platform" not in f"{error.where} {error.hint}"
 
 
 def test_nothing_changed_is_told_without_a_run(place: Place) -> None:

@@ -67,7 +67,12 @@ def _narration() -> Iterator[_Narration]:
 @click.option("--bad", metavar="DATE", default="today", show_default=True, help="A later date at which it does not.")
 @click.argument("requirements", metavar="REQUIREMENTS", required=False, default="")
 @click.argument("command", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED)
-@click.option("--python", metavar="VERSION", default="", help="The Python, such as 3.11; by default the one that sanctity runs on.")
+@click.option(
+    "--python",
+    metavar="VERSION|PATH",
+    default="",
+    help="The Python, such as 3.11, or an interpreter; by default this one's version.",
+)
 @click.option(
     "--compare", metavar="OUT", default="", help="Look for a changed result instead of a failure: CMD writes this file or folder."
 )

@@ -35,7 +35,10 @@ _NONE_RESOLVED: Final = 3
     help="The step between dates: day, week, month, quarter, year, or a number of days such as 10d.",
 )
 @click.option(
-    "--python", metavar="VERSION", default="", help="Resolve for this Python, such as 3.11; by default this one's version."
+    "--python",
+    metavar="VERSION|PATH",
+    default="",
+    help="Resolve for this Python, such as 3.11, or that of an interpreter; by default this one's.",
 )
 @click.option(
     "--platform", metavar="NAME", default="", help="Resolve for this platform, as uv names it: linux, macos, windows, aarch64-…"

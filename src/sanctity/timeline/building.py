@@ -56,7 +56,8 @@ def is_version(text: str) -> bool:
 class Builder:
     """Makes environments of *requirements* on the Python *python* (``3.11``); *uv* is started with *environ*.
 
-    *heard* is told what uv writes to its standard error, line by line.
+    *interpreter* is the path of that Python, where uv does not find it by its version. *heard* is told what uv writes to
+    its standard error, line by line.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Builder:
         requirements: Requirements,
         python: str,
         undated: tuple[str, ...] = (),
+        interpreter: str = "",
         heard: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.uv = uv
         self.requirements = requirements
         self.python = python
         self.undated = undated
+        self._interpreter = interpreter or python
         self._heard = heard
         ours = {"UV_EXCLUDE_NEWER", "UV_PYTHON", "UV_PROJECT", "UV_WORKING_DIRECTORY", "VIRTUAL_ENV", "UV_REQUIRE_HASHES"}
         kept = {name: value for name, value in environ.items() if name not in ours}
@@ -123,7 +126,7 @@ class Builder:
         whole = False
         try:
             try:
-                self._run([self.uv, "venv", "--quiet", "--no-project", "--no-config", "--python", self.python, place])
+                self._run([self.uv, "venv", "--quiet", "--no-project", "--no-config", "--python", self._interpreter, place])
             except Unbuildable as error:  # it is empty yet, so what is wrong is the Python
                 hint = "install that Python, or name another"
                 raise SanctityError("interpreter-not-found", str(error), where=f"--python {self.python}", hint=hint) from error

@@ -357,7 +357,9 @@ def _error(requirements: Requirements, said: Said, reason: str) -> SanctityError
     where = requirements.shown
     if _BAD_TARGET.search(said.err):
         words = said.err.strip().splitlines()[0].removeprefix("error: ")
-        return UsageError("usage", words, where="--python and --platform", hint="uv pip compile --help lists them")
+        if "--python-platform" in words:
+            return UsageError("usage", words, where="--platform", hint="uv pip compile --help lists them")
+        return UsageError("usage", words, where="--python", hint="name a version that uv knows, such as 3.11")
     if _NO_OPTION.search(said.err):
         return SanctityError("uv-too-old", f"it does not know an option: {reason}"[:_LONGEST], hint="uv self update")
     if _NO_PYTHON.search(reason):

@@ -98,7 +98,9 @@ def bisect(
             it is not there.
     """
     from sanctity.timeline.dates import instant_of
+    from sanctity.timeline.pythons import find_python
     from sanctity.timeline.requirements import read_requirements
+    from sanctity.timeline.uv import find_uv
     from sanctity.timeline.workplace import alone_with_log
 
     now = datetime.now(UTC)
@@ -108,9 +110,14 @@ def bisect(
         raise UsageError("usage", f"{asked.good} is not before {asked.bad}", where="--good", hint="the command worked first")
     requirements = read_requirements(asked.requirements, cwd=world.cwd, extras=asked.extras, groups=asked.groups)
     question = _question(asked, requirements, world)
+    uv = find_uv(world.environ)
+    version, interpreter = find_python(question.python, uv=uv, environ=world.environ, cwd=world.cwd)
+    question = replace(question, python=version)
     path = os.path.abspath(os.path.join(world.cwd, os.path.expanduser(asked.log)))
     with alone_with_log(path, asked.log):
-        return _bisected(asked, world, requirements, question, path, narrate, doing, good=good, bad=bad)
+        return _bisected(
+            asked, world, requirements, question, path, narrate, doing, good=good, bad=bad, uv=uv, interpreter=interpreter
+        )
 
 
 def _bisected(
@@ -124,6 +131,8 @@ def _bisected(
     *,
     good: str,
     bad: str,
+    uv: str,
+    interpreter: str,
 ) -> Bisecting:
     """The bisect of *question* between two instants, whose log at *path* nobody else writes."""
     from sanctity.timeline.bench import RealBench, Runner
@@ -131,7 +140,6 @@ def _bisected(
     from sanctity.timeline.building import Builder
     from sanctity.timeline.cache import cache_folder
     from sanctity.timeline.resolver import Resolver
-    from sanctity.timeline.uv import find_uv
     from sanctity.timeline.workplace import Workplace, alone_with
 
     log = _opened(path, asked, question, good=good, bad=bad)
@@ -141,14 +149,19 @@ def _bisected(
         raise UsageError("bisect-output-exists", words, where=asked.compare, hint="move it away: it is removed after each run")
     if asked.keep:
         _check_kept(path)
-    uv = find_uv(world.environ)
     for notice in _notices(question, world.environ):
         narrate(f"note: {notice}")
     began = world.clock()
     target = Target(python=question.python)
     heard = _listening(question.python, narrate)
     resolver = Resolver(
-        uv=uv, environ=world.environ, target=target, cache=cache_folder(world.environ), fresh=asked.fresh, heard=heard
+        uv=uv,
+        environ=world.environ,
+        target=target,
+        cache=cache_folder(world.environ),
+        python=interpreter,
+        fresh=asked.fresh,
+        heard=heard,
     )
     builder = Builder(
         uv=uv,
@@ -156,6 +169,7 @@ def _bisected(
         requirements=requirements,
         python=question.python,
         undated=question.undated,
+        interpreter=interpreter,
         heard=heard,
     )
     bench: RealBench | None = None
@@ -475,6 +489,7 @@ def replay(
     from sanctity.timeline.bench import Runner, verdict
     from sanctity.timeline.building import Builder, Unbuildable
     from sanctity.timeline.logbook import read_log
+    from sanctity.timeline.pythons import find_python
     from sanctity.timeline.requirements import Requirements
     from sanctity.timeline.uv import find_uv
     from sanctity.timeline.workplace import Workplace, alone_with
@@ -493,8 +508,10 @@ def replay(
     place = os.path.abspath(os.path.join(world.cwd, question.requirements))
     place = place if os.path.isdir(os.path.dirname(place)) else os.path.join(world.cwd, "requirements.txt")
     here = Requirements(path=place, shown=path, digest=Digest.of_sha256(bytes(32)))
+    uv = find_uv(world.environ)
+    version, interpreter = find_python(question.python, uv=uv, environ=world.environ, cwd=world.cwd)
     builder = Builder(
-        uv=find_uv(world.environ), environ=world.environ, requirements=here, python=question.python, undated=question.undated
+        uv=uv, environ=world.environ, requirements=here, python=version, interpreter=interpreter, undated=question.undated
     )
     sides: list[Side] = []
     with ExitStack() as stack:

@@ -68,7 +68,7 @@ def cone(
     now = datetime.fromtimestamp(world.now_ns() / 1e9, UTC)
     instants = row(first, last, every, now=now)
     wanted = read_requirements(requirements, cwd=world.cwd, extras=extras, groups=groups)
-    target = Target(python=_python(python), platform=platform)
+    target = Target(python=_python(python, world), platform=platform)
     notices: list[str] = []
     beside, locked = _locked(wanted, lock, target, world, notices)
     resolver = Resolver(
@@ -104,13 +104,19 @@ def cone(
     return Coning(cone=made, notices=tuple(notices))
 
 
-def _python(python: str) -> str:
-    """*python* as a version, by default this one's."""
+def _python(python: str, world: World) -> str:
+    """*python*, or the interpreter that it names, as a version; by default this one's."""
     if not python:
         return f"{sys.version_info.major}.{sys.version_info.minor}"
+    from sanctity.timeline.pythons import is_path, version_at
+
+    if is_path(python):
+        return version_at(python, world.environ, world.cwd)
     parts = python.split(".")
     if not (2 <= len(parts) <= 3 and all(part.isascii() and part.isdigit() and len(part) < 4 for part in parts)):
-        raise UsageError("usage", f"{python[:40]!r} is no version of Python", where="--python", hint="name it as 3.11 or 3.11.7")
+        raise UsageError(
+            "usage", f"{python[:40]!r} is no version of Python", where="--python", hint="name it as 3.11 or 3.11.7, or give a path"
+        )
     return python
 
 
