@@ -427,3 +427,12 @@ def test_the_python_of_an_interpreter_is_resolved_for(folder: Path, capsys: pyte
     assert "Python {}.{} on".format(*sys.version_info[:2]) in capsys.readouterr().out
     assert run("cone", "requirements.in", *RANGE[:4], "--python", str(folder / "requirements.in")) == 2
     assert "no Python that can be started" in capsys.readouterr().err
+
+
+def test_with_only_binary_it_is_said_and_remembered_apart(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("cone", "requirements.in", *RANGE, "--only-binary") == 0
+    assert "only wheels were chosen" in "".join(capsys.readouterr())
+    kept = {path.name for path in (folder.parent / "cache").rglob("*.json")}
+    assert run("cone", "requirements.in", *RANGE) == 0
+    assert "only wheels were chosen" not in "".join(capsys.readouterr())
+    assert {path.name for path in (folder.parent / "cache").rglob("*.json")} > kept

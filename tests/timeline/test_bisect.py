@@ -283,6 +283,17 @@ def test_a_release_that_uv_builds_from_source_is_told_as_its_build_begins(place:
     assert err.index(note) < err.index("good, 2024-01-02: passes")
 
 
+def test_with_only_binary_nothing_is_built_and_the_log_is_of_another_question(place: Place) -> None:
+    command = py("import plain; raise SystemExit(plain.V == '2.0')")
+    error = refused(place, "wheelless\nplain\n", *command, only_binary=True)
+    assert error.code == "bisect-unbuildable"
+    assert "wheelless" in error.message
+    made = ask(place, "plain\n", *command, only_binary=True)
+    assert (names(made.answer.breaks[0]), made.document["question"]["only_binary"]) == (["plain 2.0"], True)
+    error = refused(place, "plain\n", *command)
+    assert (error.code, "only-binary differ" in error.message) == ("bisect-log-other", True)
+
+
 @pytest.mark.long
 def test_an_index_that_the_requirements_name_themselves_is_asked_for_their_files_too(place: Place) -> None:
     url = place.environ.pop("UV_DEFAULT_INDEX")

@@ -91,6 +91,7 @@ def _narration() -> Iterator[_Narration]:
 @click.option(
     "--undated", multiple=True, metavar="NAME", help="Let this package float: its index gives no upload times; may be repeated."
 )
+@click.option("--only-binary", is_flag=True, help="Nothing is built from source: a release without a wheel is not chosen.")
 @click.option("--extra", "extras", multiple=True, metavar="NAME", help="Of a pyproject.toml: this extra too; may be repeated.")
 @click.option(
     "--group", "groups", multiple=True, metavar="NAME", help="Of a pyproject.toml: this dependency group too; may be repeated."

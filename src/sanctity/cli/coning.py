@@ -52,6 +52,7 @@ _NONE_RESOLVED: Final = 3
     metavar="NAME",
     help="Take any release of this package, whose index does not say when it was uploaded; may be repeated.",
 )
+@click.option("--only-binary", is_flag=True, help="Nothing is built from source: a release without a wheel is not chosen.")
 @click.option("--fresh", is_flag=True, help="Resolve every date again, also those that are remembered.")
 @click.option("--workers", type=click.IntRange(0, 64), default=0, help="Resolutions at a time; 0 means one a processor.")
 @click.option("--svg", metavar="FILE", default="", help="Draw it into this file, as SVG.")
@@ -86,6 +87,7 @@ def cone(
     format_: str,
     output: str,
     *,
+    only_binary: bool,
     fresh: bool,
 ) -> None:
     """Resolve REQUIREMENTS as of each date, and show how far the answers lie apart.
@@ -117,6 +119,7 @@ def cone(
                     extras=extras,
                     groups=groups,
                     undated=undated,
+                    only_binary=only_binary,
                     fresh=fresh,
                     workers=workers,
                 ),

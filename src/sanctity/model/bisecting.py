@@ -162,6 +162,7 @@ class Question:
     """What is asked. Two bisects with equal questions may share their trials.
 
     *good* and *bad* are as given, *files* those that the requirements and the command name, *timeout* in seconds (0: none).
+    With *only_binary* nothing is built from source.
     """
 
     requirements: str
@@ -172,6 +173,7 @@ class Question:
     compare: str = ""
     timeout: int = 0
     undated: tuple[str, ...] = ()
+    only_binary: bool = False
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     files: tuple[FileDigest, ...] = ()

@@ -76,6 +76,7 @@ def log_document(
             "compare": utf8(question.compare),
             "timeout": question.timeout,
             "undated": list(question.undated),
+            "only_binary": question.only_binary,
             "extras": list(question.extras),
             "groups": list(question.groups),
             "files": [{"path": utf8(each.path), "digest": str(each.digest)} for each in question.files],

@@ -57,7 +57,7 @@ class Builder:
     """Makes environments of *requirements* on the Python *python* (``3.11``); *uv* is started with *environ*.
 
     *interpreter* is the path of that Python, where uv does not find it by its version. *heard* is told what uv writes to
-    its standard error, line by line.
+    its standard error, line by line. With *only_binary* nothing is built from source.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Builder:
         python: str,
         undated: tuple[str, ...] = (),
         interpreter: str = "",
+        only_binary: bool = False,
         heard: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.uv = uv
@@ -77,6 +78,7 @@ class Builder:
         self.undated = undated
         self._interpreter = interpreter or python
         self._heard = heard
+        self._wheels = ["--only-binary", ":all:"] if only_binary else []
         ours = {"UV_EXCLUDE_NEWER", "UV_PYTHON", "UV_PROJECT", "UV_WORKING_DIRECTORY", "VIRTUAL_ENV", "UV_REQUIRE_HASHES"}
         kept = {name: value for name, value in environ.items() if name not in ours}
         self._environ = {**kept, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_NO_WRAP": "1"}
@@ -97,7 +99,7 @@ class Builder:
         file = _written(rows)
         try:
             command = [self.uv, "pip", "compile", self.requirements.name, "--constraint", file, "--format", "pylock.toml"]
-            command += ["--no-header", "--python-version", self.python, *self._dated(resolution.at)]
+            command += ["--no-header", "--python-version", self.python, *self._wheels, *self._dated(resolution.at)]
             command += [word for extra in self.requirements.extras for word in ("--extra", extra)]
             command += [word for group in self.requirements.groups for word in ("--group", group)]
             said = self._run(command)
@@ -133,7 +135,7 @@ class Builder:
             if rows:
                 command = [self.uv, "pip", "install", "--python", f"{place}/bin/python", "--no-deps", "--link-mode", "copy"]
                 command += ["--require-hashes"] if all(row.hashes and not row.url for row in rows) else []
-                self._run([*command, *self._dated(at), "--requirement", file])
+                self._run([*command, *self._wheels, *self._dated(at), "--requirement", file])
             whole = True
         finally:
             os.unlink(file)

@@ -185,6 +185,7 @@ def _log(document: dict[str, object], path: str, shown: str) -> Logbook:
         compare=reader.get(stated, "compare", str, "", "question"),
         timeout=reader.get(stated, "timeout", int, 0, "question"),
         undated=reader.strings(stated, "undated", "question"),
+        only_binary=reader.get(stated, "only_binary", bool, False, "question"),
         extras=reader.strings(stated, "extras", "question"),
         groups=reader.strings(stated, "groups", "question"),
         files=tuple(files),

@@ -76,9 +76,10 @@ _LONGEST: Final = 900
 class Resolver:
     """Resolves for *target*, with the program *uv*, and keeps what it learnt in the folder *cache*, nowhere where that is empty.
 
-    *environ* is what uv is started with. *python* is the interpreter that uv looks at where it must build something. With *fresh*
-    nothing is taken from the cache that was there before. *heard* is told what uv writes to its standard error, line by line.
-    Several threads may use it at once; `close` ends what is running.
+    *environ* is what uv is started with. *python* is the interpreter that uv looks at where it must build something. With
+    *only_binary* it builds nothing, and takes no release without a wheel. With *fresh* nothing is taken from the cache that was
+    there before. *heard* is told what uv writes to its standard error, line by line. Several threads may use it at once; `close`
+    ends what is running.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Resolver:
         target: Target,
         cache: str = "",
         python: str = "",
+        only_binary: bool = False,
         fresh: bool = False,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.time,
@@ -97,6 +99,7 @@ class Resolver:
         self.uv = uv
         self.target = target
         self.python = python
+        self.only_binary = only_binary
         self.patience = patience
         self._clock = clock
         self._heard = heard
@@ -281,6 +284,7 @@ class Resolver:
         name = requirements.name if not requirements.name.startswith("-") else f"./{requirements.name}"
         command = [self.uv, "pip", "compile", name, "--exclude-newer", instant, "--python-version", self.target.python]
         command += ["--python", self.python] if self.python else []
+        command += ["--only-binary", ":all:"] if self.only_binary else []
         command += ["--python-platform", self.target.platform] if self.target.platform else []
         for extra in requirements.extras:
             command += ["--extra", extra]
@@ -326,6 +330,7 @@ class Resolver:
                 list(undated),
                 self.version,
                 self._configuration(requirements.folder),
+                *(["only-binary"] if self.only_binary else []),
             ]
         )
 

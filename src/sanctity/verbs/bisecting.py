@@ -66,6 +66,7 @@ class Asked:
     timeout: int = 0
     log: str = "bisect.json"
     undated: tuple[str, ...] = ()
+    only_binary: bool = False
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     keep: bool = False
@@ -160,6 +161,7 @@ def _bisected(
         target=target,
         cache=cache_folder(world.environ),
         python=interpreter,
+        only_binary=question.only_binary,
         fresh=asked.fresh,
         heard=heard,
     )
@@ -170,6 +172,7 @@ def _bisected(
         python=question.python,
         undated=question.undated,
         interpreter=interpreter,
+        only_binary=question.only_binary,
         heard=heard,
     )
     bench: RealBench | None = None
@@ -258,6 +261,7 @@ def _question(asked: Asked, requirements: Requirements, world: World) -> Questio
         compare=asked.compare,
         timeout=asked.timeout,
         undated=tuple(sorted(set(asked.undated))),
+        only_binary=asked.only_binary,
         extras=requirements.extras,
         groups=requirements.groups,
         files=tuple(files),
@@ -330,8 +334,8 @@ def _differs(one: Question, other: Question) -> str:
     if one.files != other.files:
         changed = {each.path for each in set(one.files) ^ set(other.files)}
         return f"the bytes of {', '.join(sorted(changed))}"
-    names = ("requirements", "good", "bad", "python", "command", "compare", "timeout", "undated", "extras", "groups")
-    return ", ".join(name for name in names if getattr(one, name) != getattr(other, name))
+    names = ("requirements", "good", "bad", "python", "command", "compare", "timeout", "undated", "only_binary", "extras", "groups")
+    return ", ".join(name for name in names if getattr(one, name) != getattr(other, name)).replace("_", "-")
 
 
 def _check_kept(log: str) -> None:
@@ -511,7 +515,13 @@ def replay(
     uv = find_uv(world.environ)
     version, interpreter = find_python(question.python, uv=uv, environ=world.environ, cwd=world.cwd)
     builder = Builder(
-        uv=uv, environ=world.environ, requirements=here, python=version, interpreter=interpreter, undated=question.undated
+        uv=uv,
+        environ=world.environ,
+        requirements=here,
+        python=version,
+        interpreter=interpreter,
+        only_binary=question.only_binary,
+        undated=question.undated,
     )
     sides: list[Side] = []
     with ExitStack() as stack:

@@ -46,6 +46,7 @@ def cone(
     extras: tuple[str, ...] = (),
     groups: tuple[str, ...] = (),
     undated: tuple[str, ...] = (),
+    only_binary: bool = False,
     fresh: bool = False,
     workers: int = 0,
 ) -> Coning:
@@ -77,6 +78,7 @@ def cone(
         target=target,
         cache=cache_folder(world.environ),
         python=sys.executable,
+        only_binary=only_binary,
         fresh=fresh,
         clock=lambda: world.now_ns() / 1e9,
     )
@@ -85,6 +87,8 @@ def cone(
         version = resolver.version
     finally:
         resolver.close()
+    if only_binary:
+        notices.append("only wheels were chosen: a release without one was passed over")
     passed = sorted({file for each in found for file in each.passed_over})
     if passed:
         words = (
