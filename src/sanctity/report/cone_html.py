@@ -60,7 +60,7 @@ tbody th{font-weight:600}
 .number{text-align:right}
 td[data-label]{min-width:4.4rem}
 tbody th:not(.number){min-width:8rem}
-.digest code{white-space:nowrap}
+.digest code,td[data-label="first"] code,td[data-label="last"] code,td[data-label="locked"] code{white-space:nowrap}
 .strip{display:block;width:100%;min-width:10rem;height:1.1rem;margin-top:.25rem;color:var(--blue)}
 .strip .line{fill:var(--faint)}
 .strip .tick{fill:currentColor}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,7 @@ def run(
             "no-reference",
             "there is no seal and no lock, so nothing says what it has to be",
             where=taken.place.shown,
-            hint="seal it with `sanctity seal`, or lock the project",
+            hint=f"seal it with `sanctity seal{f' --env {shlex.quote(target.env)}' if target.env else ''}`, or lock the project",
         )
     environ = inherited(world.environ)
     if fresh_bytecode:
