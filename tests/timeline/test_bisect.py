@@ -72,6 +72,9 @@ RELEASES = (
     *(one("bystander", "2.0", 6), one("early", "1.0", 1), one("early", "2.0", 4), one("late", "1.0", 1), one("late", "2.0", 12)),
     # yanked since.
     *(one("rue", "1.0", 1), one("rue", "1.1", 6, yanked="wrong results"), one("rue", "1.2", 8, yanked="so is this")),
+    # what broke it was yanked since, and the next release has it too.
+    *(one("regret", "1.0", 1), one("regret", "2.0", 5, yanked="calm"), one("regret", "2.1", 6, yanked="broken")),
+    *(one("regret", "2.2", 7, yanked="broken"), one("regret", "2.3", 9)),
     # without a time of upload.
     *(one("timeless", "1.0", None), one("timely", "1.0", 1, "timeless"), one("timely", "2.0", 6, "timeless")),
     # a dependency comes, and one goes.
@@ -403,6 +406,16 @@ def test_a_release_that_was_yanked_since_is_tried_and_named_with_the_reason(plac
     found = made.answer.breaks[0]
     assert (names(found), found.culprits[0].yanked, found.culprits[0].old) == (["rue 1.1"], "wrong results", "1.0")
     assert made.document["answer"]["line"] == "rue 1.1, released 2024-01-06, yanked since (wrong results)"
+
+
+def test_a_release_yanked_since_that_came_before_the_one_that_fails_now_is_named(place: Place) -> None:
+    """Today's index goes from 1.0 to 2.3; on the days between it went by way of three others, of which the second broke it."""
+    made = ask(place, "regret\n", *py("import regret; raise SystemExit(regret.V in ('2.1', '2.2', '2.3'))"))
+    found = made.answer.breaks[0]
+    assert (names(found), found.culprits[0].yanked, found.culprits[0].old) == (["regret 2.1"], "broken", "2.0")
+    assert (found.passing.pins["regret"], found.failing.pins["regret"]) == ("2.0", "2.1")
+    assert made.answer.remedy == ("regret<2.1",)
+    assert made.document["answer"]["line"] == "regret 2.1, released 2024-01-06, yanked since (broken)"
 
 
 def test_a_flaky_command_is_told_with_its_counts(place: Place) -> None:

@@ -256,7 +256,7 @@ def _checks(answer: Answer, bad: str, good: str) -> list[str]:
     first = answer.breaks[0]
     many = len(first.culprits) > 1
     found = []
-    if first.culprits[0].yanked is not None:
+    if first.culprits[0].yanked is not None and first.passing.at == bad:
         return ["the index does not choose it any more: what was resolved at --bad then was another environment than now"]
     if first.alone is Certainty.YES:
         found.append(f"the environment of {day(good)} fails with {'these' if many else 'it'} alone")

@@ -277,6 +277,8 @@ class _Bisection:
             found = self._refined(found, culprits, pins)
         if found.exact and len(culprits) == 1:
             found = self._of_one_day(found, pins)
+        if found.exact and len(culprits) == 1 and found.culprits[0].old:
+            found = self._yanked_before(found, pins)
         return self._in_context(found, culprits)
 
     def _of_one_day(self, found: Break, pins: Mapping[str, str]) -> Break:
@@ -301,6 +303,37 @@ class _Bisection:
                 return replace(found, culprits=(replace(culprit, among=(between,)),), exact=False)
             narrowed = Change(name=name, old=culprit.old, new=between)
             found = replace(found, failing=lower, culprits=(_culprit(narrowed, lower, found.passing, culprit.role),))
+        return found
+
+    def _yanked_before(self, found: Break, pins: Mapping[str, str]) -> Break:
+        """*found* with the release that really came first, where some between the two versions were yanked since.
+
+        On their day they were chosen, and today the resolver passes them over. The oldest is tried first, each by its own version.
+        """
+        culprit = found.culprits[0]
+        name = culprit.release.name
+        there = [
+            each
+            for each in self.bench.withdrawn(found.passing)
+            if each.name == name and _is_between(culprit.old, each.version, culprit.release.version)
+        ]
+        untried = []
+        for each in sorted(there, key=lambda each: Version(each.version))[:_MOST_WITHDRAWN]:
+            mixed = self._mix(found.failing.at, {**pins, name: each.version}, found.held)
+            why = f"{day(found.passing.at)} with {name} {each.version}, yanked since"
+            outcome = Outcome.UNRESOLVABLE if mixed.failure else self.bench.judge(mixed, why, repeat=True).outcome
+            if outcome is Outcome.FAIL:
+                change = Change(name=name, old=culprit.old, new=each.version)
+                named = replace(_culprit(change, mixed, found.passing, culprit.role), yanked=each.reason)
+                found = replace(found, failing=mixed, culprits=(named,))
+                break
+            if outcome is Outcome.PASS:
+                culprit = replace(culprit, old=each.version)
+                found = replace(found, passing=mixed, culprits=(culprit,))
+            else:
+                untried.append(each.version)
+        if untried:
+            self.notes.append(f"{name} {', '.join(untried)}, yanked since, came before it and gave no verdict")
         return found
 
     def _between(self, bracket: Bracket, held: tuple[str, ...]) -> tuple[Resolution, ...]:
