@@ -65,7 +65,21 @@ class Setting:
     control remembers to recognise its own work.
     """
 
-    __slots__ = ("algorithms", "child", "children", "memory", "path", "pid", "quiet", "rank", "receipt", "root", "scheme", "strict")
+    __slots__ = (
+        "algorithms",
+        "child",
+        "children",
+        "default",
+        "memory",
+        "path",
+        "pid",
+        "quiet",
+        "rank",
+        "receipt",
+        "root",
+        "scheme",
+        "strict",
+    )
 
     def __init__(
         self,
@@ -78,8 +92,11 @@ class Setting:
         strict: bool = False,
         quiet: bool = False,
         path: str | None = None,
+        default: bool = False,
     ) -> None:
         self.root = root
+        #: Whether nobody chose the root.
+        self.default = default
         self.scheme = scheme
         self.rank = rank
         self.child = child
@@ -233,7 +250,8 @@ class Setting:
         first = next((row.remedy for row in rows if row.remedy), "")
         words = ", ".join(f"{row.control} ({row.status.replace('-', ' ')})" for row in rows)
         more = "; print the receipt for the rest" if len(rows) > 1 else ""
-        say(f"sanctity: seed {self.root} did not reach {words}" + (f"; {first}{more}" if first else ""))
+        chosen = f"{self.root} (the default)" if self.default else f"{self.root}"
+        say(f"sanctity: seed {chosen} did not reach {words}" + (f"; {first}{more}" if first else ""))
 
 
 _current: Setting | None = None
@@ -304,6 +322,7 @@ def set_global_determinism(
         strict=strict,
         quiet=quiet,
         path=None if receipt is None else os.path.abspath(os.fsdecode(receipt)),
+        default=seed is None and not os.environ.get(VARIABLE),
     )
     establish(setting)
     setting.publish()

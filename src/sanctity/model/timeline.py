@@ -210,14 +210,14 @@ class Cone:
 
     @cached_property
     def strands(self) -> tuple[Strand, ...]:
-        """Each package that was in any answer, the one that moved most first, then in the order of names."""
+        """Each package that was in any answer, the one of most versions first, then the one that moved most, then by name."""
         locked = {release.name: release.version for release in self.locked or ()}
         asked: dict[str, dict[str, None]] = {}
         for each in self.resolved:
             for release in each.releases:
                 asked.setdefault(release.name, {}).update(dict.fromkeys(release.via))
         found = [self._strand(name, tuple(asked[name]), locked.get(name)) for name in sorted(asked)]
-        return tuple(sorted(found, key=lambda strand: (-strand.moves[-1], strand.name)))
+        return tuple(sorted(found, key=lambda strand: (-len(strand.versions), -strand.moves[-1], strand.name)))
 
     def _strand(self, name: str, via: tuple[str, ...], locked: str | None) -> Strand:
         states: list[tuple[str, str]] = []

@@ -125,6 +125,18 @@ def _strip(cone: Cone, strand: Strand) -> str:
     return text
 
 
+def _axis(cone: Cone) -> str:
+    """What stands over the strips: each year where it begins, as far as there is room, or the first date."""
+    cells = min(len(cone.resolved), _STRIP)
+    text = ""
+    for cell in range(cells):
+        years = [day_of(cone.resolved[place * len(cone.resolved) // cells].at)[:4] for place in (max(cell - 1, 0), cell)]
+        if (not cell or years[0] != years[1]) and len(text) <= cell:
+            text = f"{text:<{cell}}{years[1]} "
+    text = text.rstrip()
+    return text if cells >= len(text) > 0 else "changed"
+
+
 def _rows(cone: Cone) -> Iterator[tuple[str, ...]]:
     for strand in cone.strands[:_MOST]:
         yield (
@@ -149,7 +161,7 @@ def cone_text(cone: Cone, paint: Paint | None = None, notices: Sequence[str] = (
     lines = [f"{word}  {plain(cone.subject)}   {paint('dim', f'{span}; {target_words(cone)}; {resolver}')}"]
     if cone.resolved:
         lines += [f"  {fact}" for fact in facts(cone)]
-        head = ("package", "versions", "first", "last", "changed", "through")
+        head = ("package", "versions", "first", "last", _axis(cone), "through")
         rows = [head, *_rows(cone)]
         left = _WIDEST - sum(2 + max(len(row[column]) for row in rows) for column in range(len(head) - 1)) - 2
         rows = [(*row[:-1], _clipped(row[-1], max(left, 12))) for row in rows]
@@ -163,7 +175,9 @@ def cone_text(cone: Cone, paint: Paint | None = None, notices: Sequence[str] = (
             text = f"  {'  '.join(cells)}".rstrip()
             lines.append(paint("dim", text) if number == 0 else text)
         if len(cone.strands) > _MOST:
-            lines.append(paint("dim", f"  and {len(cone.strands) - _MOST:,} more: --format json has them all"))
+            lines.append(
+                paint("dim", f"  and {len(cone.strands) - _MOST:,} more: --format json and the page of --html have them all")
+            )
     failed = outages(cone)
     if failed:
         lines.append("")

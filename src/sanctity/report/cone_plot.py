@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["cone_png", "cone_svg", "cone_words"]
 
 #: How many packages have a band of their own.
+#: So many letters of what is said of a band fit beside the picture at their full size.
+_LETTERS: Final = 31
 _MOST: Final = 8
 #: How many dates are drawn at most; more would lie on each other.
 _MOST_POINTS: Final = 300
@@ -378,11 +380,12 @@ def _labels(
         )
         if not shape.narrow:
             axes.annotate(
-                band.about if len(band.about) <= 40 else f"{band.about[:39]}…",
+                band.about if len(band.about) <= 56 else f"{band.about[:55]}…",
                 (x + 0.26 * per_inch, place),
                 xytext=(0, -shape.text * 0.52),
                 textcoords="offset points",
-                fontsize=shape.text - 1.5,
+                # Long versions are drawn smaller, so that their end is in the picture.
+                fontsize=(shape.text - 1.5) * min(1.0, _LETTERS / len(band.about)),
                 color=QUIET,
                 ha="left",
                 va="center",
