@@ -306,7 +306,7 @@ def interrupted(folder: Path, with_: signal.Signals) -> tuple[int, list[int], st
         command, cwd=folder, env=slow_uv(folder, "2023-05-02"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         sleeping = folder.parent / "bin/sleeping"
-        for _ in range(600):
+        for _ in range(2400):
             if len(kept(folder)) == 5 and sleeping.exists():
                 break
             time.sleep(0.05)
