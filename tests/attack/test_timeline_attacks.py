@@ -86,7 +86,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DatedIndex
 @pytest.fixture
 def place(shelf: tuple[DatedIndex, Path], tmp_path: Path) -> Place:
     index, home = shelf
-    for name in ("tmp", "deep", "deep/work"):
+    for name in ("tmp", "deep", "deep/folder"):
         (tmp_path / name).mkdir()
     environ = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
@@ -97,8 +97,8 @@ def place(shelf: tuple[DatedIndex, Path], tmp_path: Path) -> Place:
         "TMPDIR": str(tmp_path / "tmp"),
         "LANG": "C.UTF-8",
     }
-    (tmp_path / "deep/work/requirements.txt").write_text("app\n")
-    return Place(index=index, cwd=tmp_path / "deep/work", environ=environ)
+    (tmp_path / "deep/folder/requirements.txt").write_text("app\n")
+    return Place(index=index, cwd=tmp_path / "deep/folder", environ=environ)
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------------------
