@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import sanctity
+from sanctity.report.json import dump, packaged_schema
 from sanctity.report.words import utf8
 
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ __all__ = ["schema", "story_document", "story_json"]
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    stated: dict[str, Any] = json.loads(files("sanctity.report").joinpath("schema/lab-1.json").read_text("utf-8"))
-    return stated
+    return packaged_schema("lab-1")
 
 
 def story_document(story: Story) -> dict[str, Any]:
@@ -65,4 +63,4 @@ def _command(command: Command) -> dict[str, Any]:
 
 def story_json(story: Story) -> str:
     """The text of the document."""
-    return json.dumps(story_document(story), indent=2, ensure_ascii=False) + "\n"
+    return dump(story_document(story))

@@ -5,13 +5,12 @@ Its JSON Schema is ``report/schema/bisect-1.json`` in the package.
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import sanctity
 from sanctity.model.bisecting import Certainty, Outcome, Role, day
 from sanctity.model.timeline import changes
+from sanctity.report.json import dump, packaged_schema
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8, without_secrets
 
@@ -41,8 +40,7 @@ _MOST_VIA: Final = 3
 
 def schema(name: str = "bisect-1") -> dict[str, Any]:
     """The JSON Schema of the log, or of a replay (``bisect-replay-1``)."""
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath(f"schema/{name}.json").read_text("utf-8"))
-    return loaded
+    return packaged_schema(name)
 
 
 # -- the document ------------------------------------------------------------------------------------------------------------------
@@ -191,7 +189,7 @@ def _culprit(culprit: Culprit) -> dict[str, Any]:
 
 def bisect_json(document: dict[str, Any]) -> str:
     """The text of the document."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return dump(document)
 
 
 # -- for people --------------------------------------------------------------------------------------------------------------------
@@ -398,4 +396,4 @@ def replay_json(path: str, line: str, sides: Sequence[_Side], counts: Counts) ->
         ],
         "counts": {"builds": counts.builds, "runs": counts.runs, "milliseconds": round(counts.seconds * 1000)},
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return dump(document)

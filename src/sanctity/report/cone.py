@@ -5,12 +5,12 @@ What each word means stands in `model.timeline`. Names, versions and reasons are
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import sanctity
 from sanctity.model.timeline import day_of
+from sanctity.report.json import dump, packaged_schema
 from sanctity.report.markdown import code_span, folded, prose
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
@@ -236,10 +236,7 @@ def cone_markdown(cone: Cone, notices: Sequence[str] = ()) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    from importlib import resources  # which imports much that a report has no use for
-
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/cone-1.json").read_text("utf-8"))
-    return loaded
+    return packaged_schema("cone-1")
 
 
 def cone_document(cone: Cone, notices: Sequence[str] = ()) -> dict[str, Any]:
@@ -315,4 +312,4 @@ def cone_document(cone: Cone, notices: Sequence[str] = ()) -> dict[str, Any]:
 
 def cone_json(cone: Cone, notices: Sequence[str] = ()) -> str:
     """*cone* as the text of the document."""
-    return json.dumps(cone_document(cone, notices), indent=2, ensure_ascii=False) + "\n"
+    return dump(cone_document(cone, notices))

@@ -6,7 +6,6 @@ the compared documents' own text, and are escaped as in the reports of a compari
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections import Counter
@@ -17,6 +16,7 @@ from sanctity.lockfiles.lines import nearest
 from sanctity.model.difference import Answer, Change, LookCode
 from sanctity.model.drift import Severity
 from sanctity.model.inventory import FILE_PARTS
+from sanctity.report.json import dump, packaged_schema
 from sanctity.report.review import TITLES, by_weight, looks_at, review_markdown, short, spoken, why_words
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
@@ -91,10 +91,7 @@ def _answer(differences: Iterable[Difference]) -> Answer:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document ``sanctity.diff/1``."""
-    from importlib import resources  # which imports much that a report has no use for
-
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/diff-1.json").read_text("utf-8"))
-    return loaded
+    return packaged_schema("diff-1")
 
 
 # -- words ------------------------------------------------------------------------------------------------------------------------
@@ -537,7 +534,7 @@ def difference_document(differences: Sequence[Difference]) -> dict[str, Any]:
 def difference_json(differences: Sequence[Difference], places: Places = ()) -> str:
     """The document ``sanctity.diff/1``."""
     del places
-    return json.dumps(difference_document(differences), indent=2, ensure_ascii=False) + "\n"
+    return dump(difference_document(differences))
 
 
 # -- Markdown ---------------------------------------------------------------------------------------------------------------------
@@ -788,7 +785,7 @@ def difference_sarif(differences: Sequence[Difference], places: Places = ()) -> 
         "results": results,
         "properties": {"answer": str(_answer(differences)), "summary": _summary(differences)},
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+    return dump({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _plain_text(differences: Sequence[Difference], places: Places = ()) -> str:

@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from sanctity.model.drift import Comparison, Drift
     from sanctity.model.environment import Fingerprint
 
-__all__ = ["comparison_document", "comparison_json", "error_json", "fingerprint_json", "schema"]
+__all__ = ["comparison_document", "comparison_json", "dump", "error_json", "fingerprint_json", "packaged_schema", "schema"]
+
+
+def packaged_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema *name* (``report-1``) of those in the package."""
+    from importlib import resources  # which imports much that a report has no use for
+
+    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath(f"schema/{name}.json").read_text("utf-8"))
+    return loaded
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    from importlib import resources  # which imports much that a report has no use for
-
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/report-1.json").read_text("utf-8"))
-    return loaded
+    return packaged_schema("report-1")
 
 
-def _dump(document: dict[str, Any]) -> str:
+def dump(document: dict[str, Any]) -> str:
+    """*document* as text for people and programs: two blanks a level, and a line end."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -127,12 +133,12 @@ def comparison_document(comparison: Comparison, verb: str) -> dict[str, Any]:
 
 def comparison_json(comparison: Comparison, verb: str) -> str:
     """*comparison* as the document."""
-    return _dump(comparison_document(comparison, verb))
+    return dump(comparison_document(comparison, verb))
 
 
 def fingerprint_json(found: Fingerprint, prefix: str) -> str:
     """A fingerprint and its parts; ``beside`` are digests shown with it that it does not cover."""
-    return _dump(
+    return dump(
         {
             "schema": "sanctity.fingerprint/1",
             "tool": {"name": "sanctity", "version": sanctity.__version__},
@@ -158,4 +164,4 @@ def error_json(error: SanctityError, verb: str) -> str:
     }
     if issues:
         stated["issues"] = issues
-    return _dump({"schema": "sanctity.error/1", "verb": verb, "error": stated})
+    return dump({"schema": "sanctity.error/1", "verb": verb, "error": stated})

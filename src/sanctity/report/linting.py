@@ -6,12 +6,12 @@ never drives a terminal, and never becomes a link, a mention or a command of a w
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sanctity
 from sanctity.model.drift import ReferenceKind, Severity, Verdict
+from sanctity.report.json import dump, packaged_schema
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
 
@@ -233,10 +233,7 @@ def fix_text(linting: Linting, steps: Sequence[Step], installed: AbstractSet[str
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    from importlib import resources  # which imports much that a report has no use for
-
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/lint-1.json").read_text("utf-8"))
-    return loaded
+    return packaged_schema("lint-1")
 
 
 def _lock(linted: LintedLock) -> dict[str, Any]:
@@ -333,7 +330,7 @@ def linting_document(linting: Linting) -> dict[str, Any]:
 
 def linting_json(linting: Linting) -> str:
     """The document ``sanctity.report/1`` of a lint."""
-    return json.dumps(linting_document(linting), indent=2, ensure_ascii=False) + "\n"
+    return dump(linting_document(linting))
 
 
 # -- Markdown ---------------------------------------------------------------------------------------------------------------------

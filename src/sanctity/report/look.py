@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sanctity
 from sanctity.model.drift import ReferenceKind, Verdict
+from sanctity.report.json import packaged_schema
 from sanctity.report.words import claim, detail, plain, size, utf8, waivers
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ __all__ = ["look_json", "look_text", "schema"]
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a line."""
-    from importlib import resources
-
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/look-1.json").read_text("utf-8"))
-    return loaded
+    return packaged_schema("look-1")
 
 
 def _time(ended: float) -> str:

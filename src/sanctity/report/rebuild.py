@@ -6,12 +6,11 @@ of paths only what says where something came from.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import sanctity
 from sanctity.model.drift import Verdict
-from sanctity.report.json import comparison_document
+from sanctity.report.json import comparison_document, dump
 from sanctity.report.text import Paint, comparison_text
 from sanctity.report.words import count, plain, utf8
 
@@ -180,7 +179,7 @@ def proof_document(
 
 def proof_json(document: dict[str, Any]) -> str:
     """The text of a document."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return dump(document)
 
 
 def proof_text(

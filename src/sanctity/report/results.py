@@ -5,13 +5,12 @@ The document's JSON Schema is ``report/schema/comparison-1.json`` in the package
 
 from __future__ import annotations
 
-import json
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 import sanctity
 from sanctity.model.result import Sameness, What
+from sanctity.report.json import dump, packaged_schema
 from sanctity.report.markdown import code_span
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
@@ -34,8 +33,7 @@ _WIDEST_BAR: Final = 24
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document ``sanctity.comparison/1``."""
-    loaded: dict[str, Any] = json.loads(resources.files("sanctity.report").joinpath("schema/comparison-1.json").read_text("utf-8"))
-    return loaded
+    return packaged_schema("comparison-1")
 
 
 def exit_code(comparison: ResultComparison, *, strict: bool = False) -> int:
@@ -158,7 +156,7 @@ def results_json(comparison: ResultComparison) -> str:
             for file in comparison.files
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return dump(document)
 
 
 def results_markdown(comparison: ResultComparison) -> str:
