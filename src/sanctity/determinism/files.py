@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from sanctity import determinism
 from sanctity.determinism.receipt import STATUSES, Receipt, plain
+from sanctity.determinism.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,16 +171,7 @@ def _program() -> str:
 
 
 def _put(path: str, document: dict[str, Any]) -> None:
-    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-    try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            json.dump(document, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    replace_file(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 @contextlib.contextmanager

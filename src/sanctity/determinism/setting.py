@@ -393,19 +393,12 @@ def _usage(message: str) -> Exception:
 
 
 def _write(path: str, text: str) -> None:
-    """Write *text* to a temporary name beside *path*, and rename it; what is there and is no file stays."""
-    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-    made = False
+    """Have *text* in the file *path*. Raises SanctityError ``receipt-unwritable``."""
+    from sanctity.determinism.writing import place_file
+
     try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise OSError("there is something else than a file")  # noqa: TRY301 - one error for all that is in the way
-        with open(temporary, "x", encoding="utf-8") as file:
-            made = True
-            file.write(text)
-        os.replace(temporary, path)
+        place_file(path, text.encode("utf-8"))
     except (OSError, ValueError) as error:  # a name with a null character is no name
-        if made and os.path.exists(temporary):
-            os.unlink(temporary)
         from sanctity.errors import SanctityError
 
         words = f"the receipt can not be written: {getattr(error, 'strerror', None) or error}"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sanctity.determinism.document import SCHEMA, Unwritable, canonical, decoded, digest_of, encoded, parsed
 from sanctity.determinism.receipt import plain
 from sanctity.determinism.sources import Source, Unfit, sources
+from sanctity.determinism.writing import place_file
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
@@ -112,20 +113,8 @@ class State:
             sanctity.errors.SanctityError: ``state-unwritable``.
         """
         target = os.path.abspath(os.fsdecode(path))
-        temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         try:
-            try:
-                if os.path.exists(target) and not os.path.isfile(target):
-                    raise OSError("there is something else than a file")  # noqa: TRY301 - one error for all that is in the way
-                with open(temporary, "xb") as file:
-                    file.write(self.to_bytes())
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, target)
-            except OSError:
-                if os.path.exists(temporary):
-                    os.unlink(temporary)
-                raise
+            place_file(target, self.to_bytes(), sync=True)
         except (OSError, ValueError) as error:  # a name with a null character is no name
             raise SanctityError(
                 "state-unwritable",
