@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,7 +26,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["HERE", "PYTHONS", "ToolError", "Workshop", "cache_folder", "each_python", "exclusive", "interpreters", "pins"]
+__all__ = ["HERE", "PYTHONS", "ToolError", "Workshop", "cache_folder", "each_python", "exclusive", "gone", "interpreters", "pins"]
 
 HERE: Final = Path(__file__).resolve().parent
 
@@ -109,6 +110,18 @@ def each_python() -> list[pytest.ParameterSet]:
     here = list(interpreters())
     shown = {here[0], here[-1], "{}.{}".format(*sys.version_info[:2])} if here else set()
     return [pytest.param(version, marks=() if version in shown else pytest.mark.long) for version in PYTHONS]
+
+
+def gone(pid: int) -> bool:
+    """Whether the process *pid* ended, which it may take a moment to."""
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().split(") ")[1].startswith("Z"):
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def pins(name: str) -> tuple[str, ...]:

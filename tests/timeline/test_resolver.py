@@ -6,12 +6,12 @@ import json
 import os
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from real.dated import DatedIndex, Made, dated_index
+from real.tools import gone
 from sanctity.errors import DocumentError, SanctityError, UsageError
 from sanctity.model.timeline import Resolution, Target
 from sanctity.timeline.cache import FRESH, LASTING, cache_folder
@@ -21,6 +21,7 @@ from sanctity.timeline.uv import find_uv, paragraph, pylock_releases, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PYTHON = Target(python="3.11")
 JANUARY, FEBRUARY, MARCH, APRIL = (f"2023-{month:02}-01T00:00:00Z" for month in (1, 2, 3, 4))
@@ -336,18 +337,6 @@ def test_a_resolution_that_takes_too_long_is_given_up_with_all_it_started(bench:
     assert "given up after 1 seconds" in found.failure
     assert gone(int(child.read_text()))
     assert bench.kept() == [], "it is not kept: another time it may be quicker"
-
-
-def gone(pid: int) -> bool:
-    """Whether the process *pid* ended, which it may take a moment to."""
-    for _ in range(100):
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().split(") ")[1].startswith("Z"):
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_an_error_in_the_middle_ends_the_rest_and_keeps_what_was_done(bench: Bench, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.lab.place import run_line
 from sanctity.lab.story import Tool
+from sanctity.model.folders import cache_below
 from sanctity.store.private import alone
 from sanctity.verbs.sources import fetcher_for
 
@@ -38,11 +39,7 @@ _OLDEST_UV: Final = (0, 8)
 
 def shelf(environ: Mapping[str, str]) -> str:
     """Where the lab keeps what it fetched: ``$XDG_CACHE_HOME/sanctity/lab``, or below ``~/.cache``; empty without a home."""
-    stated = environ.get("XDG_CACHE_HOME", "")
-    home = environ.get("HOME", "")
-    if not stated.startswith("/"):
-        stated = f"{home}/.cache" if home.startswith("/") else ""
-    return f"{stated}/sanctity/lab" if stated else ""
+    return cache_below(environ, "lab")
 
 
 def fill_shelf(wheels: Iterable[Shelved], folder: str, world: World) -> tuple[int, int]:

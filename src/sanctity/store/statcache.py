@@ -37,6 +37,7 @@ import sys
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - the module gives it the name of everybody's error
 
+from sanctity.model.folders import cache_below
 from sanctity.store import sameness
 from sanctity.store.sameness import ANSWER, COUNT, IDENTITY, MAGIC, MOST_PAGES, PAGE, ROW, TOKEN, Book, BookError, Shelf, checksum
 
@@ -83,15 +84,8 @@ _ENDS: Final = {
 
 
 def cache_folder(environ: Mapping[str, str]) -> str:
-    """Where the cache lies: ``$XDG_CACHE_HOME/sanctity/stat``, or ``~/.cache/sanctity/stat``; empty where there is no home.
-
-    Source: XDG Base Directory Specification: a relative path there is to be ignored.
-    """
-    stated = environ.get("XDG_CACHE_HOME", "")
-    home = environ.get("HOME", "")
-    if not stated.startswith("/"):
-        stated = f"{home}/.cache" if home.startswith("/") else ""
-    return f"{stated}/sanctity/stat" if stated else ""
+    """Where the cache lies: ``$XDG_CACHE_HOME/sanctity/stat``, or ``~/.cache/sanctity/stat``; empty where there is no home."""
+    return cache_below(environ, "stat")
 
 
 class StatCache:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from sanctity.model.folders import cache_below
 from sanctity.model.timeline import Release, Resolution
 from sanctity.model.wire import canonical
 
@@ -36,15 +37,8 @@ _LARGEST: Final = 16 * 1024 * 1024
 
 
 def cache_folder(environ: Mapping[str, str]) -> str:
-    """Where resolutions are kept: ``$XDG_CACHE_HOME/sanctity/resolutions``, or below ``~/.cache``; empty where there is no home.
-
-    Source: XDG Base Directory Specification: a relative path there is to be ignored.
-    """
-    stated = environ.get("XDG_CACHE_HOME", "")
-    home = environ.get("HOME", "")
-    if not stated.startswith("/"):
-        stated = f"{home}/.cache" if home.startswith("/") else ""
-    return f"{stated}/sanctity/resolutions" if stated else ""
+    """Where resolutions are kept: ``$XDG_CACHE_HOME/sanctity/resolutions``, or below ``~/.cache``; empty where there is no home."""
+    return cache_below(environ, "resolutions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

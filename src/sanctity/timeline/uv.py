@@ -141,15 +141,18 @@ class Children:
         out: list[bytes] = []
         err: list[bytes] = []
 
+        # Whoever reads a pipe closes it, however this ends.
         def listen() -> None:
             assert child.stderr is not None
-            for line in child.stderr:
-                err.append(line)
-                heard(line.decode("utf-8", "replace"))
+            with child.stderr as pipe:
+                for line in pipe:
+                    err.append(line)
+                    heard(line.decode("utf-8", "replace"))
 
         def take() -> None:
             assert child.stdout is not None
-            out.append(child.stdout.read())
+            with child.stdout as pipe:
+                out.append(pipe.read())
 
         readers = [threading.Thread(target=each, daemon=True) for each in (listen, take)]
         for reader in readers:
@@ -178,9 +181,6 @@ class Children:
                 over = self._over
         if over:
             raise SanctityError("resolver-failed", "it was ended")
-        for pipe in (child.stdout, child.stderr):
-            if pipe is not None:
-                pipe.close()
         texts = [b"".join(each).decode("utf-8", "replace") for each in (out, err)]
         return Said(code=child.returncode, out=texts[0], err=texts[1], late=late)
 
