@@ -251,6 +251,7 @@ def poetry_project(
 
     Poetry asks for the JSON of an index, which not every index has; so it is shown a loopback index of *wheels* (else those
     of `SMALL`), and its lock names that. *groups* hold requirements ``NAME==VERSION``, which must be among the wheels.
+    It installs one after another: side by side, two wheels that own one path can leave a mixture that is neither's.
     """
     project.mkdir(parents=True)
     _package(project, "demo_project")
@@ -274,7 +275,8 @@ def poetry_project(
         poetry = shop.tool("poetry")
         shop.run([poetry, "env", "use", interpreters()[HERE_PYTHON]], cwd=project)
         shop.run([poetry, "lock"], cwd=project)
-        shop.run([poetry, "sync", *(("--compile",) if compiled else ()), *sync], cwd=project)
+        one_by_one = {**shop.environ(), "POETRY_INSTALLER_PARALLEL": "false"}
+        shop.run([poetry, "sync", *(("--compile",) if compiled else ()), *sync], cwd=project, env=one_by_one)
     return Built(tool="poetry", project=project, env=project / ".venv", lock=project / "poetry.lock", python=HERE_PYTHON)
 
 
