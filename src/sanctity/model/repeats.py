@@ -84,7 +84,7 @@ class Run:
     *code* is its exit status, negative for a signal, None where it took too long. *files* is how many it wrote, *size* their bytes,
     *digest* over their paths and bytes (``sha256:…``). *sameness* is how they compare to those of the first run, *comparison* the
     details where they are not identical. *tail* is the end of what it said, where it failed; *outside* are paths that it wrote out
-    of its own place; *unseen* are variations that it was given and that did not reach it, such as a hook that no interpreter loaded.
+    of its own place; *unseen* are variations that it was given and that did not reach it: no interpreter loaded their hook.
     """
 
     number: int
