@@ -17,6 +17,7 @@ LAYERS = (
     ("compare",),
     ("linting", "plan", "seals"),
     ("report",),
+    ("processes",),
     ("observe", "apply", "store", "fetch", "timeline", "determinism"),
     ("verbs", "guarding"),
     ("lab",),

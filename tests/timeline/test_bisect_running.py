@@ -9,20 +9,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sanctity.errors import SanctityError
-from sanctity.timeline.running import digest_of, end_group, environ_of, find_program, remove, run_command, signature_of, started_at
+from sanctity.model.bisecting import Run
+from sanctity.processes import end_group, find_program, run_command, started_at
+from sanctity.timeline.running import digest_of, environ_of, remove, signature_of
 from sanctity.timeline.workplace import Workplace
-
-if TYPE_CHECKING:
-    from sanctity.model.bisecting import Run
 
 
 def ran(script: str, cwd: Path, timeout: int = 0) -> Run:
-    return run_command(["sh", "-c", script], program="/bin/sh", environ={"PATH": os.defpath}, cwd=str(cwd), timeout=timeout)
+    done = run_command(["sh", "-c", script], program="/bin/sh", environ={"PATH": os.defpath}, cwd=str(cwd), timeout=timeout)
+    return Run(code=done.code, seconds=done.seconds, tail=done.tail)
 
 
 def test_what_a_command_says_is_kept_to_its_end_and_bounded(tmp_path: Path) -> None:

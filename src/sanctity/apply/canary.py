@@ -7,7 +7,6 @@ else of the caller's. What it writes to standard output is digested and not kept
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import signal
@@ -25,6 +24,7 @@ from sanctity.model.drift import Code, Drift, Unchecked
 from sanctity.model.seal import Canary
 from sanctity.model.wire import Reader
 from sanctity.plan.start import plan_start
+from sanctity.processes import end_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -267,10 +267,8 @@ def _run(argv: list[str], path: str, environ: dict[str, str], folder: str, timeo
             if not part:
                 time.sleep(_BEAT)
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        end_group(process.pid, 0.0, process)
         process.stdout.close()
-        process.wait()
         signal.signal(signal.SIGCHLD, before)
     if process.returncode:
         how = f"with {process.returncode}" if process.returncode > 0 else f"by signal {-process.returncode}"

@@ -6,11 +6,9 @@ configuration, cache or index of the user's: home, caches and index all lie in t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sanctity.lab.story import Command
+from sanctity.processes import end_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,20 +86,14 @@ def run_line(line: str, folder: str, environ: Mapping[str, str]) -> tuple[int, s
     try:
         said, _ = process.communicate(timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
-        _end(process)
+        end_group(process.pid, 0.0, process)
         return _TIMED_OUT, f"it was ended after {_PATIENCE} s\n"
     except BaseException:
         # Also where a signal came: a session of its own gets none of them.
-        _end(process)
+        end_group(process.pid, 0.0, process)
         raise
     code = process.returncode
     return (code if code >= 0 else 128 - code), said.decode("utf-8", "backslashreplace")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def make_place(root: str, *, python: str, version: str, port: int, programs: Mapping[str, str], caller: Mapping[str, str]) -> Place:

@@ -10,24 +10,14 @@ import os
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Counts, Outcome, Run, Trial, day
+from sanctity.processes import end_group, end_strays, find_program, run_command
 from sanctity.report.words import count
 from sanctity.timeline.building import Unbuildable
-from sanctity.timeline.running import (
-    NOT_FOUND,
-    digest_of,
-    end_group,
-    end_strays,
-    environ_of,
-    find_program,
-    remove,
-    run_command,
-    signature_of,
-)
+from sanctity.timeline.running import NOT_FOUND, digest_of, environ_of, remove, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,12 +112,13 @@ class Runner:
                 self.runs += 1
                 if self._over:
                     raise Ended
-            return replace(done, result=digest_of(result)) if result else done
+            found = digest_of(result) if result else None
+            return Run(code=done.code, seconds=done.seconds, tail=done.tail, result=found)
         finally:
             with self._lock:
                 self._groups.pop(threading.get_ident(), None)
             if place:
-                end_strays(place)  # a daemon of this run must answer none of the next
+                end_strays("VIRTUAL_ENV", place)  # a daemon of this run must answer none of the next
             if result:
                 remove(result)
             if built and signature_of(place) == built:

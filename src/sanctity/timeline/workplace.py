@@ -19,7 +19,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Self
 
 from sanctity.errors import SanctityError, UsageError
-from sanctity.timeline.running import end_group, remove, started_at
+from sanctity.processes import end_group, started_at
+from sanctity.timeline.running import remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
