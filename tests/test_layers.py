@@ -18,7 +18,7 @@ LAYERS = (
     ("linting", "plan", "seals"),
     ("report",),
     ("processes",),
-    ("observe", "apply", "store", "fetch", "timeline", "determinism"),
+    ("observe", "apply", "store", "fetch", "timeline", "determinism", "variation"),
     ("verbs", "guarding"),
     ("lab",),
     ("cli", "guard", "outside"),
