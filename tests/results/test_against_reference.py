@@ -188,3 +188,16 @@ def test_byte_order_and_layout_are_no_values() -> None:
     result = compare_results("x.npy", one, two, (0, 0))
     assert result.sameness is Sameness.EQUAL
     assert result.noise == ("how 1 array lies in memory",)
+
+
+@given(st.binary(max_size=40), st.integers(0, 15), st.integers(0, 15), st.integers(0, 39))
+def test_wherever_in_memory_the_two_lie(data: bytes, one: int, two: int, changed: int) -> None:
+    def array(at: int, data: bytes) -> Array:
+        memory = bytearray(at) + data
+        return Array(element=ELEMENTS["uint8"], shape=(len(data),), data=np.frombuffer(memory, np.uint8)[at:])
+
+    other = data[:changed] + bytes(byte ^ 1 for byte in data[changed : changed + 1]) + data[changed + 1 :]
+    pair = (Leaf(path="x", value=array(one, data)),)
+    assert compare_leaves(pair, (Leaf(path="x", value=array(two, data)),)) == ([], [])
+    differences, _ = compare_leaves(pair, (Leaf(path="x", value=array(two, other)),))
+    assert [(each.first, each.differing) for each in differences] == ([((changed,), 1)] if changed < len(data) else [])
