@@ -1,7 +1,8 @@
 """A start hook for a program, as one file outside of what was verified: a zip that ``PYTHONPATH`` names.
 
-The zip holds ``sitecustomize.py``, which is `sanctity.determinism.start_hook`, and under ``room/`` what that needs of this package,
-so that it works where sanctity is not installed. Its bytes are the same for the same version of sanctity; its name is their digest.
+A zip holds ``sitecustomize.py``, which is a module of this package, and whatever else that needs of it, so that it works where
+sanctity is not installed. The hook of `run` is `sanctity.determinism.start_hook`, with what the call needs under ``room/``. The bytes
+of a zip are the same for the same parts; its name is their digest.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from sanctity.apply.run import is_private, private_parent
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from importlib.resources.abc import Traversable
 
-__all__ = ["Hook", "hook_bytes", "place_hook"]
+__all__ = ["Hook", "hook_bytes", "place_hook", "place_zip", "source", "with_hook", "zip_bytes"]
 
 #: The oldest time that a zip can state, for every member: the bytes are to depend on nothing but the sources.
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
@@ -58,6 +59,16 @@ def hook_bytes() -> bytes:
             members += _sources(part, f"room/sanctity/{name}/")
         else:
             members.append((f"room/sanctity/{name}", part.read_bytes()))
+    return zip_bytes(members)
+
+
+def source(name: str) -> bytes:
+    """The source of a module of this package: ``determinism/start_hook.py``."""
+    return files("sanctity").joinpath(*name.split("/")).read_bytes()
+
+
+def zip_bytes(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """A zip of *members*, each a path and what it holds; the same members give the same bytes. Nothing is compressed."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members:
@@ -69,14 +80,24 @@ def hook_bytes() -> bytes:
 
 
 def place_hook(environ: Mapping[str, str]) -> Hook:
-    """The start hook, in the user's cache folder, or in a private folder of its own where nobody else's hands are kept off that.
+    """The start hook of `run`, placed as `place_zip` does. Raises SanctityError ``inject-failed``."""
+    return place_zip(hook_bytes(), environ)
+
+
+def with_hook(path: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """*environ* with the hook at *path* before whatever ``PYTHONPATH`` names already."""
+    before = environ.get("PYTHONPATH", "")
+    return {**environ, "PYTHONPATH": f"{path}{os.pathsep}{before}" if before else path}
+
+
+def place_zip(data: bytes, environ: Mapping[str, str]) -> Hook:
+    """The start hook *data*, in the user's cache folder, or in a private folder where nobody else's hands are kept off that.
 
     It is written where it is not there already, byte for byte.
 
     Raises:
         SanctityError: ``inject-failed``, there is no place for it.
     """
-    data = hook_bytes()
     digest = hashlib.sha256(data).hexdigest()
     shared = os.path.abspath(environ.get("TMPDIR") or "/tmp")  # noqa: S108 - the folder made in it is private
     parent = private_parent(environ, "inject")

@@ -4,7 +4,7 @@
 ``PYTHONPATH``. It is imported by `site`, so not under ``-I``, ``-E`` or ``-S``. It takes itself out of ``sys.path``, lets the
 environment's own ``sitecustomize`` run as if nothing stood before it, and then makes the call. Where that fails the process ends
 with 125: one that goes on without its seed would look like one that has it. It may meet any Python, so it needs nothing newer
-than 3.7.
+than 3.7. Other hooks take `chain` from here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["start"]
+__all__ = ["chain", "start"]
 
 _NAME = "sitecustomize"
 _REFUSED = 125
@@ -24,12 +24,12 @@ _REFUSED = 125
 def start(here: str) -> None:
     """Run the environment's own ``sitecustomize``, then seed; *here* is the zip that this module was taken from."""
     try:
-        _chain(here)
+        chain(here)
     finally:
         _seed(here)
 
 
-def _chain(here: str) -> None:
+def chain(here: str) -> None:
     """Import the ``sitecustomize`` that would have been found without *here*; what it raises is raised, as `site` expects."""
     sys.path[:] = [entry for entry in sys.path if entry != here]
     mine = sys.modules.pop(_NAME, None)
