@@ -43,6 +43,7 @@ MAKERS = {
     "ObservationError": 0,
     "ArchiveError": 0,
     "Ailment": 0,
+    "Doubt": 0,
     "Fault": 0,
     "FetchError": 0,
     "Lacking": 0,

@@ -23,6 +23,7 @@ from sanctity.cli.judging import check, fingerprint, repair, verify
 from sanctity.cli.labbing import lab
 from sanctity.cli.linting import lint
 from sanctity.cli.rebuilding import rebuild
+from sanctity.cli.repeating import prove
 from sanctity.cli.running import run
 from sanctity.cli.sealing import seal
 from sanctity.cli.watching import watch
@@ -51,6 +52,7 @@ for command in (
     fingerprint,
     diff,
     compare,
+    prove,
     repair,
     run,
     watch,

@@ -3,63 +3,21 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from sanctity.cli.common import fail, paint, perform, tell, write
+from sanctity.cli.narration import narration as narrating
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sanctity.verbs.bisecting import Bisecting, Replayed
 
 __all__ = ["bisect"]
 
 _UNDECIDED: Final = 3
 _DISAGREES: Final = 1
-
-
-class _Narration:
-    """Steps on standard error, a line each, and what is begun: a line of its own in a pipe, the last line on a terminal."""
-
-    def __init__(self) -> None:
-        self.status: Any = None
-
-    def narrate(self, text: str) -> None:
-        """Tell a step."""
-        from sanctity.report.words import plain
-
-        if self.status is not None:
-            self.status.console.print(plain(text), style="dim", markup=False, highlight=False, soft_wrap=True)
-        else:
-            tell(f"{plain(text)}\n")
-
-    def doing(self, text: str) -> None:
-        """Say what is being done."""
-        from sanctity.report.words import plain
-
-        if self.status is not None:
-            from rich.text import Text
-
-            self.status.update(Text(plain(text)))
-        else:
-            tell(f"{plain(text)} …\n")
-
-
-@contextmanager
-def _narration() -> Iterator[_Narration]:
-    narration = _Narration()
-    if not sys.stderr.isatty():
-        yield narration
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("") as status:
-        narration.status = status
-        yield narration
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -145,7 +103,7 @@ def _bisect(format_: str, output: str, options: dict[str, Any]) -> NoReturn:
             "sanctity bisect --good 2024-03-01 requirements.txt -- python train.py"
         )
     asked = Asked(**options)
-    with _narration() as narration:
+    with narrating() as narration:
         found: Bisecting = perform(
             "bisect", format_, lambda world: search(asked, world, narrate=narration.narrate, doing=narration.doing)
         )
@@ -169,7 +127,7 @@ def _replay(log: str, format_: str, output: str, options: dict[str, Any]) -> NoR
 
     if options["requirements"] or options["good"] or options["command"]:
         _usage("--replay takes everything from the log: give it alone")
-    with _narration() as narration:
+    with narrating() as narration:
         again: Replayed = perform(
             "bisect", format_, lambda world: replay(log, world, narrate=narration.narrate, doing=narration.doing)
         )

@@ -1,0 +1,80 @@
+"""The command that proves that a command repeats, or finds out why not."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sanctity.cli.common import fail, paint, perform, tell, write
+from sanctity.errors import SanctityError
+from sanctity.model.repeats import Level
+
+if TYPE_CHECKING:
+    from sanctity.model.repeats import Repeats
+
+__all__ = ["prove"]
+
+
+@click.command()
+@click.argument("command", metavar="-- CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("-n", "runs", type=click.IntRange(1), default=5, show_default=True, help="Runs with everything varied.")
+@click.option(
+    "--outputs",
+    multiple=True,
+    metavar="PATTERN",
+    help="What is compared, such as 'out/**'; may be repeated. By default all that CMD writes below the working folder.",
+)
+@click.option("--stdout", is_flag=True, help="Compare what CMD prints, too.")
+@click.option(
+    "--level",
+    type=click.Choice([str(level) for level in Level]),
+    default=None,
+    help="How much is varied: what each process has of its own, the machine's surroundings too (this is usual), or numerics too.",
+)
+@click.option(
+    "--vary", multiple=True, metavar="NAME", help="Vary this alone; may be repeated. `numeric` is the same as --level numerics."
+)
+@click.option("--hold", multiple=True, metavar="NAME", help="Do not vary this; may be repeated.")
+@click.option(
+    "--timeout", type=click.IntRange(0), metavar="SECONDS", default=0, help="End a run that takes longer; 0 waits for ever."
+)
+@click.option("--keep", metavar="DIR", default="", help="Leave what the first run wrote there, and the first that differs.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(("text", "json", "markdown", "html")),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@click.option("-o", "--output", metavar="FILE", default="", help="Write the report to this file instead.")
+def prove(*, command: tuple[str, ...], level: str | None, format_: str, output: str, **options: Any) -> None:
+    """Run CMD again and again, compare what it writes bit for bit, and name the guilty one where it differs.
+
+    First two unchanged runs, then N with everything varied at once that must not matter: hash seed, addresses, time zone, locale,
+    folders, umask, order of files, environment, load. Only where some differ are there more, to find which variation does it. Each
+    run writes into a folder of its own; the working folder is only read.
+
+    Exit codes: 0 the same, 1 different, 2 bad usage, 3 undecided or failed.
+    """
+    from sanctity.apply.run import Stopped, end_by, stoppable
+    from sanctity.cli.narration import narration
+    from sanctity.report.repeats import FORMATS, exit_code, repeats_text
+    from sanctity.verbs.repeating import Asked
+    from sanctity.verbs.repeating import prove as search
+
+    asked = Asked(level=Level(level) if level else None, **options)
+    try:
+        with stoppable(), narration() as told:
+            found: Repeats = perform("prove", format_, lambda world: search(command, asked, world, doing=told.on_terminal))
+    except Stopped as stop:
+        tell("stopped: nothing is left behind\n")
+        end_by(stop.number)
+    text = repeats_text(found, paint=paint(sys.stdout) if not output else None) if format_ == "text" else FORMATS[format_](found)
+    try:
+        write(text, output)
+    except SanctityError as error:
+        fail(error, "prove", format_)
+    raise SystemExit(exit_code(found))

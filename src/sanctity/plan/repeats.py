@@ -1,0 +1,443 @@
+"""What to vary in which run, and who is guilty where runs differ: the thinking of a proof by repeating, which never runs anything.
+
+It drives a `Bench`, which does. A run may take minutes, so none is made whose outcome is known: a search halves what was changed in
+one run that differed, takes a difference that is not in one half to be in the other, and makes up for that by verifying what it
+found. It is named guilty only if it was seen to make the result differ alone, again with the same result or at least while
+unchanged runs went on to agree; more than one is named together only if none of them does it alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sanctity.model.repeats import Claim, Guilty, Phase
+from sanctity.model.result import Sameness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sanctity.model.repeats import Control, Run, Setting, Variation
+
+__all__ = ["FREE", "HELD", "Bench", "Doubt", "Findings", "prove", "settings"]
+
+#: The values of a source: it moves by itself, or is held.
+FREE: Final = "free"
+HELD: Final = "held"
+
+#: So often something is tried before it is taken not to make a difference, where runs with one setting are seen to differ.
+_TRIES: Final = 3
+#: So many unchanged runs there are at most where they differ, and so many of one setting before they are taken to agree.
+_MOST_REPEATS: Final = 5
+_MOST_HELD: Final = 5
+#: The chance that is left to runs that would differ to agree nevertheless.
+_CHANCE: Final = 0.05
+#: So many runs a search has.
+_BUDGET: Final = 60
+#: Variations that can hide a difference as well as show it: only every other run has them.
+_ALTERNATING: Final = frozenset({"load"})
+
+
+class Bench(Protocol):
+    """Who runs the command."""
+
+    @property
+    def outside(self) -> Sequence[str]:
+        """What was changed where no run should write, since the first."""
+        ...
+
+    def run(self, phase: Phase, setting: Setting) -> Run:
+        """One run for *phase* under *setting*, in a place of its own, compared to the first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What came of it, as `Repeats` has it."""
+
+    runs: tuple[Run, ...]
+    claim: Claim
+    guilty: tuple[Guilty, ...] = ()
+    reason: str = ""
+    message: str = ""
+    advice: tuple[str, ...] = ()
+
+
+class Doubt(Exception):  # noqa: N818 - it becomes a verdict, and is no error
+    """Nothing can be said: *code* and *message* say why, and *advice* what to do."""
+
+    def __init__(self, code: str, message: str, *advice: str) -> None:
+        self.code = code
+        self.message = message
+        self.advice = advice
+        super().__init__(message)
+
+
+class _SpentError(Exception):
+    """The search has had all its runs."""
+
+
+# -- what is varied ----------------------------------------------------------------------------------------------------------------
+
+
+def settings(variations: Iterable[Variation], runs: int) -> tuple[Setting, ...]:
+    """The settings of *runs* runs: in each all that varies has another value than unchanged runs have, others from run to run."""
+    varying = [each for each in variations if each.varies]
+    found = []
+    for run in range(runs):
+        row = []
+        for column, each in enumerate(varying):
+            if each.name in _ALTERNATING and run % 2 and len(varying) > 1:
+                continue
+            others = each.values[1:]
+            turn = run // 2 if each.name in _ALTERNATING and len(varying) > 1 else run
+            # Each time that all values were had, two variations meet in other pairs.
+            row.append((each.name, others[(turn + turn // len(others) * column) % len(others)]))
+        found.append(tuple(row))
+    return tuple(found)
+
+
+# -- the proof ---------------------------------------------------------------------------------------------------------------------
+
+
+def prove(
+    bench: Bench, variations: Sequence[Variation], *, runs: int = 5, controls: Sequence[Control] = (), budget: int = _BUDGET
+) -> Findings:
+    """Two unchanged runs, then *runs* with everything varied; where some differ no more than it takes to find the guilty.
+
+    *controls* were run before; where one was not seen to differ, agreement proves nothing. A search ends after *budget* runs.
+    """
+    proof = _Proof(bench, variations, budget)
+    try:
+        found = proof.prove(runs)
+    except Doubt as doubt:
+        return _undecided(proof.runs, doubt)
+    blind = [control.words for control in controls if not control.seen]
+    if found.claim is Claim.SAME and blind:
+        words = f"no run differed, but {' and '.join(blind)} was not seen to differ either, which never repeats"
+        advice = "run it on more than one processor, and where fewer other programs run"
+        return _undecided(proof.runs, Doubt("harness-blind", words, advice))
+    return found
+
+
+def _undecided(runs: Iterable[Run], doubt: Doubt, guilty: tuple[Guilty, ...] = ()) -> Findings:
+    return Findings(
+        runs=tuple(runs),
+        claim=Claim.UNDECIDED,
+        guilty=guilty,
+        reason=doubt.code,
+        message=doubt.message,
+        advice=doubt.advice,
+    )
+
+
+class _Proof:
+    """One proof: its *bench*, and all the runs that were made."""
+
+    def __init__(self, bench: Bench, variations: Sequence[Variation], budget: int) -> None:
+        self.bench = bench
+        self.variations = tuple(variations)
+        self.order = {each.name: number for number, each in enumerate(self.variations)}
+        self.words = {each.name: each.words for each in self.variations}
+        self.left = budget
+        self.runs: list[Run] = []
+        self.repeats: list[Run] = []
+
+    def run(self, phase: Phase, setting: Setting) -> Run:
+        """One more run.
+
+        Raises:
+            Doubt: what came of it can not be compared: it took too long, or wrote elsewhere.
+        """
+        run = self.bench.run(phase, setting)
+        self.runs.append(run)
+        if run.code is None:
+            raise Doubt(
+                "run-timed-out",
+                f"run {run.number} took longer than {run.seconds:.0f} s and was ended",
+                "give it more time with --timeout; where only some runs take so long, see whether it waits for another",
+            )
+        if run.outside:
+            raise _outside(f"run {run.number}", run.outside)
+        return run
+
+    def spend(self) -> None:
+        """Take one of the runs that a search has.
+
+        Raises:
+            _SpentError: there is none left.
+        """
+        if not self.left:
+            raise _SpentError
+        self.left -= 1
+
+    def repeat(self) -> Run:
+        """One more unchanged run."""
+        self.repeats.append(self.run(Phase.REPEAT, ()))
+        return self.repeats[-1]
+
+    def prove(self, runs: int) -> Findings:
+        first, second = self.repeat(), self.repeat()
+        if _alike(first, second):
+            _check(first)
+        else:
+            return self.unrepeatable()
+        for setting in settings(self.variations, runs):
+            run = self.run(Phase.VARIED, setting)
+            if not _alike(first, run):
+                return self.varied(run)
+        if self.bench.outside:
+            raise _outside("something", self.bench.outside)
+        return Findings(runs=tuple(self.runs), claim=Claim.SAME)
+
+    def different(self, guilty: Iterable[Guilty], message: str = "", *advice: str) -> Findings:
+        """The verdict where some run differed, and not only because it could not be read."""
+        found = tuple(sorted(guilty, key=lambda each: [self.order[name] for name in each.names]))
+        differing = [run for run in self.runs if run.phase is not Phase.HELD and not _alike(self.repeats[0], run)]
+        if all(run.sameness is Sameness.UNDECIDED and run.code == self.repeats[0].code for run in differing):
+            doubt = Doubt(
+                "output-undecided",
+                f"the bytes of run {differing[0].number} differ, and whether its values do could not be told",
+                "see why with --keep and `sanctity compare`: a file may be broken, too large, or need a library to be read",
+            )
+            return _undecided(self.runs, doubt, found)
+        return Findings(runs=tuple(self.runs), claim=Claim.DIFFERENT, guilty=found, message=message, advice=advice)
+
+    # -- unchanged runs differ ---------------------------------------------------------------------------------------------------
+
+    def unrepeatable(self) -> Findings:
+        """Unchanged runs differ: what moves by itself, and has to be held so that they agree?"""
+        while len(self.repeats) < _MOST_REPEATS:
+            self.repeat()
+        sources = [each.name for each in self.variations if each.source and not each.impossible and not each.held]
+        holding = _Holding(self, sources, _enough(self.repeats))
+        compare = "see where they differ: --keep DIR, then `sanctity compare DIR/first DIR/different`"
+        try:
+            agree = bool(sources) and holding.agree(sources)
+            words = ", ".join(self.words[name] for name in sources if name not in holding.unseen)
+            if not words:
+                return self.different((), "unchanged runs differ, and nothing of what moves by itself could be held", compare)
+            if not agree:
+                return self.different((), f"unchanged runs differ, also with {words} held", compare)
+            return self.different(holding.guilty())
+        except _SpentError:
+            return self.different((), "unchanged runs differ; the search for what moves ended before it found it", compare)
+        except Doubt as doubt:
+            return self.different((), f"unchanged runs differ; the search for what moves ended: {doubt.message}", compare)
+
+    # -- varied runs differ ------------------------------------------------------------------------------------------------------
+
+    def varied(self, run: Run) -> Findings:
+        """The varied *run* differs: which of what was changed in it makes the difference?"""
+        search = _Search(self, run)
+        told = "the search for what makes the difference ended"
+        try:
+            guilty = search.guilty()
+        except _SpentError:
+            return self.different(search.found, f"{told}: it had had its runs")
+        except Doubt as doubt:
+            return self.different(search.found, f"{told}: {doubt.message}")
+        except _MovesError:
+            return self.unrepeatable()
+        if guilty:
+            return self.different(guilty)
+        words = ", ".join(self.words[name] for name, _ in run.setting)
+        told = f"run {run.number} differs with {words} changed together; neither one alone nor few together were seen to do it"
+        return self.different((), told, "it may be rare: more runs (-n 20) may show more of it")
+
+
+class _MovesError(Exception):
+    """Unchanged runs differ too, though not each time."""
+
+
+def _outside(who: str, paths: Sequence[str]) -> Doubt:
+    return Doubt(
+        "output-outside",
+        f"{who} wrote outside of its place: {_some(paths)}",
+        "write below the working folder by a relative path, and name with --outputs what it writes into a folder that is there",
+    )
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(paths[:3]) + more
+
+
+def _alike(one: Run, other: Run) -> bool:
+    """Whether two runs gave the same: byte for byte, or as far as both say the same of the first one."""
+    return one.code == other.code and (one.digest == other.digest or (one.same and other.same))
+
+
+def _check(run: Run) -> None:
+    """See that *run*, which is one of two alike, gave something that can be compared.
+
+    Raises:
+        Doubt: it failed, or wrote nothing, or only empty files.
+    """
+    if run.code:
+        how = f"by signal {-run.code}" if run.code < 0 else f"with {run.code}"
+        raise Doubt("command-failed", f"the command ended {how} each time", "make it work once, by hand, in this folder")
+    if not run.files:
+        raise Doubt(
+            "output-missing",
+            "the command wrote nothing that could be compared",
+            "name what it writes with --outputs 'out/**', or compare what it prints with --stdout",
+        )
+    if not run.size:
+        raise Doubt("output-empty", "the command wrote nothing but empty files", "name what it writes with --outputs 'out/**'")
+
+
+def _enough(repeats: Sequence[Run]) -> int:
+    """How many runs have to agree until that is no accident, where *repeats* agreed now and then."""
+    pairs = [(one, other) for number, one in enumerate(repeats) for other in repeats[:number]]
+    agreeing = sum(_alike(one, other) for one, other in pairs) / len(pairs)
+    if not agreeing:
+        return 2
+    return min(_MOST_HELD, 1 + math.ceil(math.log(_CHANCE) / math.log(agreeing)))
+
+
+class _Holding:
+    """The search among *sources*: which must be held, so that *enough* runs agree?"""
+
+    def __init__(self, proof: _Proof, sources: Sequence[str], enough: int) -> None:
+        self.proof, self.sources, self.enough = proof, tuple(sources), enough
+        self.held: dict[frozenset[str], list[Run]] = {frozenset(): proof.repeats}
+        #: What was held and reached no process, so it was not held.
+        self.unseen: set[str] = set()
+
+    def agree(self, names: Iterable[str]) -> bool:
+        """Whether runs agree with the sources *names* held: so many as are enough, or until one does not."""
+        chosen = frozenset(names)
+        runs = self.held.setdefault(chosen, [])
+        while len(runs) < self.enough and all(_alike(runs[0], run) for run in runs):
+            self.proof.spend()
+            runs.append(self.proof.run(Phase.HELD, tuple((name, HELD) for name in self.sources if name in chosen)))
+            self.unseen.update(runs[-1].unseen)
+        return all(_alike(runs[0], run) for run in runs)
+
+    def guilty(self) -> tuple[Guilty, ...]:
+        """The fewest sources that have to be held, where it is enough to hold all.
+
+        Each of them makes runs differ while the others are held, or it would not be needed. Where it does so while *all* others
+        are, nothing else hides it; where not, holding something else in its stead helps as well.
+        """
+        pool = [name for name in self.sources if name not in self.unseen]
+        least = _least(pool, frozenset(), self.agree)
+        found = []
+        for name in least:
+            without = not self.agree(other for other in pool if other != name)
+            found.append(Guilty(names=(name,), values=(FREE,), alone=True, without=without))
+        return tuple(found)
+
+
+class _Search:
+    """The search among what was changed in *run*, which differs: what of it makes the difference?"""
+
+    def __init__(self, proof: _Proof, run: Run) -> None:
+        self.proof = proof
+        self.values = {name: value for name, value in run.setting if name not in run.unseen}
+        self.tried: dict[frozenset[str], list[Run]] = {frozenset(self.values): [run], frozenset(): proof.repeats}
+        #: Whether one setting was seen to give now this and now that.
+        self.moves = False
+        self.found: list[Guilty] = []
+
+    def differs(self, names: Iterable[str], tries: int = 1) -> bool:
+        """Whether a run differs from the first with *names* alone changed, as one of at most *tries* runs of this setting."""
+        chosen = frozenset(names)
+        runs = self.tried.setdefault(chosen, [])
+        while not self._differing(runs) and len(runs) < tries:
+            self._more(chosen)
+        return bool(self._differing(runs))
+
+    def guilty(self) -> tuple[Guilty, ...]:
+        """Who makes the difference, each on its own, until the runs agree without them; none where no few are found.
+
+        Raises:
+            _MovesError: unchanged runs differ too.
+            _SpentError: there were not enough runs; *found* has who was found before.
+        """
+        rest = list(self.values)
+        while rest and self.differs(rest, _TRIES if self.moves else 1):
+            names = self._fewest(rest)
+            if not names:
+                break
+            self._verify(names)
+            self.found.append(Guilty(names=tuple(names), values=tuple(self.values[name] for name in names), alone=True))
+            rest = [name for name in rest if name not in names]
+        else:
+            # Also where nothing else is left: unchanged runs agree.
+            self.found = [replace(each, without=True) for each in self.found]
+        if not self.found:
+            self._unchanged_too()
+        return tuple(self.found)
+
+    def _fewest(self, pool: list[str]) -> list[str]:
+        """The fewest of *pool* that make a run differ; none where that is not seen."""
+        # The difference is nearly always one's: what is not in this half is taken to be in the other.
+        some = pool
+        while len(some) > 1:
+            half = some[: len(some) // 2]
+            some = half if self.differs(half) else some[len(some) // 2 :]
+        if self.differs(some):
+            return some
+        for tries in (1, _TRIES):
+            names = _least(pool, frozenset(), partial(self.differs, tries=tries))
+            if self.differs(names, _TRIES):
+                one = next(([name] for name in names if len(names) > 1 and self.differs([name], tries)), None)
+                return one or names
+        return []
+
+    def _verify(self, names: list[str]) -> None:
+        """Change *names* alone once more. Where that gives another result than before, see that unchanged runs still agree."""
+        chosen = frozenset(names)
+        runs = self.tried[chosen]
+        if len(runs) < 2:
+            self._more(chosen)
+        self.moves = self.moves or not all(_alike(runs[0], run) for run in runs)
+        if self.moves:
+            self._unchanged_too()
+
+    def _unchanged_too(self) -> None:
+        """Make more unchanged runs.
+
+        Raises:
+            _MovesError: one of them differs.
+        """
+        while len(self.proof.repeats) < _MOST_REPEATS:
+            self.proof.spend()
+            if not _alike(self.proof.repeats[0], self.proof.repeat()):
+                raise _MovesError
+
+    def _more(self, chosen: frozenset[str]) -> None:
+        """One more run with *chosen* changed."""
+        self.proof.spend()
+        runs = self.tried[chosen]
+        runs.append(self.proof.run(Phase.SEARCH, tuple((name, value) for name, value in self.values.items() if name in chosen)))
+        self.moves = self.moves or 0 < len(self._differing(runs)) < len(runs)
+
+    def _differing(self, runs: Iterable[Run]) -> list[Run]:
+        return [run for run in runs if not _alike(self.proof.repeats[0], run)]
+
+
+def _least(pool: Sequence[str], context: frozenset[str], enough: Callable[[Iterable[str]], bool]) -> list[str]:
+    """The fewest of *pool* that are *enough* beside *context*, where all of them are: none can be left out.
+
+    Junker, QuickXplain: preferred explanations and relaxations for over-constrained problems (2004): for *k* of *n* it asks in the
+    order of ``2 k log2(n / k) + 2 k`` times. Where more is ever enough and less is not, the answer is exact.
+    """
+    if context and enough(context):
+        return []
+    return _least_of(pool, context, enough)
+
+
+def _least_of(pool: Sequence[str], context: frozenset[str], enough: Callable[[Iterable[str]], bool]) -> list[str]:
+    if len(pool) <= 1:
+        return list(pool)
+    one, two = pool[: len(pool) // 2], pool[len(pool) // 2 :]
+    for half in (one, two):
+        if enough(context.union(half)):
+            return _least_of(half, context, enough)
+    first = _least_of(one, context.union(two), enough)
+    return first + _least(two, context.union(first), enough)

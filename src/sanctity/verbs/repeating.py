@@ -1,0 +1,137 @@
+"""`prove`: a command, run again and again and compared bit for bit, with all varied that must not matter to its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from sanctity.errors import UsageError
+from sanctity.model.repeats import Level, Phase, Repeats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sanctity.model.repeats import Run, Setting, Variation
+    from sanctity.model.result import ResultComparison
+    from sanctity.variation.harness import Harness
+    from sanctity.verbs.world import World
+
+__all__ = ["Asked", "prove"]
+
+#: What stands for the level in a list of variations.
+_NUMERIC: Final = frozenset({"numeric", "numerics"})
+
+
+def _say_nothing(_text: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked of a proof; each is what the option of its name says. *timeout* is in seconds, 0 for none.
+
+    *level* is None for the usual one. *vary* names what alone is varied; ``numeric`` alone in it is that level.
+    """
+
+    runs: int = 5
+    outputs: tuple[str, ...] = ()
+    level: Level | None = None
+    vary: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
+    stdout: bool = False
+    timeout: int = 0
+    keep: str = ""
+
+
+def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable[[str], None] = _say_nothing) -> Repeats:
+    """Run *command* in the working folder of *world* until it is known whether its result repeats, and else who is guilty.
+
+    *doing* is told what is being done. A signal or an error in between leaves nothing behind.
+
+    Raises:
+        UsageError: ``nothing-varied``; what the `Harness` does.
+        SanctityError: it can not be run here, as the `Harness` says.
+    """
+    from sanctity.plan.repeats import prove as search
+    from sanctity.variation.harness import Harness
+
+    if asked.runs < 1:
+        raise UsageError("usage", "there is at least one varied run", where=f"-n {asked.runs}", hint="5 is usual")
+    if not command:
+        raise UsageError("usage", "there is no command", hint="sanctity prove -- python train.py")
+    names = tuple(name for name in asked.vary if name not in _NUMERIC)
+    level = Level.NUMERICS if len(names) < len(asked.vary) else asked.level or Level.MACHINE
+
+    def compare(before: str, after: str) -> ResultComparison:
+        from sanctity.verbs.comparing import compare as compare_two
+
+        return compare_two(before, after, replace(world, tick=lambda _done, _found: None))
+
+    with Harness(
+        command,
+        cwd=world.cwd,
+        environ=world.environ,
+        compare=compare,
+        outputs=asked.outputs,
+        level=level,
+        vary=names,
+        hold=asked.hold,
+        timeout=asked.timeout,
+        stdout=asked.stdout,
+        keep=asked.keep,
+    ) as harness:
+        _check(harness.variations)
+        doing("looking whether a race can be seen here")
+        controls = harness.controls()
+        found = search(_Telling(harness, asked.runs, doing), harness.variations, runs=asked.runs, controls=controls)
+        return Repeats(
+            command=tuple(command),
+            level=level,
+            outputs=asked.outputs,
+            claim=found.claim,
+            variations=harness.variations,
+            runs=found.runs,
+            controls=controls,
+            numerics=harness.numerics,
+            guilty=found.guilty,
+            reason=found.reason,
+            message=found.message,
+            advice=found.advice,
+        )
+
+
+def _check(variations: Sequence[Variation]) -> None:
+    """Refuse to prove nothing: something has to be varied."""
+    asked = [each for each in variations if not each.source]
+    if not any(each.varies for each in asked):
+        why = ", ".join(f"{each.words} ({each.impossible or each.held or 'it has one value here'})" for each in asked)
+        raise UsageError("nothing-varied", f"nothing is left that could be varied here: {why}", hint="vary more, or hold less")
+
+
+class _Telling:
+    """A harness that says which run it makes."""
+
+    def __init__(self, harness: Harness, runs: int, doing: Callable[[str], None]) -> None:
+        self.harness, self.wanted, self.doing = harness, runs + 2, doing
+        self.made = 0
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        return self.harness.outside
+
+    def run(self, phase: Phase, setting: Setting) -> Run:
+        self.made += 1
+        words = {
+            Phase.REPEAT: "unchanged",
+            Phase.VARIED: "everything varied",
+            Phase.SEARCH: f"looking for who makes the difference, with {_named(setting)} changed",
+            Phase.HELD: f"looking for what moves, with {_named(setting)} held",
+        }[phase]
+        of = f" of {self.wanted}" if self.made <= self.wanted and phase in {Phase.REPEAT, Phase.VARIED} else ""
+        self.doing(f"run {self.made}{of}: {words}")
+        return self.harness.run(phase, setting)
+
+
+def _named(setting: Setting) -> str:
+    names = [name for name, _ in setting]
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} of them"
