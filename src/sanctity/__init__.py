@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from sanctity.determinism.streams import stream
     from sanctity.determinism.workers import EpochSampler, PerSample, WorkerInit, held_generators, loader_arguments, worker_init
     from sanctity.guard import Refused, Result, guard
+    from sanctity.verbs.functions import FunctionRepeats, Prove, prove
 
 __all__ = [
     "EpochSampler",
+    "FunctionRepeats",
     "PerSample",
+    "Prove",
     "Receipt",
     "Refused",
     "Result",
@@ -32,6 +35,7 @@ __all__ = [
     "jax_key",
     "loader_arguments",
     "preserved",
+    "prove",
     "receipts",
     "register",
     "restore_state",
@@ -46,7 +50,9 @@ __version__ = "0.1.0"
 #: Where each name is at home.
 _HOMES = {
     "EpochSampler": "sanctity.determinism.workers",
+    "FunctionRepeats": "sanctity.verbs.functions",
     "PerSample": "sanctity.determinism.workers",
+    "Prove": "sanctity.verbs.functions",
     "Receipt": "sanctity.determinism.receipt",
     "Refused": "sanctity.guard",
     "Result": "sanctity.guard",
@@ -58,6 +64,7 @@ _HOMES = {
     "jax_key": "sanctity.determinism.setting",
     "loader_arguments": "sanctity.determinism.workers",
     "preserved": "sanctity.determinism.state",
+    "prove": "sanctity.verbs.functions",
     "receipts": "sanctity.determinism.files",
     "register": "sanctity.determinism.registry",
     "restore_state": "sanctity.determinism.state",
