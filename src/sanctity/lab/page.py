@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import sanctity
 from sanctity.lab.story import Outcome, verdict_of
+from sanctity.report.page import page
 from sanctity.report.words import count, plain
 
 if TYPE_CHECKING:
@@ -157,17 +158,7 @@ def story_page(story: Story) -> str:
         where = f"It all lies in <code>{_text(story.folder)}</code>; to go on by hand, source <code>activate</code> there."
     else:
         where = "Its folder was removed; <code>sanctity lab --keep</code> leaves it there, to go on by hand."
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>The lab: {verdict}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<header>
+    body = f"""<header>
 <h1>What moves under a program, and what sees it</h1>
 <p class="lead">Real packages, real installers, an index on this machine: what was run, what came of it, and what had to.</p>
 <p class="facts"><span class="verdict {style}">{verdict}</span> in {story.seconds:.0f} s; {tools}</p>
@@ -176,8 +167,5 @@ def story_page(story: Story) -> str:
 <nav aria-label="Steps">{rows}</nav>
 {"".join(_step(step) for step in story.steps)}
 <footer><p><code>$LAB</code> is the lab's own folder. {where}</p>
-<p>Made by sanctity {_text(sanctity.__version__)}: <code>sanctity lab --html FILE</code></p></footer>
-</main>
-</body>
-</html>
-"""
+<p>Made by sanctity {_text(sanctity.__version__)}: <code>sanctity lab --html FILE</code></p></footer>"""
+    return page(title=f"The lab: {verdict}", body=(body,), look=_STYLE)

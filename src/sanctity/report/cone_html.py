@@ -1,7 +1,6 @@
 """The cone as a page: one file that loads nothing, runs nothing, and reads in light, in dark, on a telephone, and on paper.
 
-A content security policy in the page itself forbids everything but its own style and the pictures inside of it. All that the
-pictures show stands in tables too.
+All that the pictures show stands in tables too.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import sanctity
 from sanctity.model.timeline import Resolution, changes, day_of
 from sanctity.report.cone import outages, target_words
 from sanctity.report.cone_plot import cone_words
+from sanctity.report.page import page
 from sanctity.report.words import count, plain
 
 if TYPE_CHECKING:
@@ -31,67 +31,28 @@ _LONGEST: Final = 400
 #: How many ticks a strip has room for.
 _MOST_TICKS: Final = 240
 
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _STYLE: Final = """
-:root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--quiet:#59636e;--faint:#d1d9e0;--tint:#f6f8fa;--blue:#2f6fb3;
---bad:#a40e26}
-@media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#f0f6fc;--quiet:#9198a1;--faint:#3d444d;--tint:#151b23;
---blue:#7db5f0;--bad:#ff7b72}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
-main{max-width:68rem;margin:0 auto;padding:2rem 1.25rem 3rem}
-h1{font-size:1.9rem;line-height:1.2;margin:0 0 .3rem;letter-spacing:-.01em;overflow-wrap:anywhere}
-h2{font-size:1.2rem;margin:2.6rem 0 .5rem}
-p{margin:.4rem 0;max-width:46rem}
-.quiet,figcaption{color:var(--quiet)}
-code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.8rem;margin:1.4rem 0;padding:0;list-style:none}
 .tiles li{background:var(--tint);border:1px solid var(--faint);border-radius:.6rem;padding:.8rem 1rem}
 .tiles b{display:block;font-size:1.7rem;line-height:1.2;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .tiles span{color:var(--quiet);font-size:.92rem}
-figure{margin:1.4rem 0 0}
 figure img{width:100%;height:auto;display:block}
-figcaption{font-size:.92rem;max-width:46rem}
-table{border-collapse:collapse;width:100%;margin:.6rem 0;font-variant-numeric:tabular-nums}
-caption{text-align:left;color:var(--quiet);padding-bottom:.4rem}
-th,td{text-align:left;vertical-align:top;padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--faint);font-weight:400}
-thead th{color:var(--quiet);font-size:.88rem}
-tbody th{font-weight:600}
-.number{text-align:right}
 td[data-label]{min-width:4.4rem}
 tbody th:not(.number){min-width:8rem}
 .digest code,td[data-label="first"] code,td[data-label="last"] code,td[data-label="locked"] code{white-space:nowrap}
 .strip{display:block;width:100%;min-width:10rem;height:1.1rem;margin-top:.25rem;color:var(--blue)}
 .strip .line{fill:var(--faint)}
 .strip .tick{fill:currentColor}
-summary{cursor:pointer;color:var(--quiet);font-size:.88rem}
 details ol{margin:.3rem 0 .3rem;padding-left:1.4rem;columns:14rem auto}
 .failed{color:var(--bad);font-weight:600}
-pre{background:var(--tint);border:1px solid var(--faint);border-radius:.5rem;padding:.7rem .9rem;white-space:pre-wrap;
-overflow-wrap:anywhere}
-dt{font-weight:600;margin-top:.6rem}
-dd{margin:0;max-width:46rem;color:var(--quiet)}
-footer{margin-top:2.5rem;color:var(--quiet);font-size:.88rem}
 @media (max-width:44rem){
-main{padding:1.2rem 1rem 2rem}
-h1{font-size:1.5rem}
 .tiles{grid-template-columns:1fr 1fr}
 .tiles b{font-size:1.35rem}
-.stack thead{position:absolute;left:-99in}
-.stack tr{display:block;padding:.6rem 0;border-bottom:1px solid var(--faint)}
-.stack th,.stack td{display:inline-block;border:0;padding:.05rem 1rem .05rem 0;text-align:left}
-.stack th,.stack .whole{display:block;padding-right:0}
-.stack td[data-label],.stack tbody th{min-width:0}
-.stack td[data-label]::before{content:attr(data-label) " ";color:var(--quiet)}
+.stack td[data-label],.stack tbody th,.stack tbody th:not(.number){min-width:0}
 }
 @media print{
-:root{--paper:#fff;--ink:#000;--quiet:#444;--faint:#bbb;--tint:#fff;--blue:#2f6fb3;--bad:#a40e26}
-body{font-size:10.5pt}
-main{max-width:none;padding:0}
-tr,figure,.tiles li{break-inside:avoid}
-h2,caption{break-after:avoid}
-h2{margin-top:1.6rem}
 .tiles{grid-template-columns:repeat(4,1fr)}
+.tiles li{break-inside:avoid}
 .tiles b{font-size:1.3rem}
 }
 """
@@ -286,17 +247,6 @@ def cone_html(cone: Cone, *, pictures: Pictures | None, command: Iterable[str], 
     written = f"Resolved by {_text(cone.resolver)}. Written by sanctity {escape(sanctity.__version__)}."
     title = f"{name} came to {count(distinct, 'environment')}" if distinct else f"{name} can not be resolved"
     lines = [
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="color-scheme" content="light dark">',
-        f"<title>{title}</title>",
-        f"<style>{_STYLE}</style>",
-        "</head>",
-        "<body><main>",
         f"<h1>{title}</h1>",
         f'<p class="quiet">{dates}, {_text(target_words(cone))}.</p>',
     ]
@@ -312,5 +262,5 @@ def cone_html(cone: Cone, *, pictures: Pictures | None, command: Iterable[str], 
         lines += ["<h2>Notes</h2>", "<ul>", *(f"<li>{_text(notice)}</li>" for notice in (*undated, *notices)), "</ul>"]
     lines += ["<h2>The words</h2>", "<dl>", *(f"<dt>{word}</dt><dd>{meaning}</dd>" for word, meaning in _MEANING), "</dl>"]
     lines += ["<h2>How to run it again</h2>", f"<pre><code>{escape(plain(' '.join(command)))}</code></pre>"]
-    lines += [f"<footer>{written} This page loads nothing and runs nothing.</footer>", "</main></body>", "</html>"]
-    return "\n".join(lines) + "\n"
+    lines += [f"<footer>{written} This page loads nothing and runs nothing.</footer>"]
+    return page(title=title, body=lines, style=_STYLE)

@@ -68,11 +68,11 @@ def prose(text: str) -> str:
     return _BEFORE_STOP.sub(r"`\1", " ".join(parts))
 
 
-def fenced(commands: Iterable[str]) -> list[str]:
-    """*commands* in a fenced block that nothing in them can close."""
-    shown = [plain(command) for command in commands]
+def fenced(lines: Iterable[str], language: str = "sh") -> list[str]:
+    """*lines* in a fenced block that nothing in them can close."""
+    shown = [plain(line) for line in lines]
     fence = "`" * max(3, 1 + max((len(run) for text in shown for run in _BACKTICKS.findall(text)), default=0))
-    return [f"{fence}sh", *shown, fence, ""]
+    return [f"{fence}{language}", *shown, fence, ""]
 
 
 def _row(drift: Drift) -> str:

@@ -12,13 +12,28 @@ import sanctity
 from sanctity.model.result import Sameness, What
 from sanctity.report.json import dump, packaged_schema
 from sanctity.report.markdown import code_span
+from sanctity.report.page import page
 from sanctity.report.text import Paint
 from sanctity.report.words import count, plain, utf8
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sanctity.model.result import FileResult, LeafDifference, ResultComparison, Ulps
 
-__all__ = ["FORMATS", "exit_code", "results_html", "results_json", "results_markdown", "results_text", "schema"]
+__all__ = [
+    "FORMATS",
+    "difference_place",
+    "difference_words",
+    "exit_code",
+    "files_document",
+    "results_html",
+    "results_json",
+    "results_markdown",
+    "results_text",
+    "schema",
+    "ulps_figure",
+]
 
 _WORDS: Final = {
     Sameness.IDENTICAL: ("IDENTICAL", "good", "byte for byte"),
@@ -41,13 +56,16 @@ def exit_code(comparison: ResultComparison, *, strict: bool = False) -> int:
     return {Sameness.IDENTICAL: 0, Sameness.EQUAL: int(strict), Sameness.DIFFERENT: 1, Sameness.UNDECIDED: 3}[comparison.sameness]
 
 
-def _place(difference: LeafDifference) -> str:
-    """Where the first difference is: the leaf's name, and the index in it."""
+def difference_place(file: FileResult, difference: LeafDifference) -> str:
+    """Where the first difference is: the leaf's name and the index in it, of a text the line's number, of bytes theirs from 0."""
+    if not difference.path and len(difference.first) == 1 and file.format in {"text", "bytes"}:
+        (first,) = difference.first
+        return f"line {first + 1:,}" if file.format == "text" else f"byte {first:,}"
     index = f"[{', '.join(map(str, difference.first))}]" if difference.first else ""
     return f"{difference.path}{index}" or "(the file)"
 
 
-def _said(difference: LeafDifference) -> str:
+def difference_words(difference: LeafDifference) -> str:
     """What differs, in a line."""
     if difference.what is What.MISSING:
         return f"in the first alone{f': {difference.before}' if difference.before else ''}"
@@ -92,7 +110,10 @@ def results_text(comparison: ResultComparison, *, paint: Paint | None = None) ->
     shown.sort(key=lambda file: -order.index(file.sameness))
     for file in shown[:_MOST_FILES]:
         lines.append(f"  {file.sameness:<9}  {plain(file.path)}   {file.format or 'no file'}{_leaves(file)}")
-        lines += [f"    {plain(_place(item))}   {plain(_said(item))}" for item in file.differences[:_MOST_LEAVES]]
+        lines += [
+            f"    {plain(difference_place(file, item))}   {plain(difference_words(item))}"
+            for item in file.differences[:_MOST_LEAVES]
+        ]
         if len(file.differences) > _MOST_LEAVES:
             lines.append(f"    … and {len(file.differences) - _MOST_LEAVES:,} more")
         lines += [f"    around them: {plain(noise)}" for noise in file.noise[:_MOST_LEAVES]]
@@ -120,41 +141,46 @@ def _ulps(ulps: Ulps | None) -> dict[str, Any] | None:
     }
 
 
+def files_document(files: Iterable[FileResult]) -> list[dict[str, Any]]:
+    """*files* as the document's own plain values. Distances are texts, since they may exceed 2**53."""
+    return [
+        {
+            "path": utf8(file.path),
+            "format": utf8(file.format) or None,
+            "sameness": str(file.sameness),
+            "bytes": list(file.sizes),
+            "values": file.leaves,
+            "differences": [
+                {
+                    "path": utf8(item.path),
+                    "what": str(item.what),
+                    "first": list(item.first),
+                    "before": utf8(item.before),
+                    "after": utf8(item.after),
+                    "elements": item.elements,
+                    "differing": item.differing,
+                    "ulps": _ulps(item.ulps),
+                    "largest": item.largest or None,
+                    "permuted": item.permuted,
+                }
+                for item in file.differences
+            ],
+            "container": [utf8(noise) for noise in file.noise],
+            "reason": utf8(file.reason) or None,
+        }
+        for file in files
+    ]
+
+
 def results_json(comparison: ResultComparison) -> str:
-    """The document ``sanctity.comparison/1``. Distances are texts, since they may exceed 2**53."""
+    """The document ``sanctity.comparison/1``."""
     document = {
         "schema": "sanctity.comparison/1",
         "tool": {"name": "sanctity", "version": sanctity.__version__},
         "before": utf8(comparison.before),
         "after": utf8(comparison.after),
         "sameness": str(comparison.sameness),
-        "files": [
-            {
-                "path": utf8(file.path),
-                "format": file.format or None,
-                "sameness": str(file.sameness),
-                "bytes": list(file.sizes),
-                "values": file.leaves,
-                "differences": [
-                    {
-                        "path": utf8(item.path),
-                        "what": str(item.what),
-                        "first": list(item.first),
-                        "before": utf8(item.before),
-                        "after": utf8(item.after),
-                        "elements": item.elements,
-                        "differing": item.differing,
-                        "ulps": _ulps(item.ulps),
-                        "largest": item.largest or None,
-                        "permuted": item.permuted,
-                    }
-                    for item in file.differences
-                ],
-                "container": [utf8(noise) for noise in file.noise],
-                "reason": utf8(file.reason) or None,
-            }
-            for file in comparison.files
-        ],
+        "files": files_document(comparison.files),
     }
     return dump(document)
 
@@ -172,7 +198,7 @@ def results_markdown(comparison: ResultComparison) -> str:
     if rows:
         lines += ["| file | first difference | what |", "|---|---|---|"]
         lines += [
-            f"| {code_span(plain(file.path))} | {code_span(plain(_place(item)))} | {code_span(plain(_said(item)))} |"
+            f"| {code_span(plain(file.path))} | {code_span(difference_place(file, item))} | {code_span(difference_words(item))} |"
             for file, item in rows[:_MOST_FILES]
         ]
         lines.append("")
@@ -183,32 +209,8 @@ def results_markdown(comparison: ResultComparison) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>
-:root {{ color-scheme: light dark; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --paper: #fff;
-  --good: #1a7f37; --bad: #cf222e; --doubt: #9a6700; --bar: #0969da }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6edf3; --quiet: #9198a1; --line: #3d444d; --paper: #0d1117;
-  --good: #3fb950; --bad: #f85149; --doubt: #d29922; --bar: #4493f8 }} }}
-body {{ font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; max-width: 64rem;
-  padding: 2rem 1rem }}
-h1 {{ font-size: 1.4rem; margin: 0 }} h2 {{ font-size: 1.05rem; margin: 2rem 0 .3rem; overflow-wrap: anywhere }}
-p {{ margin: .3rem 0 }} .quiet {{ color: var(--quiet) }}
-.good {{ color: var(--good) }} .bad {{ color: var(--bad) }} .doubt {{ color: var(--doubt) }}
-code {{ font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere }}
-.wide {{ overflow-x: auto }} table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line) }}
-th {{ font-weight: 600; color: var(--quiet) }} figure {{ margin: .6rem 0 0 }}
-figcaption {{ color: var(--quiet); font-size: 13px }}
-svg text {{ fill: var(--quiet); font: 11px system-ui, sans-serif }} svg rect {{ fill: var(--bar) }}
-</style></head><body>
-{body}
-</body></html>
-"""
-
-
-def _histogram(ulps: Ulps, name: str) -> str:
-    """Distances as bars, one a power of two, drawn as SVG."""
+def ulps_figure(ulps: Ulps, name: str) -> str:
+    """Distances of the leaf *name* as bars, one a power of two, drawn as SVG; empty where fewer than two numbers have one."""
     last = max((number for number, many in enumerate(ulps.histogram) if many), default=-1)
     if sum(ulps.histogram) < 2:  # of one number its line says it all
         return ""
@@ -227,10 +229,11 @@ def _histogram(ulps: Ulps, name: str) -> str:
         for number in range(0, len(bins), every)
     )
     wide, high = len(bins) * width + 30, height + 20
+    whose = f"<code>{escape(name)}</code>: " if name else ""
     return (
-        f'<figure><svg role="img" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" style="max-width:100%;height:auto">'
+        f'<figure><svg class="histogram" role="img" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}">'
         f"<title>{escape(name)}: {sum(bins):,} numbers by their distance in ulps</title>{bars}{marks}</svg>"
-        f"<figcaption>{sum(bins):,} numbers by their distance in units in the last place, the most {top:,} in one bar"
+        f"<figcaption>{whose}{sum(bins):,} numbers by their distance in units in the last place, the most {top:,} in one bar"
         "</figcaption></figure>"
     )
 
@@ -249,19 +252,20 @@ def results_html(comparison: ResultComparison) -> str:
             f'<p class="quiet">{escape((file.format or "no file") + _leaves(file))}</p>'
         )
         rows = "".join(
-            f"<tr><td><code>{escape(plain(_place(item)))}</code></td><td>{escape(plain(_said(item)))}</td></tr>"
+            f"<tr><td><code>{escape(plain(difference_place(file, item)))}</code></td>"
+            f'<td class="whole">{escape(plain(difference_words(item)))}</td></tr>'
             for item in file.differences[:_MOST_FILES]
         )
         if rows:
             head = '<thead><tr><th scope="col">first difference</th><th scope="col">what</th></tr></thead>'
-            parts.append(f'<div class="wide"><table>{head}<tbody>{rows}</tbody></table></div>')
-        parts += [_histogram(item.ulps, plain(item.path)) for item in file.differences[:3] if item.ulps is not None]
+            parts.append(f'<table class="stack">{head}<tbody>{rows}</tbody></table>')
+        parts += [ulps_figure(item.ulps, plain(item.path)) for item in file.differences[:3] if item.ulps is not None]
         told = [*file.noise[:_MOST_LEAVES], *([file.reason] if file.reason else [])]
         parts += [f'<p class="quiet">{escape(plain(line))}</p>' for line in told]
     if len(shown) > _MOST_FILES:
         parts.append(f'<p class="quiet">… and {len(shown) - _MOST_FILES:,} files more</p>')
     title = f"{word}: {plain(comparison.before)} and {plain(comparison.after)}"
-    return _PAGE.format(title=escape(title), body="\n".join(parts))
+    return page(title=escape(title), body=parts)
 
 
 FORMATS: Final = {"json": results_json, "markdown": results_markdown, "html": results_html}

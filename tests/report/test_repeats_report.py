@@ -1,0 +1,370 @@
+"""A proof by repeating as text, Markdown, data and page: it claims what was varied and no more, and nothing in it drives a reader."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+from repeated import CASES, NAMES, a_hostile, a_run, a_same
+from sanctity.model.repeats import Claim, Guilty, Level, Phase, rate_bound
+from sanctity.model.result import Sameness
+from sanctity.report.repeats import (
+    FORMATS,
+    REMEDIES,
+    State,
+    again,
+    exit_code,
+    repeats_json,
+    repeats_markdown,
+    repeats_text,
+    schema,
+    state_of,
+)
+from sanctity.report.repeats_html import repeats_html
+from sanctity.report.text import Paint
+
+if TYPE_CHECKING:
+    from sanctity.model.repeats import Repeats
+
+GOLDENS = Path(__file__).parent / "goldens"
+BY_NAME = {each.name: each for each in a_same().variations}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("format_", ["txt", "md"])
+def test_reports_are_as_reviewed(name: str, format_: str, *, update_goldens: bool) -> None:
+    golden = GOLDENS / f"repeats-{name}.{format_}"
+    text = (repeats_text if format_ == "txt" else repeats_markdown)(CASES[name])
+    if update_goldens:
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_verdict_is_short_and_led_by_its_word(name: str) -> None:
+    found = CASES[name]
+    lines = repeats_text(found).splitlines()
+    assert lines[0].startswith(f"{str(found.claim).upper()} on this machine")
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert len(lines) <= 10
+    assert repeats_text(found, paint=Paint(on=True)).startswith("\x1b[1;3")
+    if found.claim is Claim.SAME:
+        assert len(lines) <= 4
+
+
+def test_the_example_of_the_verdict_is_three_lines() -> None:
+    first, second, third = repeats_text(CASES["same"]).splitlines()
+    assert first == "SAME on this machine, numerics held (threads 2, avx2): 2 repeats + 5 runs, 0 differ"
+    assert second.endswith("      not possible here: clock (no libfaketime)")
+    assert third.startswith("  excludes a divergence rate above 45 % (95 %); 59 runs exclude 5 %")
+
+
+# -- never more than what was varied -----------------------------------------------------------------------------------------------
+
+
+def _claimed(text: str) -> str:
+    """What a verdict says was varied."""
+    found = re.search(r"varied together: (.*?)(?:      |$)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_reached_no_run_is_never_claimed(name: str) -> None:
+    """Whether it was held, not given, or given and not taken up."""
+    variation, found = BY_NAME[name], CASES["same-numerics"]
+    if variation.varies:
+        assert variation.words in _claimed(repeats_text(found))
+    without = replace(
+        found,
+        runs=tuple(replace(run, setting=tuple(pair for pair in run.setting if pair[0] != name)) for run in found.runs),
+        variations=tuple(replace(each, held="a reason") if each.name == name else each for each in found.variations),
+    )
+    unseen = replace(found, runs=tuple(replace(run, unseen=(name,)) for run in found.runs))
+    for changed, why in ((without, "a reason"), (unseen, "no process took it up")):
+        text = repeats_text(changed)
+        assert variation.words not in _claimed(text)
+        if variation.varies:
+            assert why in text
+            assert why in repeats_html(changed)
+        stated = {each["name"]: each for each in json.loads(repeats_json(changed))["variations"]}
+        assert stated[name]["state"] != "varied"
+        assert stated[name]["runs"] == 0
+
+
+def test_a_level_is_claimed_only_where_something_of_it_was_varied() -> None:
+    numerics = {name for name, each in BY_NAME.items() if each.level is Level.NUMERICS}
+    found = CASES["same-numerics"]
+    assert "numerics varied" in repeats_text(found)
+    held = replace(
+        found,
+        runs=tuple(replace(run, setting=tuple(pair for pair in run.setting if pair[0] not in numerics)) for run in found.runs),
+    )
+    assert "numerics held (threads 2, avx2)" in repeats_text(held)
+    assert json.loads(repeats_json(held))["numerics"]["varied"] is False
+    process = replace(
+        found,
+        runs=tuple(
+            replace(run, setting=tuple(pair for pair in run.setting if BY_NAME[pair[0]].level is Level.PROCESS))
+            for run in found.runs
+        ),
+    )
+    assert "surroundings and numerics held" in repeats_text(process)
+    assert "nothing varied" in repeats_text(CASES["nothing-varied"])
+    assert "no rate of divergence is excluded" in repeats_text(CASES["nothing-varied"])
+
+
+@pytest.mark.parametrize("name", [name for name, found in CASES.items() if found.claim is not Claim.SAME])
+def test_no_bound_is_told_where_nothing_is_the_same(name: str) -> None:
+    found = CASES[name]
+    for text in (repeats_text(found), repeats_markdown(found), repeats_html(found)):
+        assert "exclude" not in text
+    assert json.loads(repeats_json(found))["bound"] is None
+
+
+@pytest.mark.parametrize(("runs", "rate", "more"), [(1, "95", "59"), (5, "45", "59"), (10, "26", "59"), (59, "5", "299")])
+def test_the_bound_is_that_of_none_of_n(runs: int, rate: str, more: str) -> None:
+    same = CASES["same"]
+    varied = tuple(a_run(2 + number, Phase.VARIED, same.runs[3].setting) for number in range(1, runs + 1))
+    text = repeats_text(replace(same, runs=(*same.runs[:2], *varied)))
+    assert f"excludes a divergence rate above {rate} % (95 %); {more} runs exclude" in text
+    # So many runs exclude the rate, and one fewer does not.
+    assert rate_bound(int(more)) <= {"59": 0.05, "299": 0.01}[more] < rate_bound(int(more) - 1)
+
+
+def test_what_is_only_around_the_values_counts_as_the_same_and_is_told() -> None:
+    found = CASES["equal"]
+    assert exit_code(found) == 0
+    for text in (repeats_text(found), repeats_html(found)):
+        assert "0 differ" in text
+        assert "only what is around them differs, such as out/model.npz: time of 2 members" in text
+    assert "≈ same values" in repeats_html(found)
+
+
+# -- who is guilty -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_guilty_one_is_named_first_with_the_first_difference_and_a_remedy() -> None:
+    text = repeats_text(CASES["hash-seed"])
+    assert text.splitlines()[0] == (
+        "DIFFERENT on this machine: hash seed alone changes out/vocab.json (1 of 2 files), first at words[0]: 'cat' / 'dog'"
+    )
+    assert f"  fix: {REMEDIES['hash-seed']}\n" in text
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_each_that_can_be_guilty_has_a_remedy_of_a_line(name: str) -> None:
+    found = replace(CASES["hash-seed"], guilty=(Guilty(names=(name,), values=("1",)),))
+    assert f"fix: {REMEDIES[name]}" in repeats_text(found)
+    assert REMEDIES[name] in json.loads(repeats_json(found))["advice"]
+    assert len(REMEDIES[name]) <= 140
+    assert REMEDIES[name].count("`") % 2 == 0
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("without", [False, True])
+def test_what_was_not_seen_of_a_guilty_one_is_not_said(*, alone: bool, without: bool) -> None:
+    found = replace(CASES["hash-seed"], guilty=(Guilty(names=("hash-seed",), values=("1",), alone=alone, without=without),))
+    text = repeats_text(found)
+    assert ("hash seed alone changes" in text) is alone
+    assert (": differs with nothing else changed" in text) is alone
+    assert ("but not it, runs agree" in text) is without
+
+
+def test_a_difference_without_a_guilty_one_says_what_was_tried() -> None:
+    assert "still with all held that can be held here: entropy, time, scheduling" in repeats_text(CASES["nobody"])
+    tried = replace(CASES["hash-seed"], guilty=())
+    assert "no variation alone was seen to do it" in repeats_text(tried)
+    untried = replace(tried, runs=tuple(run for run in tried.runs if run.phase is not Phase.SEARCH))
+    assert "which variation does it was not searched for" in repeats_text(untried)
+
+
+def test_what_stands_against_a_claim_is_shown() -> None:
+    for name, words in {
+        "outside": ("written outside of its place: model.pt, logs/a.txt", "(output-outside)"),
+        "failed": ("every run ended with exit status 2", "train.py: error: unrecognized arguments"),
+        "missing": ("nothing was written", "(output-missing)"),
+        "blind": ("this harness does not see: a race of threads", "was not seen to differ here"),
+        "crashing": ("exit status 0 / exit status 1", "UnicodeDecodeError", "run 5 ended with"),
+    }.items():
+        assert all(text in repeats_text(CASES[name]) for text in words), name
+        assert exit_code(CASES[name]) == (1 if name == "crashing" else 3)
+
+
+# -- data --------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("found", [*CASES.values(), a_hostile()], ids=[*CASES, "hostile"])
+def test_the_document_follows_its_schema(found: Repeats) -> None:
+    document = json.loads(repeats_json(found))
+    jsonschema.validate(document, schema())
+    assert len(document["runs"]) == len(found.runs)
+    assert document["verdict"].split()[0].lower() == document["claim"] == found.claim
+
+
+def test_the_schema_refuses_what_is_no_such_document() -> None:
+    document = json.loads(repeats_json(CASES["same"]))
+    validator = jsonschema.Draft202012Validator(schema())
+    assert validator.is_valid(document)
+    for key in document:
+        assert not validator.is_valid({name: value for name, value in document.items() if name != key}), key
+    for change in ({"claim": "proven"}, {"runs": [{**document["runs"][0], "sameness": "alike"}]}, {"more": 1}):
+        assert not validator.is_valid(document | change), change
+
+
+def test_the_command_that_does_it_again_is_whole() -> None:
+    assert again(CASES["same"]) == "sanctity prove -n 5 --outputs 'out/**' -- python train.py --epochs 3"
+    found = replace(CASES["same-numerics"], command=("sh", "-c", "a > 'b c'"), outputs=())
+    assert again(found) == """sanctity prove -n 59 --level numerics -- sh -c 'a > '"'"'b c'"'"''"""
+    held = replace(CASES["unseen"], outputs=())
+    assert again(held) == "sanctity prove -n 5 --hold tz -- python train.py --epochs 3"
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """A page's elements, with every one closed that was opened; its text; its tables as rows of cells."""
+
+    EMPTY = frozenset({"meta"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.said = ""
+        self.tables: list[list[list[tuple[dict[str, str], str]]]] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        self.elements.append((tag, attributes))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in {"th", "td"}:
+            self.tables[-1][-1].append((attributes, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.said += data
+        if {"th", "td"} & set(self.open):
+            attributes, said = self.tables[-1][-1][-1]
+            self.tables[-1][-1][-1] = (attributes, said + data)
+
+
+@pytest.mark.parametrize("found", [*CASES.values(), a_hostile()], ids=[*CASES, "hostile"])
+def test_a_page_runs_nothing_loads_nothing_and_is_whole(found: Repeats) -> None:
+    text = repeats_html(found)
+    text.encode()
+    page = Page(text)
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe", "object", "embed", "form", "base", "a"}
+    for tag, attributes in page.elements:
+        assert not any(key.startswith("on") or key in {"style", "href", "src", "srcset"} for key in attributes), tag
+    assert sum("default-src 'none'" in attributes.get("content", "") for _, attributes in page.elements) == 1
+    assert not re.search(r"url\(|@import", text)
+    assert "\x1b" not in text
+    assert ("html", {"lang": "en"}) in page.elements
+    assert all(attributes.get("scope") in {"col", "row", "colgroup"} for tag, attributes in page.elements if tag == "th")
+    # Every row of a table is as wide as its first.
+    for table in page.tables:
+        widths = {sum(int(attributes.get("colspan", 1)) for attributes, _ in row) for row in table}
+        assert len(widths) == 1
+
+
+def test_a_page_shows_hostile_text_as_text() -> None:
+    text = repeats_html(a_hostile())
+    assert text.count("&lt;script&gt;") > 20
+    assert "\\x1b" in text
+    assert "\\u202e" in text
+
+
+@pytest.mark.parametrize("name", [name for name, found in CASES.items() if found.runs])
+def test_the_matrix_has_every_run_with_what_it_had_and_what_it_gave(name: str) -> None:
+    found = CASES[name]
+    page = Page(repeats_html(found))
+    cells: dict[int, dict[str, str]] = {run.number: {} for run in found.runs}
+    for table in page.tables:
+        for row in table:
+            head = row[0][1].removeprefix("◆ ").removesuffix("guilty")
+            for attributes, said in row[1:]:
+                label = attributes.get("data-label", "")
+                if label.startswith("run "):
+                    cells[int(label.removeprefix("run "))][head] = said
+    words = {each.name: each.words for each in found.variations}
+    for run in found.runs:
+        shown = cells[run.number]
+        assert (
+            shown["result"]
+            == {
+                Sameness.IDENTICAL: "✓ same",
+                Sameness.EQUAL: "≈ same values",
+                Sameness.DIFFERENT: "✗ differs",
+                Sameness.UNDECIDED: "? not known",
+            }[run.sameness]
+        )
+        for variation, value in run.setting:
+            assert value in shown[words[variation]]
+            assert ("not taken up" in shown[words[variation]]) is (variation in run.unseen)
+    for guilty in found.guilty:
+        for each in guilty.names:
+            assert f"◆ {words[each]}guilty" in page.said
+
+
+def test_of_very_many_runs_those_that_differ_are_shown() -> None:
+    found = CASES["hash-seed"]
+    setting = found.runs[2].setting
+    many = tuple(a_run(number, Phase.VARIED, setting) for number in range(3, 301))
+    late = replace(many[-1], sameness=Sameness.DIFFERENT)
+    text = repeats_html(replace(found, runs=(*found.runs[:2], *many[:-1], late)))
+    assert 'data-label="run 300"' in text
+    assert "and 204 runs more, which gave the same" in text
+
+
+def test_each_leaf_has_its_distances_drawn() -> None:
+    text = repeats_html(CASES["entropy"])
+    figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
+    assert len(figures) == 2
+    assert [int(number) for number in re.findall(r"ulps: (\d+)</title></rect>", figures[0])] == [210, 120, 64, 31, 9, 0, 2]
+    assert "<code>layer.0.weight</code>" in figures[0]
+
+
+def test_the_table_of_bounds_marks_these_runs() -> None:
+    page = Page(repeats_html(CASES["same-process"]))
+    rows = [[said for _, said in row] for table in page.tables for row in table]
+    assert ["10", "26 % (these runs)"] in rows
+    assert ["59", "5 %"] in rows
+
+
+def test_nothing_from_outside_drives_a_terminal_or_breaks_a_table() -> None:
+    found = a_hostile()
+    text, markdown = repeats_text(found), repeats_markdown(found)
+    for each in (text, markdown, repeats_json(found)):
+        each.encode()
+        assert "\x1b" not in each
+    assert "\u202e" not in text + markdown
+    assert text.count("\n") == len(text.splitlines())
+    table = markdown[markdown.index("| file |") :].splitlines()
+    assert {line.count("|") for line in table} == {4}
+    # A fence that the text can not close.
+    fence = re.search(r"^(`{3,})text$", markdown, re.MULTILINE)
+    assert fence is not None
+    assert sum(line.startswith(fence[1]) for line in markdown.splitlines()) == 2
+    assert set(FORMATS) == {"json", "markdown", "html"}
+
+
+def test_every_state_happens_in_these_cases() -> None:
+    assert {state_of(found, each) for found in CASES.values() for each in found.variations} == set(State)
