@@ -6,16 +6,22 @@ those of the first run by the function that whoever makes the harness hands in. 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import subprocess
-import tempfile
+import sys
 import time
-from typing import TYPE_CHECKING, Self
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Self
 
-from sanctity.model.repeats import Control, Level, Numerics, Run
+from sanctity.errors import UsageError
+from sanctity.model.repeats import Control, Level, Run
 from sanctity.model.result import Sameness
+from sanctity.processes import find_program
+from sanctity.variation.catalogue import HOOKED, catalogue, look, numerics
+from sanctity.variation.controls import KNOWN
+from sanctity.variation.launch import Start, place_hook, run_start, start_of
+from sanctity.variation.outputs import STDOUT, Patterns, changed, collect, digest, snapshot
+from sanctity.variation.place import Planted, Scratch, Tree, no_room, plant, plant_links, read_tree, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +29,26 @@ if TYPE_CHECKING:
 
     from sanctity.model.repeats import Phase, Setting, Variation
     from sanctity.model.result import ResultComparison
+    from sanctity.processes import Done
+    from sanctity.variation.controls import Known
 
 __all__ = ["Harness"]
+
+#: The caller's folder is looked at after each run where that takes so many seconds at most, else at the end alone.
+_CHEAP: Final = 0.02
+#: How long a positive control may take, in seconds.
+_LONGEST: Final = 60
+_NOTHING: Final = Tree(root="", rows=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """How one run went: *reached* says whether the hook was loaded; *files* lie in the folder for them."""
+
+    done: Done
+    reached: bool
+    files: tuple[str, ...]
+    outside: tuple[str, ...]
 
 
 class Harness:
@@ -61,91 +85,207 @@ class Harness:
         self.command = tuple(command)
         self.outputs = tuple(outputs)
         self.level = level
+        self._cwd, self._environ, self._compare = os.path.abspath(cwd), dict(environ), compare
+        self._timeout, self._stdout, self._below = timeout, stdout, scratch
+        self._keep = os.path.join(self._cwd, keep) if keep else ""
+        if self._keep and os.path.lexists(self._keep):
+            raise UsageError("usage", "it is there already", where=f"--keep {keep}", hint="name a folder that does not exist yet")
+        self._patterns = Patterns(outputs)
+        self._machine = look(self._environ)
         #: All variations there are, sources too, each with why it is not varied; and what decides how numbers are computed.
-        self.variations: tuple[Variation, ...] = ()
-        self.numerics = Numerics(threads=os.cpu_count() or 1, cpus=os.cpu_count() or 1, isa="")
-        self._cwd, self._environ, self._compare = cwd, dict(environ), compare
-        self._timeout, self._stdout, self._keep = timeout, stdout, keep
-        self._scratch, self._chosen = scratch, (frozenset(vary), frozenset(hold))
-        self._home = ""
+        self.variations: tuple[Variation, ...] = catalogue(self._machine, self._environ, level, vary, hold)
+        self.numerics = numerics(self._machine, self._environ)
+        self._tree = read_tree(self._cwd, self._patterns)
+        self._program = find_program(command[0] if command else "", self._environ, self._cwd)
+        self._when = int(time.time())
         self._runs = 0
         self._first: Run | None = None
+        self._compared: dict[str, ResultComparison] = {}
+        self._outside: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._home = tempfile.mkdtemp(prefix="sanctity-repeats-", dir=self._scratch or None)
+        self._scratch = Scratch(self._below)
+        self._home = self._scratch.home
+        try:
+            place_hook(self._home)
+            began = time.monotonic()
+            self._seen = snapshot(self._cwd, self._home)
+            self._cheap = time.monotonic() - began < _CHEAP
+        except OSError as error:
+            self._scratch.close()
+            raise no_room(error, self._home) from error
+        except BaseException:
+            self._scratch.close()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._scratch.close()
 
     @property
     def outside(self) -> tuple[str, ...]:
-        """What changed in the original folder since the harness was entered, as paths relative to it, or ``~/…``; sorted."""
-        return ()
+        """What runs wrote out of their places: paths relative to the original folder, ``../…`` or ``~/…``; sorted."""
+        self._look_outside()
+        return tuple(sorted(self._outside))
+
+    def _look_outside(self) -> tuple[str, ...]:
+        now = snapshot(self._cwd, self._home)
+        found = changed(self._seen, now)
+        self._seen = now
+        self._outside.update(found)
+        return found
+
+    # -- controls ------------------------------------------------------------------------------------------------------------------
 
     def controls(self) -> tuple[Control, ...]:
-        """Run the programs that are known not to repeat, a race and an order of hashes: whether each was seen to differ."""
-        return (Control(name="race", words="a race", seen=True), Control(name="hash-order", words="order of hashes", seen=True))
+        """Run the programs that are known not to repeat, a race and an order of hashes: whether each was seen to differ.
+
+        Raises:
+            SanctityError: as `run`.
+        """
+        with ThreadPoolExecutor(len(KNOWN)) as pool:
+            return tuple(pool.map(self._control, KNOWN))
+
+    def _control(self, known: Known) -> Control:
+        base = f"{self._home}/{known.name}"
+        try:
+            os.mkdir(base)
+            with open(f"{base}/program.py", "w", encoding="utf-8") as file:
+                file.write(known.program)
+        except OSError as error:
+            raise no_room(error, self._home) from error
+        command = (sys.executable, "-S", "-B", f"{base}/program.py")
+        seen = False
+        for _ in range(known.times):
+            digests = []
+            for number, seed in enumerate(known.seeds):
+                start = start_of((), self._environ, self._machine, self._when)
+                start.environ["PYTHONHASHSEED"] = seed
+                kept = f"{base}/out-{number}"
+                attempt = self._attempt(command, sys.executable, start, base=base, tree=_NOTHING, kept=kept, timeout=_LONGEST)
+                digests.append(digest(kept, attempt.files)[0] if attempt.files and attempt.done.code == 0 else "")
+                remove(kept)
+            seen = all(digests) and len(set(digests)) > 1
+            if seen:
+                break
+        remove(base)
+        return Control(name=known.name, words=known.words, seen=seen)
+
+    # -- runs ----------------------------------------------------------------------------------------------------------------------
 
     def run(self, phase: Phase, setting: Setting = ()) -> Run:
         """Run the command once, with *setting*; the first run is what all others are compared to.
 
         Raises:
-            SanctityError: ``repeats-no-room``; ``command-not-executable``; what *compare* raises.
+            SanctityError: ``repeats-no-room``; ``repeats-not-set``; ``command-not-executable``; what *compare* raises.
         """
         self._runs += 1
         number = self._runs
-        place = f"{self._home}/work"
-        os.mkdir(place)
-        planted = set()
-        for name in os.listdir(self._cwd):
-            if not any(pattern.split("/")[0] == name for pattern in self.outputs):
-                os.symlink(os.path.join(self._cwd, name), f"{place}/{name}")
-                planted.add(name)
-            elif os.path.isdir(os.path.join(self._cwd, name)):
-                os.mkdir(f"{place}/{name}")
-        environ = {**self._environ, "PWD": place, "PYTHONHASHSEED": "0"}
-        environ["PYTHONHASHSEED"] = dict(setting).get("hash-seed", "0")
-        began = time.monotonic()
-        done = subprocess.run(
-            self.command,
-            cwd=place,
-            env=environ,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=self._timeout or None,
-        )
-        seconds = time.monotonic() - began
         kept = f"{self._home}/out-{number}"
-        os.mkdir(kept)
-        for name in set(os.listdir(place)) - planted:
-            os.rename(f"{place}/{name}", f"{kept}/{name}")
-        shutil.rmtree(place)
-        files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(kept) for name in names)
-        hasher, size = hashlib.sha256(), 0
-        for file in files:
-            with open(file, "rb") as opened:
-                data = opened.read()
-            hasher.update(file[len(kept) :].encode() + b"\0" + hashlib.sha256(data).digest())
-            size += len(data)
+        setting = self._changes(setting)
+        start = start_of(setting, self._environ, self._machine, self._when)
+        attempt = self._attempt(
+            self.command, self._program, start, base=self._home, tree=self._tree, kept=kept, timeout=self._timeout
+        )
+        try:
+            value, size = digest(kept, attempt.files)
+        except OSError as error:
+            raise no_room(error, self._home) from error
+        outside = {*attempt.outside, *(self._look_outside() if self._cheap else ())}
+        self._outside.update(outside)
+        code = attempt.done.code
         run = Run(
             number=number,
             phase=phase,
             setting=setting,
-            code=done.returncode,
-            seconds=seconds,
-            files=len(files),
+            code=code,
+            seconds=attempt.done.seconds,
+            files=len(attempt.files),
             size=size,
-            digest=f"sha256:{hasher.hexdigest()}",
-            sameness=Sameness.IDENTICAL,
-            tail="" if not done.returncode else (done.stdout + done.stderr)[-4000:].decode("utf-8", "backslashreplace"),
+            digest=value,
+            tail=attempt.done.tail if code != 0 else "",
+            outside=tuple(sorted(outside)),
+            unseen=tuple(name for name, _ in setting if name in HOOKED and not attempt.reached),
         )
         if self._first is None:
             self._first = run
-        elif run.digest != self._first.digest:
-            from dataclasses import replace
+            return run
+        return self._judged(run, kept)
 
-            comparison = self._compare(f"{self._home}/out-1", kept)
+    def _changes(self, setting: Setting) -> Setting:
+        """Of *setting*, what is not as in unchanged runs."""
+        known = {variation.name: variation.values for variation in self.variations}
+        for name, value in setting:
+            if value not in known[name]:
+                raise ValueError(f"{value!r} is no value of {name}")
+        return tuple((name, value) for name, value in setting if value != known[name][0])
+
+    def _judged(self, run: Run, kept: str) -> Run:
+        """*run*, compared to the first one; its outputs in *kept* are removed, but for the first that are not the same."""
+        assert self._first is not None
+        if run.digest != self._first.digest:
+            comparison = self._compared.get(run.digest)
+            if comparison is None:
+                comparison = self._compared[run.digest] = self._compare(f"{self._home}/out-{self._first.number}", kept)
+            comparison = replace(comparison, before=f"run {self._first.number}", after=f"run {run.number}")
             run = replace(run, sameness=comparison.sameness, comparison=comparison)
+        if run.code != self._first.code:
+            run = replace(run, sameness=Sameness.DIFFERENT)
+        other = f"{self._home}/different"
+        if run.digest != self._first.digest and not os.path.lexists(other):
+            os.rename(kept, other)
+        else:
+            remove(kept)
         return run
+
+    def _attempt(
+        self, command: Sequence[str], program: str, start: Start, *, base: str, tree: Tree, kept: str, timeout: int
+    ) -> _Attempt:
+        """Run *command* in a place below *base*, made as *tree* says, and take its outputs to *kept*."""
+        name = os.path.basename(tree.root) or "work"
+        work, home, tmp = f"{base}/{start.work}", f"{base}/{start.home}", f"{base}/{start.tmp}"
+        place, caller = f"{work}/{name}", self._environ.get("HOME", "")
+        environ = start.environ
+        own: frozenset[str] | None = None
+        around: frozenset[str] | None = None
+        planted = Planted(root=place)
+        try:
+            os.makedirs(place)
+            os.makedirs(kept)
+            os.makedirs(tmp)
+            if tree.root:
+                planted = plant(tree, place)
+                around = plant_links(os.path.dirname(tree.root), work, but=name)
+                own = plant_links(caller, home) if os.path.isabs(caller) else None
+        except OSError as error:
+            raise no_room(error, self._home) from error
+        environ |= {"PWD": place, "TMPDIR": tmp}
+        environ |= {variable: tmp for variable in ("TMP", "TEMP") if variable in environ}
+        if own is not None:
+            environ["HOME"] = home
+        if "/" in command[0] and not os.path.isabs(command[0]) and os.access(f"{place}/{command[0]}", os.X_OK):
+            program = f"{place}/{command[0]}"
+        stdout = f"{kept}/{STDOUT}" if self._stdout and tree.root else ""
+        try:
+            done, reached = run_start(command, program, start, self._scratch, cwd=place, mark=base, stdout=stdout, timeout=timeout)
+            try:
+                found = collect(place, planted, self._patterns if tree.root else Patterns(()), kept)
+            except OSError as error:
+                raise no_room(error, self._home) from error
+            outside = set(found.outside)
+            if around is not None:
+                outside |= {f"../{entry}" for entry in _names(work) - around - {name}}
+            if own is not None:
+                outside |= {f"~/{entry}" for entry in _names(home) - own if not entry.startswith(".")}
+        finally:
+            for folder in (work, home, tmp):
+                remove(folder)
+        files = tuple(sorted({*found.files, *({STDOUT} if stdout else ())}))
+        return _Attempt(done=done, reached=reached, files=files, outside=tuple(sorted(outside)))
+
+
+def _names(folder: str) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()

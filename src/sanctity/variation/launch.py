@@ -1,0 +1,232 @@
+"""How one run is started: what its setting makes of the caller's environment, and of the process that becomes its program."""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sanctity.errors import SanctityError
+from sanctity.processes import Done, end_strays, run_command
+from sanctity.variation.catalogue import HOOKED, SETS, THREADS
+from sanctity.variation.place import no_room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sanctity.model.repeats import Setting
+    from sanctity.variation.catalogue import Machine
+    from sanctity.variation.place import Scratch
+
+__all__ = ["MARK", "Start", "place_hook", "run_start", "start_of"]
+
+#: The variable by which what a run left behind is known for its own, and that which tells the hook what to do.
+MARK: Final = "SANCTITY_PLACE"
+_TELLS: Final = "SANCTITY_REPEATS"
+_HERE: Final = os.path.dirname(os.path.abspath(__file__))
+_MOST_BURNERS: Final = 8
+_PADDING: Final = "SANCTITY_PADDING"
+
+
+@dataclass(slots=True, kw_only=True)
+class Start:
+    """What a run is started with: names of folders below the private one for its *work*, *home* and *tmp*, and the rest.
+
+    *random* says whether addresses are, None leaves them. *hook* are the parts that the hook is told.
+    """
+
+    environ: dict[str, str]
+    work: str = "w"
+    home: str = "h"
+    tmp: str = "t"
+    umask: int | None = None
+    random: bool | None = None
+    cpus: tuple[int, ...] = ()
+    batch: bool = False
+    busy: int = 0
+    hook: list[str] = field(default_factory=list)
+    reverse: bool = False
+
+
+def start_of(setting: Setting, environ: Mapping[str, str], machine: Machine, when: int) -> Start:
+    """What a run of *setting* is started with; *when* is the time that is held, in seconds since 1970."""
+    start = Start(environ=dict(environ))
+    own = start.environ
+    own.pop("OLDPWD", None)
+    if not environ.get("PYTHONHASHSEED", "").isdecimal() and not environ.get("SANCTITY_SEED"):
+        own["PYTHONHASHSEED"] = "0"
+    if not machine.aslr:
+        start.random = False
+    for name, value in setting:
+        _vary(name, value, start, machine, when)
+    return start
+
+
+def _vary(name: str, value: str, start: Start, machine: Machine, when: int) -> None:
+    own = start.environ
+    other = "here" not in value
+    if name in {"entropy", "time", "pid", "scheduling"} and value != "held":
+        return
+    match name:
+        case "hash-seed":
+            own["PYTHONHASHSEED"] = value
+        case "aslr":
+            start.random = value == "on"
+        case "tz":
+            own["TZ"] = value
+        case "locale":
+            own["LC_ALL"] = value
+        case "cwd":
+            start.work = {"another path": "elsewhere", "a longer path": "of-another-length/" + "x" * 40}.get(value, start.work)
+        case "home":
+            start.home = "another-home" if other else start.home
+        case "tmpdir":
+            start.tmp = "tmp-2" if other else start.tmp
+        case "umask":
+            start.umask = int(value, 8)
+        case "file-order":
+            start.hook.append(f"file-order={value}")
+        case "environment":
+            own[_PADDING] = "x" * int(value.partition(" ")[0].replace(",", ""))
+            start.reverse = value.endswith("reversed")
+        case "load":
+            start.busy = min(_MOST_BURNERS, len(machine.cpus) or 1) if value == "busy" else 0
+        case "clock":
+            own.update(_faked(own, machine, value))
+        case "threads":
+            own.update(dict.fromkeys(THREADS, value))
+        case "cpus":
+            start.cpus = tuple(map(int, value.split(",")))
+        case "instruction-set":
+            own.update(SETS[value])
+        case "entropy" | "pid":
+            start.hook.append(name)
+        case "time":
+            start.hook.append(f"time={when}")
+            if machine.faketime:
+                own.update(_faked(own, machine, f"{when}") | {"FAKETIME_FMT": "%s"})
+        case "scheduling":
+            start.hook.append(name)
+            start.cpus = machine.cpus[:1]
+            start.batch = hasattr(os, "SCHED_BATCH")
+            own.update(dict.fromkeys(THREADS, "1"))
+        case _:
+            raise AssertionError(f"no variation is called {name}")
+
+
+def _faked(own: Mapping[str, str], machine: Machine, value: str) -> dict[str, str]:
+    before = own.get("LD_PRELOAD", "")
+    return {
+        "LD_PRELOAD": f"{machine.faketime}:{before}" if before else machine.faketime,
+        "FAKETIME": value,
+        # A wait by a clock that was shifted in the middle of it never ends.
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_RESET": "1",
+    }
+
+
+def place_hook(home: str) -> None:
+    """Put the hook into the private folder *home*. Raises OSError."""
+    os.mkdir(f"{home}/hook")
+    os.mkdir(f"{home}/marks")
+    shutil.copyfile(f"{_HERE}/hook.py", f"{home}/hook/sitecustomize.py")
+
+
+def run_start(
+    command: Sequence[str],
+    program: str,
+    start: Start,
+    scratch: Scratch,
+    *,
+    cwd: str,
+    mark: str,
+    stdout: str = "",
+    timeout: int = 0,
+) -> tuple[Done, bool]:
+    """Run *command*, whose program is *program*, in the folder *cwd*, and whether the hook reached a Python, where there is one.
+
+    What it leaves is ended with it: it has *mark* in its environment.
+
+    Raises:
+        SanctityError: ``command-not-executable``; ``repeats-not-set``, the system does not let it be started so;
+            ``repeats-no-room``.
+    """
+    home = scratch.home
+    environ = start.environ | {MARK: mark}
+    marks = f"{home}/marks"
+    if start.hook:
+        before = environ.get("PYTHONPATH", "")
+        environ["PYTHONPATH"] = f"{home}/hook{os.pathsep}{before}" if before else f"{home}/hook"
+        environ[_TELLS] = ";".join(start.hook)
+        for name in os.listdir(marks):
+            os.unlink(f"{marks}/{name}")
+    pairs = [(os.fsencode(name), os.fsencode(value)) for name, value in environ.items()]
+    what = {
+        "argv": [os.fsencode(word) for word in command],
+        "program": os.fsencode(program),
+        "environ": pairs[::-1] if start.reverse else pairs,
+        "cwd": os.fsencode(cwd),
+        "umask": start.umask,
+        "random": start.random,
+        "cpus": list(start.cpus),
+        "batch": start.batch,
+        "stdout": os.fsencode(stdout),
+        "parent": os.getpid(),
+    }
+    path = f"{home}/start-{os.path.basename(mark)}"
+    try:
+        with open(path, "wb") as file:
+            marshal.dump(what, file)
+    except OSError as error:
+        raise no_room(error, home) from error
+    line = [sys.executable, "-I", "-S", "-B", f"{_HERE}/launcher.py", path]
+    with scratch.noted() as noted, _busy(start.busy):
+        try:
+            done = run_command(
+                line, program=sys.executable, environ=_for_launcher(environ), cwd=home, timeout=timeout, started=noted.append
+            )
+        finally:
+            end_strays(MARK, mark)
+    with contextlib.suppress(FileNotFoundError), open(f"{path}.failed", encoding="utf-8") as file:
+        doing, _, words = file.read().partition("\n")
+        os.unlink(f"{path}.failed")
+        if doing:
+            raise SanctityError("repeats-not-set", f"{doing}: {words}", where=command[0], hint="leave that variation alone: --hold")
+        raise SanctityError(
+            "command-not-executable", f"it can not be started: {words}", where=command[0], hint=f"try it: {program}"
+        )
+    return done, bool(start.hook) and bool(os.listdir(marks))
+
+
+def _for_launcher(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the launcher's own Python needs to start, and by which it is known."""
+    return {name: value for name, value in environ.items() if name in {MARK, "LD_LIBRARY_PATH", "PATH"}}
+
+
+@contextlib.contextmanager
+def _busy(number: int) -> Iterator[None]:
+    """In this context *number* processes keep the machine busy."""
+    line = [sys.executable, "-I", "-S", "-B", f"{_HERE}/burner.py", str(os.getpid())]
+    burners: list[subprocess.Popen[bytes]] = []
+    try:
+        for _ in range(number):
+            burners.append(  # noqa: PERF401 - those that were started are ended where the next can not be
+                subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            )
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+        for burner in burners:
+            burner.wait()
+
+
+def hooked(setting: Setting) -> tuple[str, ...]:
+    """The names in *setting* that reach a program by the hook alone."""
+    return tuple(name for name, value in setting if name in HOOKED and value != "free")

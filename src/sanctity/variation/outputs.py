@@ -1,0 +1,253 @@
+"""What a run wrote: found by patterns in its place, taken out of it, and digested; and what it wrote elsewhere.
+
+A pattern is a path relative to the working folder, whose parts may hold ``*``, ``?`` and ``[…]``; the part ``**`` stands for any
+number of them, none too. One that names a folder names all below it. Names that begin with a dot are no exception.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sanctity.errors import UsageError
+from sanctity.model.wire import canonical
+from sanctity.variation.place import LEFT_ALONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from io import BufferedReader
+
+    from sanctity.variation.place import Planted
+
+__all__ = ["STDOUT", "Outputs", "Patterns", "changed", "collect", "digest", "snapshot"]
+
+#: The name of the file that holds what a run wrote to standard output.
+STDOUT: Final = "<stdout>"
+#: So many entries of the caller's folder are watched, those near its top first.
+_MOST_WATCHED: Final = 50_000
+_WILD: Final = re.compile(r"[*?\[]")
+_CACHES: Final = "__pycache__"
+
+
+class Patterns:
+    """The patterns *texts*, none of them for everything.
+
+    Raises:
+        UsageError: ``usage``, one is absolute, empty, or leads out of the folder.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        rows = [self._parts(text) for text in texts]
+        #: Patterns that name everything are none.
+        self.all = not rows or any(not row or set(row) == {"**"} or row == ["**", "*"] for row in rows)
+        self._rows: list[list[str]] = [] if self.all else rows
+        self._compiled = [(_compile(row), not _WILD.search(row[0]), row) for row in self._rows]
+
+    @staticmethod
+    def _parts(text: str) -> list[str]:
+        hint = "name it relative to the working folder, such as 'out/**'"
+        if not text or "\0" in text:
+            raise UsageError("usage", "an empty pattern names no outputs", where=f"--outputs {text!r}", hint=hint)
+        if os.path.isabs(text):
+            raise UsageError("usage", "outputs lie in the working folder", where=f"--outputs {text}", hint=hint)
+        parts = [part for part in text.split("/") if part not in {"", "."}]
+        if ".." in parts:
+            raise UsageError("usage", "a pattern leads out of the working folder", where=f"--outputs {text}", hint=hint)
+        return parts
+
+    def match(self, path: str) -> bool:
+        """Whether the file or folder *path*, or one that it is below of, is named. Where there are no patterns nothing is."""
+        return any(compiled.match(path) for compiled, _, _ in self._compiled)
+
+    def fresh(self, path: str) -> bool:
+        """Whether *path* is named by a pattern that begins with a name: it is left out. Else it may be an input as well."""
+        return any(literal and compiled.match(path) for compiled, literal, _ in self._compiled)
+
+    def is_folder(self, path: str) -> bool:
+        """Whether *path* is a folder that patterns name by its name alone (``out`` or ``out/**``)."""
+        parts = path.split("/")
+        return any(row in (parts, [*parts, "**"], [*parts, "**", "*"]) for row in self._rows)
+
+    def reach(self, folder: str) -> bool:
+        """Whether a pattern that begins with a name can name something below *folder*."""
+        parts = folder.split("/")
+        for _, literal, row in self._compiled:
+            if literal:
+                for number, part in enumerate(row):
+                    if number == len(parts) or part == "**":
+                        return True
+                    if not fnmatch.fnmatchcase(parts[number], part):
+                        break
+        return False
+
+
+def _compile(parts: Sequence[str]) -> re.Pattern[str]:
+    text = ""
+    for number, part in enumerate(parts):
+        last = number + 1 == len(parts)
+        if part == "**":
+            text += ".+" if last else "(?:.+/)?"
+        else:
+            text += _part(part) + ("" if last else "/")
+    return re.compile(f"(?:{text})(?:/.*)?\\Z", re.DOTALL)
+
+
+def _part(part: str) -> str:
+    """The regular expression for one *part* of a pattern, as `fnmatch` has it, but that no wildcard reaches over a slash."""
+    text, at = "", 0
+    while at < len(part):
+        sign, at = part[at], at + 1
+        end = part.find("]", at + 1 + part.startswith("!", at)) if sign == "[" else -1
+        if sign in "*?":
+            text += "[^/]*" if sign == "*" else "[^/]"
+        elif end > 0:
+            inner = (
+                part[at:end].replace("\\", r"\\").replace("[", r"\[").replace("&", r"\&").replace("~", r"\~").replace("|", r"\|")
+            )
+            text += f"[^{inner[1:]}]" if inner.startswith("!") else "[" + (rf"\{inner}" if inner.startswith("^") else inner) + "]"
+            at = end + 1
+        else:
+            text += re.escape(sign)
+    return text
+
+
+# -- what was written --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What a run wrote: *files*, sorted by path, taken to a folder; and links among them that lead *outside* of its place."""
+
+    files: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+
+
+def collect(place: str, planted: Planted, patterns: Patterns, kept: str) -> Outputs:
+    """Move what a run wrote in *place* to the folder *kept*: what is named, and what is not what was *planted* there.
+
+    Raises OSError: there is no room.
+    """
+    files: list[str] = []
+    outside: list[str] = []
+    made: set[str] = set()
+    for path, state in _written(place, planted):
+        if not patterns.all and not patterns.match(path):
+            continue
+        source, target = f"{place}/{path}", f"{kept}/{path}"
+        text = ""
+        if stat.S_ISLNK(state.st_mode):
+            real = os.path.realpath(source)
+            if not _is_below(real, os.path.realpath(place)):
+                outside.append(path)
+                continue
+            text = os.readlink(source)
+            if os.path.isabs(text):
+                text = os.path.relpath(real, os.path.dirname(os.path.realpath(place) + f"/{path}"))
+        folder = os.path.dirname(target)
+        if folder not in made:
+            os.makedirs(folder, exist_ok=True)
+            made.add(folder)
+        if text:
+            os.symlink(text, target)
+        else:
+            os.rename(source, target)
+        files.append(path)
+    return Outputs(files=tuple(sorted(files)), outside=tuple(sorted(outside)))
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def _written(place: str, planted: Planted) -> Iterator[tuple[str, os.stat_result]]:
+    """The regular files and links below *place* that are not what was put there, with what the kernel says of them."""
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        for entry in _entries(f"{place}/{prefix}"):
+            path = prefix + entry.name
+            state = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(state.st_mode):
+                if entry.name != _CACHES:
+                    waiting.append(f"{path}/")
+            elif (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)) and not planted.untouched(path, state):
+                yield path, state
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as listed:
+            return list(listed)
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        os.chmod(folder, 0o700)  # it is in a private place, and the run that shut it has ended
+        with os.scandir(folder) as listed:
+            return list(listed)
+
+
+def digest(folder: str, files: Sequence[str]) -> tuple[str, int]:
+    """The digest over the paths and bytes of *files* in *folder*, as ``sha256:…``, and how many bytes they hold.
+
+    It is over the canonical list of [path, digest of the bytes], links as [path, target]; modes and times are not in it.
+    """
+    rows, size = [], 0
+    for path in files:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        full = f"{folder}/{path}"
+        if os.path.islink(full):
+            rows.append([shown, "link " + os.fsencode(os.readlink(full)).decode("utf-8", "backslashreplace")])
+            continue
+        with _readable(full) as file:
+            rows.append([shown, hashlib.file_digest(file, "sha256").hexdigest()])
+            size += file.tell()
+    return f"sha256:{hashlib.sha256(canonical(rows)).hexdigest()}", size
+
+
+def _readable(path: str) -> BufferedReader:
+    try:
+        return open(path, "rb")
+    except PermissionError:
+        os.chmod(path, 0o600)
+        return open(path, "rb")
+
+
+# -- what was written elsewhere ----------------------------------------------------------------------------------------------------
+
+
+def snapshot(root: str, private: str = "") -> dict[str, tuple[int, ...]]:
+    """What the kernel says of what is in the folder *root*, by path; without what is nobody's output, and the folder *private*."""
+    found: dict[str, tuple[int, ...]] = {}
+    waiting = [""]
+    for prefix in waiting:
+        try:
+            with os.scandir(os.path.join(root, prefix)) as listed:
+                entries = list(listed)
+        except OSError:
+            continue
+        for entry in entries:
+            path = prefix + entry.name
+            try:
+                state = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISDIR(state.st_mode):
+                if entry.name in LEFT_ALONE or entry.path == private:
+                    continue
+                waiting.append(f"{path}/")
+                found[path] = (stat.S_IFDIR,)
+            else:
+                found[path] = (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns)
+        if len(found) > _MOST_WATCHED:
+            break
+    return found
+
+
+def changed(before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """The paths that are in one of the snapshots alone, or not the same in both; sorted."""
+    return tuple(sorted(path for path in {*before, *after} if before.get(path) != after.get(path)))

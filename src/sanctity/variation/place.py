@@ -1,0 +1,320 @@
+"""Where one run works: a private copy of the caller's folder, in a private folder of this process.
+
+The copy is made of real folders, of links to the files, and of copies of the small ones, so that what a program writes to a path
+relative to itself, or to its working folder, stays in it. What the outputs' patterns name is left out: a result that was there
+before can not be taken for one of the run's. A large or an unreadable folder is linked as a whole. Nothing here ever writes to, or
+removes, what a link leads to.
+
+The private folder is held by a lock on the file ``alive`` in it, which its process gives up however it ends: what one that was
+killed left behind is known for what it is by whoever comes next, which ends a command that still runs there, and removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sanctity.errors import SanctityError
+from sanctity.processes import end_group, started_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sanctity.variation.outputs import Patterns
+
+__all__ = ["LEFT_ALONE", "Planted", "Scratch", "Tree", "no_room", "plant", "plant_links", "read_tree", "remove"]
+
+_PREFIX: Final = "sanctity-repeats-"
+#: A process that is making its private folder holds it from so many seconds on.
+_YOUNG: Final = 60
+
+#: Folders of these names are linked as a whole, and what changes in them is nobody's output.
+LEFT_ALONE: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox"})
+#: So many entries of the caller's folder are made again; the folders that are beyond are linked as a whole.
+_MOST_ENTRIES: Final = 1000
+#: A file of so many bytes at most is copied, and so many files and bytes in all; others are linked.
+_SMALL: Final = 256 << 10
+_MOST_COPIES: Final = 200
+_MOST_COPIED: Final = 16 << 20
+#: What a pattern that begins with a wildcard names may be an input as well: so many bytes in all are copied.
+_MOST_EITHER: Final = 256 << 20
+#: A folder with more entries is not linked entry by entry.
+_MOST_LINKS: Final = 2000
+
+
+def no_room(error: OSError, where: str) -> SanctityError:
+    """The error to raise where the private folder can not be made, or written to."""
+    return SanctityError(
+        "repeats-no-room",
+        f"no place for a run can be made: {error.strerror or error}",
+        where=os.fsdecode(error.filename) if error.filename else where,
+        hint="name a folder with room for the outputs of three runs in TMPDIR",
+    )
+
+
+def remove(path: str) -> None:
+    """Remove the file or folder at *path*, if it is there; what is write-protected too. Links are removed, never followed."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(path)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.lexists(path):
+        for folder, _, _ in os.walk(path):
+            with contextlib.suppress(OSError):
+                os.chmod(folder, 0o700)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# -- the private folder ------------------------------------------------------------------------------------------------------------
+
+
+class Scratch:
+    """A folder of this process alone, at `home`, made at once; `close` removes it.
+
+    Raises:
+        SanctityError: ``repeats-no-room``.
+    """
+
+    def __init__(self, below: str = "") -> None:
+        parent = os.path.realpath(below or tempfile.gettempdir())
+        if os.pathsep in parent:
+            words = f"PYTHONPATH can not name it, since {os.pathsep!r} stands between its folders"
+            raise SanctityError("repeats-no-room", words, where=parent, hint="name another folder in TMPDIR")
+        try:
+            _sweep(parent)
+            self.home = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+            self._alive = os.open(f"{self.home}/alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise no_room(error, parent) from error
+
+    def close(self) -> None:
+        """Remove it, and give it up."""
+        remove(self.home)
+        os.close(self._alive)
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[list[int]]:
+        """A list for the numbers of the process groups that work here, which are noted for whoever sweeps."""
+        noted = _Noted(self.home)
+        try:
+            yield noted
+        finally:
+            for number in noted:
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{self.home}/running-{number}")
+
+
+class _Noted(list[int]):
+    def __init__(self, home: str) -> None:
+        super().__init__()
+        self._home = home
+
+    def append(self, number: int) -> None:
+        super().append(number)
+        with contextlib.suppress(OSError), open(f"{self._home}/running-{number}", "w", encoding="ascii") as file:
+            file.write(f"{number} {started_at(number)}\n")
+
+
+def _sweep(below: str) -> None:
+    """Remove what processes of this user that are no more left *below*."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(below):
+            if name.startswith(_PREFIX):
+                with contextlib.suppress(OSError):
+                    _sweep_one(os.path.join(below, name))
+
+
+def _sweep_one(home: str) -> None:
+    state = os.lstat(home)
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
+        return
+    try:
+        alive = os.open(f"{home}/alive", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        if time.time() - state.st_mtime > _YOUNG:  # else somebody makes it just now
+            remove(home)
+        return
+    try:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    finally:
+        # Closing it gives the lock up again, which matters to nobody: its process is gone.
+        os.close(alive)
+    for name in os.listdir(home):
+        if name.startswith("running-"):
+            with contextlib.suppress(OSError, ValueError), open(os.path.join(home, name), encoding="ascii") as file:
+                number, _, when = file.read().strip().partition(" ")
+                if when and started_at(int(number)) == when:
+                    end_group(int(number), 0.0)
+    remove(home)
+
+
+# -- what the caller's folder holds ------------------------------------------------------------------------------------------------
+
+
+class _Row(NamedTuple):
+    """What is made again at *path*: a ``folder``, a ``copy``, a ``link`` to *target*."""
+
+    path: str
+    kind: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """How the folder *root* is made again: *rows* in the order of making, parents first."""
+
+    root: str
+    rows: tuple[_Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """What was made below *root*: *links* by path, with their targets, and *copies*, with what the kernel said of them then."""
+
+    root: str
+    links: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def untouched(self, path: str, state: os.stat_result) -> bool:
+        """Whether what is at *path* now, of which the kernel says *state*, is what was put there."""
+        if path in self.links:
+            return stat.S_ISLNK(state.st_mode) and os.readlink(os.path.join(self.root, path)) == self.links[path]
+        return self.copies.get(path) == _state(state)
+
+
+def _state(state: os.stat_result) -> tuple[int, ...]:
+    return (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def read_tree(root: str, patterns: Patterns) -> Tree:
+    """How to make the folder *root* again, without what *patterns* name.
+
+    Raises:
+        SanctityError: ``no-working-folder``, it is not there or can not be listed.
+    """
+    rows: list[_Row] = []
+    copies, copied, either = 0, 0, 0
+    waiting = [""]
+    for prefix in waiting:  # it grows while it is walked: breadth first, so that what is near is made and what is far is linked
+        folder = os.path.join(root, prefix)
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            if not prefix:
+                words = f"it can not be listed: {error.strerror}"
+                raise SanctityError("no-working-folder", words, where=root, hint="change to a folder that is there") from error
+            rows.append(_Row(prefix[:-1], "link", os.path.join(root, prefix[:-1])))
+            continue
+        if prefix:
+            wanted = patterns.reach(prefix[:-1])
+            if len(rows) + len(entries) > _MOST_ENTRIES and not wanted:
+                rows.append(_Row(prefix[:-1], "link", os.path.join(root, prefix[:-1])))
+                continue
+            rows.append(_Row(prefix[:-1], "folder"))
+        for entry in entries:
+            path, real = prefix + entry.name, os.path.join(root, prefix, entry.name)
+            matched = patterns.match(path)
+            if matched and patterns.fresh(path):
+                if patterns.is_folder(path) and entry.is_dir(follow_symlinks=False):
+                    rows.append(_Row(path, "folder"))
+                continue
+            if entry.is_symlink():
+                text = os.readlink(real)
+                inside = not os.path.isabs(text) and not _climbs(prefix, text)
+                rows.append(_Row(path, "link", text if inside else real))
+            elif entry.is_dir(follow_symlinks=False):
+                if entry.name in LEFT_ALONE or os.path.lexists(os.path.join(real, "pyvenv.cfg")):
+                    rows.append(_Row(path, "link", real))
+                else:
+                    waiting.append(f"{path}/")
+            elif entry.is_file(follow_symlinks=False):
+                size = _size(entry)
+                if matched and either + size <= _MOST_EITHER:
+                    either += size
+                    rows.append(_Row(path, "copy"))
+                elif size <= _SMALL and copies < _MOST_COPIES and copied + size <= _MOST_COPIED:
+                    copies, copied = copies + 1, copied + size
+                    rows.append(_Row(path, "copy"))
+                else:
+                    rows.append(_Row(path, "link", real))
+            else:
+                rows.append(_Row(path, "link", real))
+    return Tree(root=root, rows=tuple(rows))
+
+
+def _climbs(prefix: str, text: str) -> bool:
+    """Whether the relative link *text* in the folder *prefix* (``a/b/``) leads above the root."""
+    depth = prefix.count("/")
+    for part in text.split("/"):
+        depth += -1 if part == ".." else 0 if part in {"", "."} else 1
+        if depth < 0:
+            return True
+    return False
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return _MOST_EITHER + 1
+
+
+def plant(tree: Tree, place: str) -> Planted:
+    """Make *tree* again at *place*, where a folder is already. Raises OSError: there is no room."""
+    planted = Planted(root=place)
+    for row in tree.rows:
+        path = f"{place}/{row.path}"
+        if row.kind == "folder":
+            os.makedirs(path, exist_ok=True)
+        elif row.kind == "link" or not _copy(os.path.join(tree.root, row.path), path):
+            target = row.target or os.path.join(tree.root, row.path)
+            os.symlink(target, path)
+            planted.links[row.path] = target
+        else:
+            planted.copies[row.path] = _state(os.lstat(path))
+    return planted
+
+
+def _copy(source: str, path: str) -> bool:
+    """Copy the file *source*, with its mode and times; False where it can not be read. Raises OSError: *path* can not be made."""
+    try:
+        opened = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    with os.fdopen(opened, "rb", buffering=0) as file:
+        state = os.fstat(opened)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0) as made:
+            shutil.copyfileobj(file, made, 1 << 18)
+            os.fchmod(made.fileno(), stat.S_IMODE(state.st_mode))
+            os.utime(made.fileno(), ns=(state.st_atime_ns, state.st_mtime_ns))
+    return True
+
+
+def plant_links(source: str, place: str, *, but: str = "") -> frozenset[str] | None:
+    """Make at *place* a folder of links to what is in *source*, *but* for one name: the names; None where that is too much.
+
+    Raises OSError: there is no room.
+    """
+    try:
+        names = sorted(os.listdir(source))
+    except OSError:
+        return None
+    if len(names) > _MOST_LINKS:
+        return None
+    os.makedirs(place, exist_ok=True)
+    for name in names:
+        if name != but:
+            os.symlink(os.path.join(source, name), f"{place}/{name}")
+    return frozenset(names)
