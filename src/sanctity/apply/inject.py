@@ -1,8 +1,8 @@
 """A start hook for a program, as one file outside of what was verified: a zip that ``PYTHONPATH`` names.
 
 A zip holds ``sitecustomize.py``, which is a module of this package, and whatever else that needs of it, so that it works where
-sanctity is not installed. The hook of `run` is `sanctity.determinism.start_hook`, with what the call needs under ``room/``. The bytes
-of a zip are the same for the same parts; its name is their digest.
+sanctity is not installed. The hook of `run` is `sanctity.determinism.start_hook`, with what the call needs under ``room/``. The
+bytes of a zip are the same for the same parts; its name is their digest.
 """
 
 from __future__ import annotations
