@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sanctity.model.repeats import Claim, Guilty, Phase
@@ -27,15 +26,18 @@ __all__ = ["FREE", "HELD", "Bench", "Doubt", "Findings", "prove", "settings"]
 FREE: Final = "free"
 HELD: Final = "held"
 
-#: So often something is tried before it is taken not to make a difference, where runs with one setting are seen to differ.
+#: Where runs with one setting are seen to differ: so often what is left is tried, so often one is tried at most, and so often it is
+#: compared with unchanged runs.
 _TRIES: Final = 3
+_MOST_TRIES: Final = 5
+_MOST_AGAIN: Final = 8
 #: So many unchanged runs there are at most where they differ, and so many of one setting before they are taken to agree.
 _MOST_REPEATS: Final = 5
 _MOST_HELD: Final = 5
 #: The chance that is left to runs that would differ to agree nevertheless.
 _CHANCE: Final = 0.05
 #: So many runs a search has.
-_BUDGET: Final = 60
+_BUDGET: Final = 80
 #: Variations that can hide a difference as well as show it: only every other run has them.
 _ALTERNATING: Final = frozenset({"load"})
 
@@ -180,17 +182,26 @@ class _Proof:
 
     def prove(self, runs: int) -> Findings:
         first, second = self.repeat(), self.repeat()
-        if _alike(first, second):
-            _check(first)
-        else:
+        _check(first, second)
+        if not _alike(first, second):
+            self.alone()
             return self.unrepeatable()
         for setting in settings(self.variations, runs):
             run = self.run(Phase.VARIED, setting)
             if not _alike(first, run):
+                self.alone()
                 return self.varied(run)
-        if self.bench.outside:
-            raise _outside("something", self.bench.outside)
+        self.alone()
         return Findings(runs=tuple(self.runs), claim=Claim.SAME)
+
+    def alone(self) -> None:
+        """See that no run could meet what another one left: who is guilty of a difference could not be told.
+
+        Raises:
+            Doubt: one could.
+        """
+        if self.bench.outside:
+            raise _outside("a run", self.bench.outside)
 
     def different(self, guilty: Iterable[Guilty], message: str = "", *advice: str) -> Findings:
         """The verdict where some run differed, and not only because it could not be read."""
@@ -209,19 +220,21 @@ class _Proof:
 
     def unrepeatable(self) -> Findings:
         """Unchanged runs differ: what moves by itself, and has to be held so that they agree?"""
-        while len(self.repeats) < _MOST_REPEATS:
-            self.repeat()
         sources = [each.name for each in self.variations if each.source and not each.impossible and not each.held]
-        holding = _Holding(self, sources, _enough(self.repeats))
         compare = "see where they differ: --keep DIR, then `sanctity compare DIR/first DIR/different`"
         try:
+            while len(self.repeats) < _MOST_REPEATS:
+                self.repeat()
+            holding = _Holding(self, sources, _enough(self.repeats))
             agree = bool(sources) and holding.agree(sources)
             words = ", ".join(self.words[name] for name in sources if name not in holding.unseen)
             if not words:
                 return self.different((), "unchanged runs differ, and nothing of what moves by itself could be held", compare)
             if not agree:
                 return self.different((), f"unchanged runs differ, also with {words} held", compare)
-            return self.different(holding.guilty())
+            guilty = holding.guilty()
+            told = "" if guilty else f"unchanged runs differ, and agree with {words} held; none of them alone was seen to do it"
+            return self.different(guilty, told, *(() if guilty else (compare,)))
         except _SpentError:
             return self.different((), "unchanged runs differ; the search for what moves ended before it found it", compare)
         except Doubt as doubt:
@@ -270,22 +283,24 @@ def _alike(one: Run, other: Run) -> bool:
     return one.code == other.code and (one.digest == other.digest or (one.same and other.same))
 
 
-def _check(run: Run) -> None:
-    """See that *run*, which is one of two alike, gave something that can be compared.
+def _check(first: Run, second: Run) -> None:
+    """See that two unchanged runs gave something that can be compared.
 
     Raises:
-        Doubt: it failed, or wrote nothing, or only empty files.
+        Doubt: both failed the same way, or wrote nothing, or only empty files.
     """
-    if run.code:
-        how = f"by signal {-run.code}" if run.code < 0 else f"with {run.code}"
+    if first.code and first.code == second.code:
+        how = f"by signal {-first.code}" if first.code < 0 else f"with {first.code}"
         raise Doubt("command-failed", f"the command ended {how} each time", "make it work once, by hand, in this folder")
-    if not run.files:
+    if first.code != second.code:
+        return
+    if not first.files and not second.files:
         raise Doubt(
             "output-missing",
             "the command wrote nothing that could be compared",
             "name what it writes with --outputs 'out/**', or compare what it prints with --stdout",
         )
-    if not run.size:
+    if _alike(first, second) and not first.size:
         raise Doubt("output-empty", "the command wrote nothing but empty files", "name what it writes with --outputs 'out/**'")
 
 
@@ -318,18 +333,21 @@ class _Holding:
         return all(_alike(runs[0], run) for run in runs)
 
     def guilty(self) -> tuple[Guilty, ...]:
-        """The fewest sources that have to be held, where it is enough to hold all.
+        """The sources that make runs differ while all others are held, where it is enough to hold all; none where none does.
 
-        Each of them makes runs differ while the others are held, or it would not be needed. Where it does so while *all* others
-        are, nothing else hides it; where not, holding something else in its stead helps as well.
+        A source that is free and innocent never does, however seldom the guilty one shows. Once it is enough to hold those that
+        were found, nothing else can matter.
         """
         pool = [name for name in self.sources if name not in self.unseen]
-        least = _least(pool, frozenset(), self.agree)
-        found = []
-        for name in least:
-            without = not self.agree(other for other in pool if other != name)
-            found.append(Guilty(names=(name,), values=(FREE,), alone=True, without=without))
-        return tuple(found)
+        names: list[str] = []
+        alone = False
+        for name in pool:
+            if not self.agree(other for other in pool if other != name):
+                names.append(name)
+                alone = self.agree(names)
+                if alone:
+                    break
+        return tuple(Guilty(names=(name,), values=(FREE,), alone=alone, without=True) for name in names)
 
 
 class _Search:
@@ -341,9 +359,11 @@ class _Search:
         self.tried: dict[frozenset[str], list[Run]] = {frozenset(self.values): [run], frozenset(): proof.repeats}
         #: Whether one setting was seen to give now this and now that.
         self.moves = False
+        #: How often something is tried before it is taken to make no difference.
+        self.tries = 1
         self.found: list[Guilty] = []
 
-    def differs(self, names: Iterable[str], tries: int = 1) -> bool:
+    def differs(self, names: Iterable[str], tries: int) -> bool:
         """Whether a run differs from the first with *names* alone changed, as one of at most *tries* runs of this setting."""
         chosen = frozenset(names)
         runs = self.tried.setdefault(chosen, [])
@@ -363,59 +383,90 @@ class _Search:
             names = self._fewest(rest)
             if not names:
                 break
-            self._verify(names)
             self.found.append(Guilty(names=tuple(names), values=tuple(self.values[name] for name in names), alone=True))
             rest = [name for name in rest if name not in names]
         else:
             # Also where nothing else is left: unchanged runs agree.
             self.found = [replace(each, without=True) for each in self.found]
-        if not self.found:
-            self._unchanged_too()
+        while not self.found and len(self.proof.repeats) < _MOST_REPEATS:
+            self._unchanged()
         return tuple(self.found)
 
     def _fewest(self, pool: list[str]) -> list[str]:
-        """The fewest of *pool* that make a run differ; none where that is not seen."""
+        """The fewest of *pool*, all of which make a run differ, that do so as well; none where that is not seen again."""
         # The difference is nearly always one's: what is not in this half is taken to be in the other.
         some = pool
         while len(some) > 1:
             half = some[: len(some) // 2]
-            some = half if self.differs(half) else some[len(some) // 2 :]
-        if self.differs(some):
+            some = half if self.differs(half, self.tries) else some[len(some) // 2 :]
+        if self.differs(some, self.tries) and self._again(some):
             return some
-        for tries in (1, _TRIES):
-            names = _least(pool, frozenset(), partial(self.differs, tries=tries))
-            if self.differs(names, _TRIES):
-                one = next(([name] for name in names if len(names) > 1 and self.differs([name], tries)), None)
-                return one or names
-        return []
+        # It is in neither half: some act together, or it shows now and then, which is more common and told by all of them.
+        while not self._judged(pool):
+            self._more(frozenset(pool))
+        if not self.tries:
+            return []
+        names = _least(pool, frozenset(), lambda names: self.differs(names, self.tries))
+        if len(names) > 1 and self.moves:
+            one = next(([name] for name in names if self.differs([name], _MOST_TRIES)), None)
+            names = one or names
+        return names if self._again(names) else []
 
-    def _verify(self, names: list[str]) -> None:
-        """Change *names* alone once more. Where that gives another result than before, see that unchanged runs still agree."""
+    def _judged(self, pool: list[str]) -> bool:
+        """Whether there are enough runs of all of *pool* to know how often something has to be tried."""
+        runs = self.tried[frozenset(pool)]
+        differing = len(self._differing(runs))
+        if len(runs) < 2 or (self.moves and (len(runs) < _TRIES or (differing < 2 and len(runs) < _MOST_TRIES))):
+            return False
+        rate = differing / len(runs)
+        if differing == len(runs):
+            self.tries = 1
+        else:
+            self.tries = 0 if differing < 2 else min(_MOST_TRIES, math.ceil(math.log(2 * _CHANCE) / math.log1p(-rate)))
+        return True
+
+    def _again(self, names: list[str]) -> bool:
+        """Whether *names* alone make a run differ again.
+
+        Where that gives now this and now that, it is made again and again beside unchanged runs, all of which have to agree, until
+        it is no accident that none of them differs (Fisher's exact test, 1935).
+        """
         chosen = frozenset(names)
-        runs = self.tried[chosen]
-        if len(runs) < 2:
-            self._more(chosen)
-        self.moves = self.moves or not all(_alike(runs[0], run) for run in runs)
-        if self.moves:
-            self._unchanged_too()
+        runs = self.tried.setdefault(chosen, [])
+        before, repeats = len(runs), len(self.proof.repeats)
+        if not self.moves:
+            while len(runs) < 2 or before == len(runs) == 1:
+                self._more(chosen)
+            if not self.moves:
+                return True
+        while True:
+            new, unchanged = len(runs) - before, len(self.proof.repeats) - repeats
+            differing = len(self._differing(runs[before:]))
+            if differing and math.comb(new, differing) / math.comb(new + unchanged, differing) <= _CHANCE:
+                return True
+            if min(new, unchanged) >= _MOST_AGAIN or (new >= _MOST_TRIES and not differing):
+                return False
+            if new <= unchanged:
+                self._more(chosen)
+            else:
+                self._unchanged()
 
-    def _unchanged_too(self) -> None:
-        """Make more unchanged runs.
+    def _unchanged(self) -> None:
+        """Make one more unchanged run.
 
         Raises:
-            _MovesError: one of them differs.
+            _MovesError: it differs.
         """
-        while len(self.proof.repeats) < _MOST_REPEATS:
-            self.proof.spend()
-            if not _alike(self.proof.repeats[0], self.proof.repeat()):
-                raise _MovesError
+        self.proof.spend()
+        if not _alike(self.proof.repeats[0], self.proof.repeat()):
+            raise _MovesError
 
     def _more(self, chosen: frozenset[str]) -> None:
         """One more run with *chosen* changed."""
         self.proof.spend()
         runs = self.tried[chosen]
         runs.append(self.proof.run(Phase.SEARCH, tuple((name, value) for name, value in self.values.items() if name in chosen)))
-        self.moves = self.moves or 0 < len(self._differing(runs)) < len(runs)
+        self.moves = self.moves or not all(_alike(runs[0], run) for run in runs)
 
     def _differing(self, runs: Iterable[Run]) -> list[Run]:
         return [run for run in runs if not _alike(self.proof.repeats[0], run)]
