@@ -151,7 +151,8 @@ class Claim(StrEnum):
 class Repeats:
     """Everything that `prove` found about *command*.
 
-    *outputs* are the patterns that name its results, none for all that it writes. *variations* are all there are, sources too.
+    *outputs* are the patterns that name its results, none for all that it writes; with *stdout* what it prints is one too.
+    *variations* are all there are, sources too.
     *reason* is a code and *message* says it in words where the claim is undecided; *advice* is what to do next.
     """
 
@@ -167,6 +168,7 @@ class Repeats:
     reason: str = ""
     message: str = ""
     advice: tuple[str, ...] = ()
+    stdout: bool = False
 
     def phase(self, phase: Phase) -> tuple[Run, ...]:
         """The runs that were made for *phase*."""

@@ -7,6 +7,7 @@ told beside it. The document's JSON Schema is ``report/schema/repeats-1.json`` i
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -33,12 +34,12 @@ __all__ = [
     "Evidence",
     "State",
     "again",
+    "blame_words",
     "container_words",
     "distinct",
     "ended",
     "evidence",
     "exit_code",
-    "guilty_words",
     "headline",
     "numerics_words",
     "percent",
@@ -66,6 +67,9 @@ CLAIMS: Final = {
 _WIDEST: Final = 132
 _LONGEST_VALUE: Final = 40
 _LONGEST_TAIL: Final = 6
+_USUAL_RUNS: Final = 5
+#: The bits of a number, behind it.
+_BITS: Final = re.compile(r" \(0x[0-9a-f]+\)$")
 _MOST_OUTSIDE: Final = 5
 _MOST_LEAVES: Final = 3
 _MOST_ROWS: Final = 10
@@ -164,7 +168,7 @@ def why_not(found: Repeats, variation: Variation) -> str:
     return {
         State.IMPOSSIBLE: variation.impossible,
         State.HELD: variation.held,
-        State.BEYOND: f"of the level {variation.level}",
+        State.BEYOND: f"--level {variation.level} varies it",
         State.UNSEEN: "no process took it up",
         State.ABSENT: "no run was given another value" if len(variation.values) > 1 else "there is one value here",
     }.get(state_of(found, variation), "")
@@ -256,21 +260,31 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def guilty_words(found: Repeats, guilty: Guilty) -> str:
-    """What is known of *guilty*, in a line."""
+def blame_words(found: Repeats) -> tuple[str, ...]:
+    """What is known of the guilty, in lines: of each, and of all of them together."""
+    if not found.guilty:
+        return ()
+    everyone = [word for guilty in found.guilty for word in _words_of(found, guilty.names)]
+    if _source(found, found.guilty[0]):
+        lines = [f"with {_listed(everyone)} held, runs agree"]
+        for guilty in found.guilty:
+            words = _words_of(found, guilty.names)
+            differ = "they differ" if guilty.without else "they are not seen to differ"
+            lines.append(f"with all else held but not {_listed(words)}, {differ}")
+    else:
+        agree = "agree" if all(guilty.without for guilty in found.guilty) else "are not seen to agree"
+        lines = [_alone(found, guilty) for guilty in found.guilty]
+        lines.append(f"with all else changed but not {'it' if len(everyone) == 1 else _listed(everyone)}, runs {agree}")
+    return ("; ".join(lines),) if len(found.guilty) == 1 else tuple(lines)
+
+
+def _alone(found: Repeats, guilty: Guilty) -> str:
     values = dict(zip(guilty.names, guilty.values, strict=False))
-    words = _words_of(found, guilty.names)
-    if _source(found, guilty):
-        it = "them" if len(words) > 1 else "it"
-        held = f"with {_listed(words)} held, runs {'agree' if guilty.alone else 'are not seen to agree'}"
-        return f"{held}; without {it} they {'differ' if guilty.without else 'are not seen to differ'}"
     named = " and ".join(
-        f"{word} = {_clip(values[name])}" if values.get(name) else word for name, word in zip(guilty.names, words, strict=True)
+        f"{word} = {_clip(values[name])}" if values.get(name) else word
+        for name, word in zip(guilty.names, _words_of(found, guilty.names), strict=True)
     )
-    them = "them" if len(words) > 1 else "it"
-    alone = "differs with nothing else changed" if guilty.alone else "not seen to differ with nothing else changed"
-    without = "agree" if guilty.without else "are not seen to agree"
-    return f"{named}: {alone}; with all else changed but not {them}, runs {without}"
+    return f"{named}: {'differs' if guilty.alone else 'not seen to differ'} with nothing else changed"
 
 
 def remedies_of(found: Repeats) -> tuple[str, ...]:
@@ -332,8 +346,10 @@ def _first_difference(file: FileResult) -> str:
 
 
 def _sides(item: LeafDifference) -> str:
-    absent = "absent"
-    said = f"{_clip(item.before) or absent} / {_clip(item.after) or absent}"
+    sides = [_BITS.sub("", side) for side in (item.before, item.after)]
+    if sides[0] == sides[1]:
+        sides = [item.before, item.after]  # only their bits tell them apart
+    said = " / ".join(_clip(side) or "absent" for side in sides)
     if item.ulps is not None and item.ulps.most:
         said += f", up to {count(item.ulps.most, 'ulp')}"
     return said
@@ -376,15 +392,16 @@ def container_words(found: Repeats) -> str:
     return f"in {count(len(runs), 'run')} values are the same and bytes are not: only what is around them differs{example}"
 
 
-def unexplained(found: Repeats) -> str:
-    """What a difference without a guilty one says of the search."""
-    if found.claim is not Claim.DIFFERENT or found.guilty:
-        return ""
-    held, search = found.phase(Phase.HELD), found.phase(Phase.SEARCH)
+def unexplained(found: Repeats) -> tuple[str, ...]:
+    """What is said of a difference beside who is guilty: its message, or without either what was tried."""
+    if found.claim is not Claim.DIFFERENT:
+        return ()
+    if found.message or found.guilty:
+        return (plain(found.message),) if found.message else ()
+    held = dict.fromkeys(name for run in found.phase(Phase.HELD) for name, _ in run.setting)
     if held:
-        names = dict.fromkeys(name for run in held for name, _ in run.setting)
-        return f"still with all held that can be held here: {', '.join(_words_of(found, names)) or 'nothing'}"
-    return "no variation alone was seen to do it" if search else "which variation does it was not searched for"
+        return (f"they differ with {', '.join(_words_of(found, held))} held, too",)
+    return ("who is guilty is not known",)
 
 
 def _conditions(found: Repeats) -> list[str]:
@@ -456,10 +473,7 @@ def repeats_text(found: Repeats, *, paint: Paint | None = None) -> str:
     paint = paint or Paint(on=False)
     word, style = CLAIMS[found.claim]
     lines = [f"{paint(style, word)} {headline(found)}"]
-    if found.claim is Claim.DIFFERENT:
-        lines += [f"  {guilty_words(found, guilty)}" for guilty in found.guilty]
-        lines += [f"  {unexplained(found)}"] if not found.guilty else []
-        lines += [f"  {plain(found.message)}"] if found.message else []
+    lines += [f"  {line}" for line in (*blame_words(found), *unexplained(found))]
     facts = evidence(found)
     lines += [f"  {line}" for line in facts.told] + [f"    | {plain(line)}" for line in facts.tail]
     lines += [f"  {line}" for line in (container_words(found), _blind(found)) if line]
@@ -475,10 +489,15 @@ def repeats_text(found: Repeats, *, paint: Paint | None = None) -> str:
 
 def again(found: Repeats) -> str:
     """The command that does it again, as far as what was found says how."""
-    words = ["sanctity", "prove", "-n", str(len(found.phase(Phase.VARIED)) or 5)]
+    runs = len(found.phase(Phase.VARIED))
+    # Where some differ, what was asked for is not known: no more runs are made then.
+    words = ["sanctity", "prove", *(("-n", str(runs)) if runs and (found.claim is Claim.SAME or runs > _USUAL_RUNS) else ())]
     words += [] if found.level is Level.MACHINE else ["--level", str(found.level)]
     words += [word for pattern in found.outputs for word in ("--outputs", pattern)]
-    words += [word for each in which(found, State.HELD) if "--hold" in each.held for word in ("--hold", each.name)]
+    words += ["--stdout"] if found.stdout else []
+    if any("--vary" in each.held for each in found.variations):
+        words += [word for each in found.variations if each.varies for word in ("--vary", each.name)]
+    words += [word for each in found.variations if "--hold" in each.held for word in ("--hold", each.name)]
     return shlex.join([*words, "--", *found.command])
 
 
@@ -534,6 +553,7 @@ def repeats_json(found: Repeats) -> str:
         "advice": [utf8(text) for text in remedies_of(found)],
         "command": [utf8(word) for word in found.command],
         "outputs": [utf8(pattern) for pattern in found.outputs],
+        "stdout": found.stdout,
         "level": str(found.level),
         "numerics": {
             "threads": found.numerics.threads,

@@ -18,10 +18,10 @@ from sanctity.report.repeats import (
     CLAIMS,
     State,
     again,
+    blame_words,
     container_words,
     ended,
     evidence,
-    guilty_words,
     headline,
     numerics_words,
     percent,
@@ -71,17 +71,19 @@ _PHASES: Final = {
 }
 _CAPTIONS: Final = {
     False: "A row a variation, a column a run. What is pale is as in the first run.",
-    True: "The runs of the search: which of them alone, and which only with others.",
+    True: "The runs made to find out why. What is pale is as in the first run.",
 }
 
 _STYLE: Final = """
+:root{--blush:#fdeef0}
+@media (prefers-color-scheme:dark){:root{--blush:#30161a}}
 h1{font-size:1.45rem;line-height:1.35;max-width:52rem}
 h1 .word{display:block;font-size:1.9rem;letter-spacing:.01em}
 ul.facts{list-style:none;margin:1rem 0 0;padding:0;max-width:46rem}
 ul.facts li{margin:.3rem 0;padding-left:1.3rem;text-indent:-1.3rem;overflow-wrap:anywhere}
 ul.facts .sign{display:inline-block;width:1.3rem;text-indent:0;font-weight:600}
 .guilty{border-left:4px solid var(--bad);padding:.1rem 0 .1rem 1rem;margin:1.2rem 0;max-width:46rem}
-.guilty p:first-child{font-weight:600}
+.guilty p{font-weight:600}
 .runs{font-size:.84rem;table-layout:fixed}
 .runs caption{font-size:1rem}
 .runs th,.runs td{padding:.35rem .5rem .35rem .5rem;overflow-wrap:anywhere}
@@ -90,10 +92,13 @@ ul.facts .sign{display:inline-block;width:1.3rem;text-indent:0;font-weight:600}
 .runs .as{color:var(--quiet)}
 .runs .changed{font-weight:600}
 .runs .edge{border-left:1px solid var(--faint)}
-.runs .differs{background:var(--tint);box-shadow:inset 2px 0 0 var(--bad)}
-.runs tr.blamed>*{border-bottom-color:var(--bad);border-top:1px solid var(--bad)}
+.runs+.runs{margin-top:1.8rem}
+.runs .differs{background:var(--tint)}
+.runs .outcome.differs{box-shadow:inset 0 2px 0 var(--bad)}
+.runs tr.blamed>*{background:var(--blush)}
 .runs .note{display:block;font-weight:400;font-size:.78rem}
 .runs .bad,.runs .good,.runs .doubt{font-weight:600}
+.where td:first-child{min-width:11rem}
 .small{width:auto;min-width:min(100%,24rem)}
 .small td,.small th{padding-right:1.6rem}
 .small tr.here>*{font-weight:600}
@@ -106,9 +111,15 @@ h1 .word{font-size:1.6rem}
 .runs th:first-child{width:auto}
 .runs td{display:block;padding-left:.7rem}
 .runs td[data-label]::before{display:inline-block;min-width:7.5rem}
-.runs td.as:not(.base){display:none}
+.runs td.as:not(.base),.runs tr.aside{display:none}
+.runs .outcome.differs{box-shadow:inset 2px 0 0 var(--bad)}
 .runs .edge{border-left:0}
 .runs .note{display:inline;margin-left:.4rem}
+}
+@media print{
+:root{--blush:#fff}
+.runs{font-size:7.5pt}
+.runs .changed,.runs .differs{background:none}
 }
 """
 
@@ -124,7 +135,7 @@ def _value(text: str) -> str:
     """*text* as a cell shows it: of a long one both ends, and all of it for who asks."""
     text = plain(text)
     if len(text) <= _LONGEST_VALUE:
-        return escape(text)
+        return escape(text).replace("/", "/<wbr>").replace("=", "=<wbr>")
     shown = f"{text[: _LONGEST_VALUE // 2]}…{text[-(_LONGEST_VALUE // 2 - 1) :]}"
     return f'<span title="{escape(text[:_LONGEST])}">{escape(shown)}</span>'
 
@@ -150,11 +161,11 @@ def _facts(lines: Iterable[tuple[str, str, str]]) -> list[str]:
 
 
 class _Row(NamedTuple):
-    """A row of the matrix: its *head*, the cells, and whether it is that of a guilty variation."""
+    """A row of the matrix: its *head*, the cells, and its *kind*: ``blamed``, or ``aside`` where there is no room for it."""
 
     head: str
     cells: tuple[str, ...]
-    blamed: bool = False
+    kind: str = ""
 
 
 def _chosen(runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -186,12 +197,10 @@ def _outcomes(found: Repeats, runs: Sequence[Run], edges: Sequence[bool]) -> lis
     rows = [_Row("result", tuple(_cell(run, _marked(run.sameness), edge=edge, kind="outcome") for run, edge in pairs))]
     letters = _letters(found)
     if len(letters) > 1:
-        rows.append(
-            _Row("bytes", tuple(_cell(run, letters.get(run.digest, "none"), edge=edge, kind="which") for run, edge in pairs))
-        )
+        rows.append(_Row("bytes", tuple(_cell(run, letters.get(run.digest, "none"), edge=edge) for run, edge in pairs)))
     if any(run.code != 0 for run in found.runs):
-        rows.append(_Row("ended", tuple(_cell(run, _text(ended(run)), edge=edge, kind="which") for run, edge in pairs)))
-    rows.append(_Row("seconds", tuple(_cell(run, f"{run.seconds:.1f}", edge=edge, kind="which as") for run, edge in pairs)))
+        rows.append(_Row("ended", tuple(_cell(run, _text(ended(run)), edge=edge) for run, edge in pairs)))
+    rows.append(_Row("seconds", tuple(_cell(run, f"{run.seconds:.1f}", edge=edge, kind="as") for run, edge in pairs), "aside"))
     return rows
 
 
@@ -209,7 +218,7 @@ def _variation(variation: Variation, runs: Sequence[Run], edges: Sequence[bool],
     head = _text(variation.words)
     if blamed:
         head = f'<span class="bad">◆ {head}</span><span class="note bad">guilty</span>'
-    return _Row(head, tuple(cells), blamed)
+    return _Row(head, tuple(cells), "blamed" if blamed else "")
 
 
 def _table(found: Repeats, runs: Sequence[Run], variations: Sequence[Variation], caption: str) -> list[str]:
@@ -232,7 +241,7 @@ def _table(found: Repeats, runs: Sequence[Run], variations: Sequence[Variation],
         f'<table class="runs stack">{told}<thead>',
         f'<tr><td class="group"></td>{groups}</tr>',
         f'<tr><th scope="col">run</th>{numbers}</tr></thead><tbody>',
-        *(f'<tr{_class("blamed", row.blamed)}><th scope="row">{row.head}</th>{"".join(row.cells)}</tr>' for row in rows),
+        *(f'<tr{_class(row.kind, bool(row.kind))}><th scope="row">{row.head}</th>{"".join(row.cells)}</tr>' for row in rows),
         "</tbody></table>",
     ]
 
@@ -285,10 +294,9 @@ def _opening(found: Repeats) -> list[str]:
 
 
 def _blame(found: Repeats) -> list[str]:
-    lines = []
-    if found.claim is Claim.DIFFERENT:
-        lines += [f'<div class="guilty"><p>◆ {_text(guilty_words(found, guilty))}</p></div>' for guilty in found.guilty]
-        lines += [f"<p>{_text(line)}</p>" for line in (unexplained(found), found.message) if line]
+    blame = blame_words(found)
+    lines = ['<div class="guilty">', *(f"<p>◆ {_text(line)}</p>" for line in blame), "</div>"] if blame else []
+    lines += [f"<p>{_text(line)}</p>" for line in unexplained(found)]
     facts = evidence(found)
     lines += [f"<p>{_text(line)}</p>" for line in facts.told]
     lines += [f"<pre><code>{escape(chr(10).join(map(plain, facts.tail)))}</code></pre>"] if facts.tail else []
@@ -316,17 +324,18 @@ def _difference(found: Repeats) -> list[str]:
     if run.comparison is None:
         return [*lines, '<p class="quiet">What they wrote was not looked into.</p>']
     files = [file for file in run.comparison.files if file.sameness is not Sameness.IDENTICAL]
+    sides = (f"run {first.number:,}", f"run {run.number:,}")
     figures = 0
     for file in files[:_MOST_FILES]:
         lines.append(f"<h3><code>{_text(file.path)}</code> {_marked(file.sameness)}</h3>")
         rows = "".join(
             f"<tr><td><code>{_text(difference_place(file, item))}</code></td>"
-            f'<td class="whole">{_text(difference_words(item))}</td></tr>'
+            f'<td class="whole">{_text(difference_words(item, sides))}</td></tr>'
             for item in file.differences[:_MOST_LEAVES]
         )
         if rows:
             head = '<thead><tr><th scope="col">first difference</th><th scope="col">what</th></tr></thead>'
-            lines.append(f'<table class="stack">{head}<tbody>{rows}</tbody></table>')
+            lines.append(f'<table class="stack where">{head}<tbody>{rows}</tbody></table>')
         if len(file.differences) > _MOST_LEAVES:
             lines.append(f'<p class="quiet">and {len(file.differences) - _MOST_LEAVES:,} more</p>')
         for item in file.differences:
@@ -349,13 +358,15 @@ def _open(found: Repeats) -> list[str]:
         State.BEYOND: "beyond the level",
         State.ABSENT: "not varied",
     }
-    left = [(state, each) for state in words for each in which(found, state)]
+    left: dict[tuple[State, str], list[str]] = {}
+    for state in words:
+        for each in which(found, state):
+            left.setdefault((state, why_not(found, each)), []).append(each.words)
     lines = ["<h2>What this says nothing about</h2>"]
     if left:
         rows = "".join(
-            f'<tr><th scope="row">{_text(each.words)}</th><td>{words[state]}</td>'
-            f'<td class="whole">{_text(why_not(found, each))}</td></tr>'
-            for state, each in left
+            f'<tr><th scope="row">{_text(", ".join(names))}</th><td>{words[state]}</td><td class="whole">{_text(why)}</td></tr>'
+            for (state, why), names in left.items()
         )
         head = "".join(f'<th scope="col">{name}</th>' for name in ("variation", "what became of it", "why"))
         lines.append(f'<table class="stack"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>')

@@ -65,12 +65,12 @@ def difference_place(file: FileResult, difference: LeafDifference) -> str:
     return f"{difference.path}{index}" or "(the file)"
 
 
-def difference_words(difference: LeafDifference) -> str:
-    """What differs, in a line."""
+def difference_words(difference: LeafDifference, sides: tuple[str, str] = ("the first", "the second")) -> str:
+    """What differs between the two *sides*, in a line."""
     if difference.what is What.MISSING:
-        return f"in the first alone{f': {difference.before}' if difference.before else ''}"
+        return f"in {sides[0]} alone{f': {difference.before}' if difference.before else ''}"
     if difference.what is What.EXTRA:
-        return f"in the second alone{f': {difference.after}' if difference.after else ''}"
+        return f"in {sides[1]} alone{f': {difference.after}' if difference.after else ''}"
     words = {What.TYPE: "type ", What.SHAPE: "shape ", What.FORMAT: "format "}.get(difference.what, "")
     said = f"{words}{difference.before} and {difference.after}"
     if difference.elements > 1:

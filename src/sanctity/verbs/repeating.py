@@ -97,6 +97,7 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
             reason=found.reason,
             message=found.message,
             advice=found.advice,
+            stdout=asked.stdout,
         )
 
 
