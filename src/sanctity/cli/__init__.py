@@ -17,6 +17,7 @@ from sanctity.cli.comparing import compare
 from sanctity.cli.completion import complete_codes, complete_places, completion
 from sanctity.cli.coning import cone
 from sanctity.cli.contents import contents
+from sanctity.cli.costing import cost
 from sanctity.cli.differing import diff
 from sanctity.cli.exporting import export
 from sanctity.cli.judging import check, fingerprint, repair, verify
@@ -53,6 +54,7 @@ for command in (
     diff,
     compare,
     prove,
+    cost,
     repair,
     run,
     watch,

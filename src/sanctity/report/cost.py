@@ -1,7 +1,7 @@
 """What controls cost, drawn: for people, as the document ``sanctity.cost/1``, and as Markdown.
 
-The document's JSON Schema is ``report/schema/cost-1.json`` in the package. Costs are shown as percent of the time without the control;
-what was not measured is shown with its reason, and never as 0.
+The document's JSON Schema is ``report/schema/cost-1.json`` in the package. Costs are shown in percent of the time without the
+control; what was not measured is shown with its reason, and never as 0.
 """
 
 from __future__ import annotations
@@ -79,16 +79,28 @@ def cost_text(costs: Costs, *, paint: Paint | None = None) -> str:
     """*costs* for people: a line for each control, and what a waiver may quote."""
     paint = paint or Paint(on=False)
     lines = [f"{paint('bold', 'COST')}  {plain(shlex.join(costs.command))}", f"  {paint('dim', _head(costs))}"]
-    width = max((len(control.name) for control in costs.controls), default=0)
-    for control in costs.controls:
+    away = {} if costs.asked else _away(costs)
+    shown = [control for control in costs.controls if control.reason not in away]
+    width = max((len(control.name) for control in shown), default=0)
+    for control in shown:
         lines.append(f"  {control.name:<{width}}  {_said(control, paint)}")
         if control.status is Status.FAILED:
             lines += [f"  {'':<{width}}  | {plain(line)}" for line in control.tail.rstrip().splitlines()[-_MOST_TAIL:]]
+    lines += [paint("dim", f"  not measured, {plain(reason)}: {', '.join(names)}") for reason, names in away.items()]
     quoted = [(control.name, line) for control in costs.measured if (line := waiver_line(control))]
     if quoted:
         lines.append("  in a waiver of the control:")
         lines += [f"    {name:<{width}}  {line}" for name, line in quoted]
     return "\n".join(lines) + "\n"
+
+
+def _away(costs: Costs) -> dict[str, list[str]]:
+    """The controls that the command does not reach, by the reason."""
+    away: dict[str, list[str]] = {}
+    for control in costs.controls:
+        if control.status is Status.NOT_REACHED:
+            away.setdefault(control.reason, []).append(control.name)
+    return away
 
 
 def _said(control: ControlCost, paint: Paint) -> str:
