@@ -229,16 +229,17 @@ def _hold_time(base: int) -> None:
     from _thread import _local
 
     local: Any = _local()
+    first = base * 1_000_000_000
     sleep = time.sleep
-    real = {name: getattr(time, name) for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")}
+    real = {name: getattr(time, name) for name in ("monotonic", "perf_counter", "monotonic_ns", "perf_counter_ns")}
 
     def now() -> int:
-        local.now = at = getattr(local, "now", base * 1_000_000_000) + _STEP
+        local.now = at = getattr(local, "now", first) + _STEP
         return at
 
     def passed(duration: float) -> None:
         sleep(duration)
-        local.now = getattr(local, "now", base * 1_000_000_000) + int(duration * 1e9)
+        local.now = getattr(local, "now", first) + int(duration * 1e9)
 
     def put(name: str, call: Callable[..., Any]) -> None:
         if hasattr(time, name):
@@ -247,14 +248,20 @@ def _hold_time(base: int) -> None:
     def seconds() -> float:
         return now() / 1e9
 
+    def since() -> float:
+        return (now() - first) / 1e9
+
+    def since_ns() -> int:
+        return now() - first
+
     put("sleep", passed)
     put("time", seconds)
     put("time_ns", now)
     for name in ("process_time", "thread_time"):
-        put(name, lambda: now() / 1e9 - base)
-        put(name + "_ns", lambda: now() - base * 1_000_000_000)
+        put(name, since)
+        put(name + "_ns", since_ns)
     for name, call in real.items():
-        held: Callable[[], Any] = (lambda: now() - base * 1_000_000_000) if name.endswith("_ns") else (lambda: now() / 1e9 - base)
+        held: Callable[[], float] = since_ns if name.endswith("_ns") else since
         # Who waits by a clock has to see it move: the standard library, and what else runs loops of its own.
         put(name, lambda call=call, held=held: call() if _waits(sys._getframe(2)) else held())  # noqa: SLF001
     for name in ("localtime", "gmtime", "ctime"):
@@ -270,7 +277,9 @@ def _hold_time(base: int) -> None:
     _hold_dates(seconds)
     import uuid
 
-    uuid._generate_time_safe = None  # type: ignore[attr-defined]  # noqa: SLF001 - it asks a clock of its own
+    # It asks a clock of its own; before 3.9 it looks for that when it is called, unless it has.
+    uuid._generate_time_safe = None  # type: ignore[attr-defined]  # noqa: SLF001
+    uuid._has_uuid_generate_time_safe = False  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _waits(frame: Any) -> bool:
@@ -331,7 +340,7 @@ def _hold_pid(number: int) -> None:
     state = {"key": number, "forks": 0}
 
     def held() -> int:
-        return (1 << 22) + state["key"] % (1 << 20)  # above the greatest that Linux gives (proc_sys_kernel(5), pid_max)
+        return (1 << 22) + hash((state["key"], 1)) % (1 << 20)  # above the greatest that Linux gives (proc_sys_kernel(5), pid_max)
 
     def asked() -> int:
         return getpid() if _waits(sys._getframe(2)) else held()  # noqa: SLF001
