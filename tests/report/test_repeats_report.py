@@ -15,6 +15,7 @@ import pytest
 from repeated import CASES, NAMES, a_hostile, a_run, a_same
 from sanctity.model.repeats import Claim, Guilty, Level, Phase, rate_bound
 from sanctity.model.result import Sameness
+from sanctity.report.page import LOOK
 from sanctity.report.repeats import (
     FORMATS,
     REMEDIES,
@@ -189,7 +190,7 @@ def test_a_difference_without_a_guilty_one_says_what_was_tried() -> None:
 def test_of_several_guilty_ones_it_is_said_together_that_runs_agree_without_them() -> None:
     each = [Guilty(names=(name,), values=("1",), alone=True, without=True) for name in ("hash-seed", "tz")]
     text = repeats_text(replace(CASES["hash-seed"], guilty=tuple(each)))
-    assert "hash seed alone, and TZ alone change out/vocab.json" in text
+    assert "hash seed and TZ, each alone, change out/vocab.json" in text
     assert "with all else changed but not hash seed and TZ, runs agree" in text
     text = repeats_text(replace(CASES["hash-seed"], guilty=(each[0], replace(each[1], without=False))))
     assert "with all else changed but not hash seed and TZ, runs are not seen to agree" in text
@@ -355,6 +356,30 @@ def test_of_very_many_runs_those_that_differ_are_shown() -> None:
     text = repeats_html(replace(found, runs=(*found.runs[:2], *many[:-1], late)))
     assert 'data-label="run 300"' in text
     assert "and 204 runs more, which gave the same" in text
+
+
+def _contrast(one: str, other: str) -> float:
+    """The contrast of two colours (WCAG 2.2, relative luminance)."""
+
+    def light(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    high, low = sorted((light(one), light(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_colours_of_pages_can_be_read_in_light_in_dark_and_on_paper() -> None:
+    themes = [dict(re.findall(r"--(\w+):(#\w{3,6})", block)) for block in re.findall(r":root\{(.*?)\}", LOOK, re.DOTALL)]
+    assert len(themes) == 3
+    blushes = re.findall(r"--blush:(#\w{3,6})", repeats_html(CASES["hash-seed"]))
+    assert len(blushes) == 3
+    for colours, blush in zip(themes, blushes, strict=True):
+        for name in ("ink", "quiet", "good", "bad", "doubt", "blue"):
+            for ground in (colours["paper"], colours["tint"], blush):
+                assert _contrast(colours[name], ground) >= 4.5, (name, ground)
 
 
 def test_each_leaf_has_its_distances_drawn() -> None:

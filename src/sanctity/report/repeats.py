@@ -68,6 +68,8 @@ _WIDEST: Final = 132
 _LONGEST_VALUE: Final = 40
 _LONGEST_TAIL: Final = 6
 _USUAL_RUNS: Final = 5
+#: Numbers further apart are other numbers: how far is of no use in a line.
+_MOST_ULPS: Final = 1_000_000
 #: The bits of a number, behind it.
 _BITS: Final = re.compile(r" \(0x[0-9a-f]+\)$")
 _MOST_OUTSIDE: Final = 5
@@ -350,7 +352,7 @@ def _sides(item: LeafDifference) -> str:
     if sides[0] == sides[1]:
         sides = [item.before, item.after]  # only their bits tell them apart
     said = " / ".join(_clip(side) or "absent" for side in sides)
-    if item.ulps is not None and item.ulps.most:
+    if item.ulps is not None and 0 < item.ulps.most <= _MOST_ULPS:
         said += f", up to {count(item.ulps.most, 'ulp')}"
     return said
 
@@ -371,10 +373,10 @@ def headline(found: Repeats) -> str:
     if _source(found, found.guilty[0]):
         sources = _listed([word for each in words for word in each])
         return f"on this machine: unchanged runs differ by {sources}: {_capped(changed)}"
-    who = [
-        " together with ".join(each) + (" alone" if guilty.alone and len(each) == 1 else "")
-        for each, guilty in zip(words, found.guilty, strict=True)
-    ]
+    alone = [guilty.alone and len(guilty.names) == 1 for guilty in found.guilty]
+    if len(words) > 1 and all(alone):
+        return f"on this machine: {_listed([each[0] for each in words])}, each alone, change {_capped(changed)}"
+    who = [" together with ".join(each) + (" alone" if sure else "") for each, sure in zip(words, alone, strict=True)]
     return f"on this machine: {', and '.join(who)} {'change' if len(who) > 1 else 'changes'} {_capped(changed)}"
 
 

@@ -109,8 +109,12 @@ h1{font-size:1.2rem}
 h1 .word{font-size:1.6rem}
 .runs{table-layout:auto;font-size:.92rem}
 .runs th:first-child{width:auto}
-.runs td{display:block;padding-left:.7rem}
-.runs td[data-label]::before{display:inline-block;min-width:7.5rem}
+.where td{overflow-wrap:anywhere}
+.where td:first-child{min-width:0}
+.runs tr{display:grid;grid-template-columns:1fr 1fr;column-gap:.6rem}
+.runs tr>th{grid-column:1/-1}
+.runs td{display:flex;padding:.15rem .5rem}
+.runs td[data-label]::before{flex:none;width:3.6rem}
 .runs td.as:not(.base),.runs tr.aside{display:none}
 .runs .outcome.differs{box-shadow:inset 2px 0 0 var(--bad)}
 .runs .edge{border-left:0}
@@ -281,7 +285,7 @@ def _opening(found: Repeats) -> list[str]:
     told: list[tuple[str, str, str]] = [("✗" if differ else "✓", "bad" if differ else "good", tally(found))]
     runs = len(found.phase(Phase.VARIED))
     if found.claim is Claim.SAME and runs:
-        told.append(("✓", "good", f"a divergence rate above {percent(found.bound)} is excluded, by {percent(CONFIDENCE)}"))
+        told.append(("✓", "good", f"excludes a divergence rate above {percent(found.bound)} ({percent(CONFIDENCE)})"))
     if found.claim is Claim.SAME and not runs:
         told.append(("?", "doubt", "no run was varied: no rate of divergence is excluded"))
     if found.claim is not Claim.SAME and runs:
@@ -295,7 +299,7 @@ def _opening(found: Repeats) -> list[str]:
 
 def _blame(found: Repeats) -> list[str]:
     blame = blame_words(found)
-    lines = ['<div class="guilty">', *(f"<p>◆ {_text(line)}</p>" for line in blame), "</div>"] if blame else []
+    lines = ['<div class="guilty">', *(f"<p>{_text(line)}</p>" for line in blame), "</div>"] if blame else []
     lines += [f"<p>{_text(line)}</p>" for line in unexplained(found)]
     facts = evidence(found)
     lines += [f"<p>{_text(line)}</p>" for line in facts.told]
