@@ -1,8 +1,8 @@
-"""A plugin of pytest's that refuses to test a drifted environment.
+"""A plugin of pytest's that refuses to test a drifted environment, and has a fixture that proves that a function repeats.
 
-It does nothing unless it is asked to, and imports nothing before. It is asked by ``--sanctity`` or by ``sanctity = check`` in
-pytest's configuration; docs/workplaces.md says more. The look is taken before anything is collected, once: in the process that was
-started, and in none of xdist's workers. What is not clean is refused, whatever the reason, with 125, as `sanctity run` does it:
+It does nothing unless it is asked to, and imports nothing before. It is asked to look by ``--sanctity`` or by ``sanctity = check``
+in pytest's configuration; docs/workplaces.md says more. The look is taken before anything is collected, once: in the process that
+was started, and in none of xdist's workers. What is not clean is refused, whatever the reason, with 125, as `sanctity run` does it:
 pytest's own codes say something about tests.
 """
 
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sanctity.errors import SanctityError
     from sanctity.model.drift import Comparison
+    from sanctity.verbs.functions import FunctionRepeats, Prove
 
 __all__: list[str] = []
 
@@ -41,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("sanctity_command", "a sanctity that lies outside of the environment, and looks at it", default="")
     parser.addini("sanctity_options", "further options of `sanctity verify`, such as --fast", type="args", default=[])
     parser.addini("sanctity_timeout", "how long a look may take, in seconds", default="600")
+    parser.addini("sanctity_prove_runs", "how many runs the fixture prove varies where a test does not say", default="5")
 
 
 def _mode(config: pytest.Config) -> str:
@@ -62,6 +66,33 @@ def pytest_configure(config: pytest.Config) -> None:
     mode = _mode(config)
     if mode != "off":
         config.pluginmanager.register(_Looking(config, mode), "sanctity-looking")
+
+
+@pytest.fixture
+def prove(pytestconfig: pytest.Config) -> Prove:
+    """Prove that a function gives the same again: ``prove(train, seed=1)``, as `sanctity.prove` does. Else the test fails."""
+    usual = str(pytestconfig.getini("sanctity_prove_runs"))
+    if not usual.isdecimal() or not int(usual):
+        raise pytest.UsageError(f"sanctity_prove_runs = {usual}: it is a number of runs, 1 or more")
+
+    def proving(function: Callable[..., object], /, *args: Any, **kwargs: Any) -> FunctionRepeats:
+        __tracebackhide__ = True
+        from sanctity.errors import SanctityError
+        from sanctity.report.text import error_text
+        from sanctity.verbs.functions import OPTIONS, prove_call
+
+        options = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}
+        try:
+            found = prove_call(function, args, kwargs, options, usual=int(usual))
+        except SanctityError as error:
+            words = error_text(error).rstrip("\n")
+        else:
+            if found:
+                return found
+            words = f"{found.command[0]}: {found}"
+        pytest.fail(words, pytrace=False)
+
+    return proving
 
 
 class _Looking:

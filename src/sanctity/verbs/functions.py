@@ -23,16 +23,17 @@ from sanctity.verbs.repeating import Asked
 from sanctity.verbs.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sanctity.model.repeats import Run
 
-__all__ = ["FunctionRepeats", "Prove", "prove"]
+__all__ = ["OPTIONS", "FunctionRepeats", "Prove", "prove", "prove_call"]
 
 P = ParamSpec("P")
 LevelName: TypeAlias = Literal["process", "machine", "numerics"]
 
-_RUNS: Final = 5
+#: What `prove` takes for itself, and does not hand on.
+OPTIONS: Final[tuple[str, ...]] = ("n", "level", "vary", "hold", "timeout", "outputs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -166,13 +167,21 @@ def prove(  # type: ignore[misc] # a function may take what prove takes for itse
             has the name of a parameter of *function* that is not bound yet; ``no-working-folder``.
         SanctityError: It can not be run here: no room on the disk, for instance.
     """
+    values = (n, level, vary, hold, timeout, outputs)
+    return prove_call(function, args, kwargs, dict(zip(OPTIONS, values, strict=True)))
+
+
+def prove_call(
+    function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], *, usual: int = 5
+) -> FunctionRepeats:
+    """What `prove` does, with those *options* that are not None; *usual* is the number of runs where that is not among them."""
     from sanctity.variation.function import command_of, name_of, write_call
 
     name = name_of(function)
-    given = {"n": n, "level": level, "vary": vary, "hold": hold, "timeout": timeout, "outputs": outputs}
+    options = {option: value for option, value in options.items() if value is not None}
     _check_process(name)
-    _check_call(name, function, args, kwargs, [option for option, value in given.items() if value is not None])
-    asked = _asked(name, n=n, level=level, vary=vary, hold=hold, timeout=timeout, outputs=outputs)
+    _check_call(name, function, args, kwargs, options)
+    asked = _asked(name, **{"n": usual, **options})
     try:
         cwd = os.getcwd()
     except OSError as error:
@@ -182,7 +191,7 @@ def prove(  # type: ignore[misc] # a function may take what prove takes for itse
         path = os.path.join(folder, "call")
         write_call(path, function, args, kwargs)
         found = repeating.prove(command_of(path), asked, World(cwd=cwd, environ=dict(os.environ), clock=time.monotonic))
-    return _told(name, found, files=bool(outputs))
+    return _told(name, found)
 
 
 class Prove(Protocol):
@@ -223,35 +232,34 @@ def _asked(
     name: str,
     *,
     n: object,
-    level: str | None,
-    vary: str | Sequence[str] | None,
-    hold: str | Sequence[str] | None,
-    timeout: float | None,
-    outputs: str | Sequence[str] | None,
+    level: str = Level.MACHINE,
+    vary: str | Sequence[str] = (),
+    hold: str | Sequence[str] = (),
+    timeout: float = 0,
+    outputs: str | Sequence[str] = (),
 ) -> Asked:
-    """The options, where they can be meant. Raises UsageError."""
-    runs = _RUNS if n is None else n
-    if not isinstance(runs, int) or runs < 1:
+    """The options of the call of *name*, where they can be meant. Raises UsageError."""
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise UsageError("usage", f"n is {n!r}, and is a number of runs, 1 or more", where=name)
     try:
-        chosen = Level.MACHINE if level is None else Level(level)
+        chosen = Level(level)
     except ValueError:
         raise UsageError("usage", f"level is {level!r}, and is one of {', '.join(Level)}", where=name) from None
-    if timeout is not None and not (timeout > 0 and math.isfinite(timeout)):
+    if not 0 <= timeout < math.inf:
         raise UsageError("usage", f"timeout is {timeout!r}, and is a number of seconds, or None", where=name)
-    several = [(each,) if isinstance(each, str) else tuple(each) if each else () for each in (vary, hold, outputs)]
+    several = [(each,) if isinstance(each, str) else tuple(each) for each in (vary, hold, outputs)]
     return Asked(
-        runs=runs,
+        runs=n,
         level=chosen,
         vary=several[0],
         hold=several[1],
-        timeout=0 if timeout is None else math.ceil(timeout),
+        timeout=math.ceil(timeout),
         outputs=(*calling.VALUES, *several[2]),
     )
 
 
 def _check_call(
-    name: str, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any], given: list[str]
+    name: str, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any], options: Iterable[str]
 ) -> None:
     """Refuse a call that can not be made, and an option that may be meant for the function. Raises UsageError."""
     try:
@@ -263,7 +271,7 @@ def _check_call(
         bound.update(signature.bind_partial(*args, **kwargs).arguments)
     except TypeError as error:
         raise UsageError("usage", f"it can not be called with these arguments: {error}", where=name) from error
-    for option in given:
+    for option in options:
         parameter = signature.parameters.get(option)
         if parameter is None or option in bound or parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
             continue
@@ -279,13 +287,13 @@ def _check_call(
         raise UsageError("usage", f"it can not be called with these arguments: {error}", where=name) from error
 
 
-def _told(name: str, found: Repeats, *, files: bool) -> FunctionRepeats:
+def _told(name: str, found: Repeats) -> FunctionRepeats:
     """*found* in the words of a function, in the place of a command's."""
     values = {field.name: getattr(found, field.name) for field in fields(Repeats)}
-    told = FunctionRepeats(**{**values, "command": (name,)})
+    told = FunctionRepeats(**{**values, "command": (name,), "outputs": found.outputs[len(calling.VALUES) :]})
     if found.claim is not Claim.UNDECIDED or not found.runs:
         return told
-    why = _why(name, found.reason, found.runs[0], files=files)
+    why = _why(name, found.reason, found.runs[0], files=bool(told.outputs))
     if why is None:
         return told
     return replace(told, reason=why.code, message=why.message, advice=(why.hint,) if why.hint else ())
