@@ -269,7 +269,7 @@ def _outside(who: str, paths: Sequence[str]) -> Doubt:
     return Doubt(
         "output-outside",
         f"{who} wrote outside of its place: {_some(paths)}",
-        "write below the working folder by a relative path, and name with --outputs what it writes into a folder that is there",
+        "write below the working folder by a relative path, and name a large file that it writes over with --outputs",
     )
 
 
