@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import proved_functions
 import pytest
 
+import proved_functions
 import sanctity
 from sanctity.errors import UsageError
 from sanctity.model.repeats import Claim, Level, Phase
-from sanctity.report.repeats import FORMATS
+from sanctity.report.repeats import FORMATS, again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +38,9 @@ def test_who_makes_a_value_differ_is_named() -> None:
     assert not found
     assert [guilty.names for guilty in found.guilty] == [("hash-seed",)]
     assert found.guilty[0].alone
-    assert re.match(r"DIFFERENT on this machine: hash seed alone changes returned\.pkl .*first at \[\d+\]: ", str(found))
-    assert found.command == ("proved_functions.words_in_order_of_hashes",)
+    assert re.match(r"DIFFERENT on this machine: hash seed alone changes what it returns, first at \[\d+\]: ", str(found))
+    assert (found.command, found.function) == (("proved_functions.words_in_order_of_hashes",), True)
+    assert again(found) == "sanctity.prove(proved_functions.words_in_order_of_hashes, …)"
 
 
 def test_an_honest_value_is_the_same_whatever_the_order_of_its_sets(folder: Path) -> None:
@@ -51,6 +52,11 @@ def test_an_honest_value_is_the_same_whatever_the_order_of_its_sets(folder: Path
     assert (found.level, len(found.phase(Phase.VARIED))) == (Level.PROCESS, 2)
     assert json.loads(FORMATS["json"](found))["claim"] == "same"
     assert os.listdir(folder) == []
+
+
+def test_to_return_nothing_now_and_then_is_a_difference() -> None:
+    found = sanctity.prove(proved_functions.sometimes_none, n=1, vary="hash-seed")
+    assert str(found).startswith("DIFFERENT on this machine: hash seed alone changes whether it returns anything\n")
 
 
 def test_what_moves_by_itself_is_named() -> None:
@@ -154,7 +160,7 @@ def test_a_program_proves_functions_of_its_own(folder: Path) -> None:
     done = _program(folder, 'if __name__ == "__main__":')
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("SAME on this machine")
-    assert "\nDIFFERENT on this machine: hash seed alone changes returned.pkl" in done.stdout
+    assert "\nDIFFERENT on this machine: hash seed alone changes what it returns" in done.stdout
     assert os.listdir(folder) == ["program.py"]
 
 

@@ -152,6 +152,7 @@ class Repeats:
     """Everything that `prove` found about *command*.
 
     *outputs* are the patterns that name its results, none for all that it writes; with *stdout* what it prints is one too.
+    With *function* the command is the name of a function that was called, and what it returned is a result.
     *variations* are all there are, sources too.
     *reason* is a code and *message* says it in words where the claim is undecided; *advice* is what to do next.
     """
@@ -169,6 +170,7 @@ class Repeats:
     message: str = ""
     advice: tuple[str, ...] = ()
     stdout: bool = False
+    function: bool = False
 
     def phase(self, phase: Phase) -> tuple[Run, ...]:
         """The runs that were made for *phase*."""

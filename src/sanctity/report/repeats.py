@@ -333,7 +333,17 @@ def _changed(found: Repeats, run: Run) -> str:
     file = files[0]
     total = max(len(run.comparison.files) if run.comparison is not None else 0, run.files, first.files)
     where = f"{plain(file.path)} ({len(files):,} of {count(total, 'file')})"
+    if found.function and total == 1 and file.path.startswith("returned."):
+        return _value(file)
     return f"{where}, {_first_difference(file)}"
+
+
+def _value(file: FileResult) -> str:
+    """What is different about the value of a function."""
+    item = file.differences[0] if file.differences else None
+    if item is not None and not item.path and item.what in {What.MISSING, What.EXTRA}:
+        return "whether it returns anything"
+    return f"what it returns, {_first_difference(file)}".replace(", first at (the file): ", ": ", 1)
 
 
 def _first_difference(file: FileResult) -> str:
@@ -493,7 +503,11 @@ def again(found: Repeats) -> str:
     """The command that does it again, as far as what was found says how."""
     runs = len(found.phase(Phase.VARIED))
     # Where some differ, what was asked for is not known: no more runs are made then.
-    words = ["sanctity", "prove", *(("-n", str(runs)) if runs and (found.claim is Claim.SAME or runs > _USUAL_RUNS) else ())]
+    more = runs and (found.claim is Claim.SAME or runs > _USUAL_RUNS)
+    if found.function:
+        level = "" if found.level is Level.MACHINE else f', level="{found.level}"'
+        return f"sanctity.prove({found.command[0]}, …{f', n={runs}' if more else ''}{level})"
+    words = ["sanctity", "prove", *(("-n", str(runs)) if more else ())]
     words += [] if found.level is Level.MACHINE else ["--level", str(found.level)]
     words += [word for pattern in found.outputs for word in ("--outputs", pattern)]
     words += ["--stdout"] if found.stdout else []
@@ -556,6 +570,7 @@ def repeats_json(found: Repeats) -> str:
         "command": [utf8(word) for word in found.command],
         "outputs": [utf8(pattern) for pattern in found.outputs],
         "stdout": found.stdout,
+        "function": found.function,
         "level": str(found.level),
         "numerics": {
             "threads": found.numerics.threads,

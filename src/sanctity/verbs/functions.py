@@ -290,7 +290,7 @@ def _check_call(
 def _told(name: str, found: Repeats) -> FunctionRepeats:
     """*found* in the words of a function, in the place of a command's."""
     values = {field.name: getattr(found, field.name) for field in fields(Repeats)}
-    told = FunctionRepeats(**{**values, "command": (name,), "outputs": found.outputs[len(calling.VALUES) :]})
+    told = FunctionRepeats(**{**values, "command": (name,), "outputs": found.outputs[len(calling.VALUES) :], "function": True})
     if found.claim is not Claim.UNDECIDED or not found.runs:
         return told
     why = _why(name, found.reason, found.runs[0], files=bool(told.outputs))
