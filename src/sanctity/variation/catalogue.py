@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HOOKED", "SETS", "THREADS", "Machine", "catalogue", "look", "numerics"]
 
-#: Variations that only a hook in the program's Python makes; `time` is held by the hook, and elsewhere by libfaketime.
-HOOKED: Final = frozenset({"file-order", "entropy", "time", "pid", "scheduling"})
+#: Variations that only the hook in a program's Python makes; the time is held by libfaketime where there is no Python.
+HOOKED: Final = frozenset({"file-order", "entropy", "time", "pid"})
 #: The variables that say how many threads a numeric library has.
 THREADS: Final = (
     "OMP_NUM_THREADS",

@@ -24,8 +24,9 @@ _NAME = "sitecustomize"
 _VARIABLE = "SANCTITY_REPEATS"
 #: By how much a held clock moves each time that it is asked, in nanoseconds.
 _STEP = 1_000_000
-#: Threads take turns after so many seconds.
+#: Threads take turns after so many seconds, and whoever starts one, or gives it a task, waits so many for its end.
 _TURN = 60.0
+_ALONE = 0.5
 #: Whose waits would never end by a clock that stands still.
 _WAITERS = ("trio", "anyio", "gevent", "eventlet", "psutil")
 
@@ -167,7 +168,29 @@ def _order_files(how: str) -> None:
 
 
 def _hold_turns() -> None:
-    """Have a thread keep its turn until it waits, whatever the program asks for."""
+    """Have threads run one after another where they can: whoever starts one waits a while, and it keeps its turn until it waits.
+
+    Nothing waits for ever: of threads that wait for each other each goes on in time.
+    """
+    import concurrent.futures
+    import threading
+    from concurrent.futures import thread as pools
+
+    start_it, submit_it = threading.Thread.start, pools.ThreadPoolExecutor.submit
+
+    def start(self: threading.Thread) -> None:
+        start_it(self)
+        # Those of a pool wait for tasks, and those of `multiprocessing` for what other processes say.
+        if not getattr(getattr(self, "_target", None), "__module__", "").startswith(("concurrent.", "multiprocessing.")):
+            self.join(_ALONE)
+
+    def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        future = submit_it(self, *args, **kwargs)
+        concurrent.futures.wait([future], _ALONE)
+        return future
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+    pools.ThreadPoolExecutor.submit = submit  # type: ignore[method-assign, assignment]
     told = [sys.getswitchinterval()]
     sys.setswitchinterval(_TURN)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import SanctityError
 from sanctity.processes import Done, end_strays, run_command
-from sanctity.variation.catalogue import HOOKED, SETS, THREADS
+from sanctity.variation.catalogue import SETS, THREADS
 from sanctity.variation.place import no_room
 
 if TYPE_CHECKING:
@@ -53,8 +53,11 @@ class Start:
     reverse: bool = False
 
 
-def start_of(setting: Setting, environ: Mapping[str, str], machine: Machine, when: int) -> Start:
-    """What a run of *setting* is started with; *when* is the time that is held, in seconds since 1970."""
+def start_of(setting: Setting, environ: Mapping[str, str], machine: Machine, when: int, *, faked: bool = False) -> Start:
+    """What a run of *setting* is started with; *when* is the time that is held, in seconds since 1970.
+
+    With *faked* libfaketime holds it. It is not asked to where the hook does: it moves the memory of a process in ways of its own.
+    """
     start = Start(environ=dict(environ))
     own = start.environ
     own.pop("OLDPWD", None)
@@ -63,11 +66,11 @@ def start_of(setting: Setting, environ: Mapping[str, str], machine: Machine, whe
     if not machine.aslr:
         start.random = False
     for name, value in setting:
-        _vary(name, value, start, machine, when)
+        _vary(name, value, start, machine, when, faked=faked)
     return start
 
 
-def _vary(name: str, value: str, start: Start, machine: Machine, when: int) -> None:
+def _vary(name: str, value: str, start: Start, machine: Machine, when: int, *, faked: bool) -> None:
     own = start.environ
     other = "here" not in value
     if name in {"entropy", "time", "pid", "scheduling"} and value != "held":
@@ -108,7 +111,7 @@ def _vary(name: str, value: str, start: Start, machine: Machine, when: int) -> N
             start.hook.append(name)
         case "time":
             start.hook.append(f"time={when}")
-            if machine.faketime:
+            if faked and machine.faketime:
                 own.update(_faked(own, machine, f"{when}") | {"FAKETIME_FMT": "%s"})
         case "scheduling":
             start.hook.append(name)
@@ -225,8 +228,3 @@ def _busy(number: int) -> Iterator[None]:
             burner.kill()
         for burner in burners:
             burner.wait()
-
-
-def hooked(setting: Setting) -> tuple[str, ...]:
-    """The names in *setting* that reach a program by the hook alone."""
-    return tuple(name for name, value in setting if name in HOOKED and value != "free")
