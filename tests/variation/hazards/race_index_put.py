@@ -1,0 +1,12 @@
+"""A gradient by accumulating at indices, of as many numbers as are asked for: two threads add to the same places (F20)."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+size = int(sys.argv[1]) if sys.argv[1:] else 400_000
+torch.manual_seed(0)
+places, values = torch.randint(0, 50, (size,)), torch.randn(size)
+Path("out").mkdir(exist_ok=True)
+torch.save([torch.zeros(50).index_put_((places,), values, accumulate=True) for _ in range(30)], "out/sums.pt")
