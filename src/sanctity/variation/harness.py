@@ -7,14 +7,15 @@ those of the first run by the function that whoever makes the harness hands in. 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
-from sanctity.errors import UsageError
-from sanctity.model.repeats import Control, Level, Run
+from sanctity.errors import SanctityError, UsageError
+from sanctity.model.repeats import Control, Level, Phase, Run
 from sanctity.model.result import Sameness
 from sanctity.processes import find_program
 from sanctity.variation.catalogue import HOOKED, catalogue, look, numerics
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from sanctity.model.repeats import Phase, Setting, Variation
+    from sanctity.model.repeats import Setting, Variation
     from sanctity.model.result import ResultComparison
     from sanctity.processes import Done
     from sanctity.variation.controls import Known
@@ -38,6 +39,7 @@ __all__ = ["Harness"]
 _CHEAP: Final = 0.02
 #: How long a positive control may take, in seconds.
 _LONGEST: Final = 60
+_ORDER: Final = tuple(Sameness)
 _NOTHING: Final = Tree(root="", rows=())
 
 
@@ -100,8 +102,10 @@ class Harness:
         self._when = int(time.time())
         self._runs = 0
         self._faked = False
+        self._gravest = Sameness.IDENTICAL
         self._first: Run | None = None
-        self._compared: dict[str, ResultComparison] = {}
+        self._held: Run | None = None
+        self._compared: dict[tuple[str, str], ResultComparison] = {}
         self._outside: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -121,7 +125,26 @@ class Harness:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._scratch.close()
+        try:
+            if kind is None and self._keep:
+                self._keep_outputs()
+        finally:
+            self._scratch.close()
+
+    def _keep_outputs(self) -> None:
+        """Leave what the first run wrote, and the first that differs, in the folder that was named for it.
+
+        Raises:
+            SanctityError: ``output-failed``.
+        """
+        try:
+            os.makedirs(self._keep)
+            for name, kept in (("first", "out-1"), ("different", "different")):
+                if os.path.isdir(f"{self._home}/{kept}"):
+                    shutil.copytree(f"{self._home}/{kept}", f"{self._keep}/{name}", symlinks=True)
+        except (OSError, shutil.Error) as error:
+            words = getattr(error, "strerror", "") or "not all of it can be written"
+            raise SanctityError("output-failed", words, where=self._keep, hint="name another folder") from error
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -229,18 +252,31 @@ class Harness:
         return tuple((name, value) for name, value in setting if value != known[name][0])
 
     def _judged(self, run: Run, kept: str) -> Run:
-        """*run*, compared to the first one; its outputs in *kept* are removed, but for the first that are not the same."""
+        """*run*, compared to the first one; its outputs in *kept* are removed, but for the first that are not the same.
+
+        Where sources are held it is compared to the first of the runs before it with the same ones held: what a held source gives
+        is no more like the first run than what a free one does.
+        """
         assert self._first is not None
-        if run.digest != self._first.digest:
-            comparison = self._compared.get(run.digest)
+        first, before = self._first, f"{self._home}/out-{self._first.number}"
+        if run.phase is Phase.HELD:
+            before = f"{self._home}/held"
+            if self._held is None or self._held.setting != run.setting:
+                remove(before)
+                os.rename(kept, before)
+                self._held = run
+                return run
+            first = self._held
+        if run.digest != first.digest:
+            comparison = self._compared.get((first.digest, run.digest))
             if comparison is None:
-                comparison = self._compared[run.digest] = self._compare(f"{self._home}/out-{self._first.number}", kept)
-            comparison = replace(comparison, before=f"run {self._first.number}", after=f"run {run.number}")
+                comparison = self._compared[first.digest, run.digest] = self._compare(before, kept)
+            comparison = replace(comparison, before=f"run {first.number}", after=f"run {run.number}")
             run = replace(run, sameness=comparison.sameness, comparison=comparison)
-        if run.code != self._first.code:
+        if run.code != first.code:
             run = replace(run, sameness=Sameness.DIFFERENT)
         other = f"{self._home}/different"
-        if run.digest != self._first.digest and not os.path.lexists(other):
+        if run.phase is not Phase.HELD and run.digest != first.digest and not os.path.lexists(other):
             os.rename(kept, other)
         else:
             remove(kept)
