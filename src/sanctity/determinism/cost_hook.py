@@ -86,8 +86,10 @@ class Switches:
 
 
 def _algorithms(torch: Any, on: bool) -> None:
-    torch.use_deterministic_algorithms(on)
-    if not on:
+    if on:
+        torch.use_deterministic_algorithms(True)
+    else:
+        # They are off already, and to say so would import what turning them on does: a part of their cost.
         torch.use_deterministic_algorithms = torch.set_deterministic_debug_mode = _nothing
 
 

@@ -200,8 +200,8 @@ def seen_from(marks: Iterable[Mapping[str, object]]) -> Seen:
     cuda, threaded, called = 0, False, False
     for mark in marks:
         version = mark.get("python")
-        if isinstance(version, list) and len(version) == 2:
-            pythons.add((int(version[0]), int(version[1])))
+        if isinstance(version, list) and len(version) == 2 and all(type(part) is int for part in version):
+            pythons.add((version[0], version[1]))
         stated = mark.get("hashing")
         hashing.add(stated if isinstance(stated, str) else None)
         arrived, ended, wrong, devices = mark.get("libraries"), mark.get("states"), mark.get("errors"), mark.get("cuda")
