@@ -7,10 +7,10 @@ import torch
 torch.manual_seed(0)
 torch.use_deterministic_algorithms(True)
 model = torch.nn.Sequential(torch.nn.Linear(40, 128), torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(128, 1))
-inputs = torch.randn(4096, 40)
+inputs = torch.randn(1024, 40)
 targets = inputs[:, :1] * inputs[:, 1:2]
 optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-for _ in range(15):
+for _ in range(10):
     loss = torch.nn.functional.mse_loss(model(inputs), targets)
     optimiser.zero_grad()
     loss.backward()
