@@ -97,7 +97,7 @@ class Harness:
         #: All variations there are, sources too, each with why it is not varied; and what decides how numbers are computed.
         self.variations: tuple[Variation, ...] = catalogue(self._machine, self._environ, level, vary, hold)
         self.numerics = numerics(self._machine, self._environ)
-        self._tree = read_tree(self._cwd, self._patterns)
+        self._tree = read_tree(self._cwd, self._patterns, self._environ.get("HOME", ""))
         self._program = find_program(command[0] if command else "", self._environ, self._cwd)
         self._when = int(time.time())
         self._runs = 0
@@ -114,7 +114,7 @@ class Harness:
         try:
             place_hook(self._home)
             began = time.monotonic()
-            self._seen = snapshot(self._cwd, self._home)
+            self._seen = snapshot(self._cwd, self._home, self._environ.get("HOME", ""))
             self._cheap = time.monotonic() - began < _CHEAP
         except OSError as error:
             self._scratch.close()
@@ -153,7 +153,7 @@ class Harness:
         return tuple(sorted(self._outside))
 
     def _look_outside(self) -> tuple[str, ...]:
-        now = snapshot(self._cwd, self._home)
+        now = snapshot(self._cwd, self._home, self._environ.get("HOME", ""))
         found = changed(self._seen, now)
         self._seen = now
         self._outside.update(found)
@@ -299,7 +299,7 @@ class Harness:
             os.makedirs(tmp)
             if tree.root:
                 planted = plant(tree, place)
-                around = plant_links(os.path.dirname(tree.root), work, but=name)
+                around = plant_links(os.path.dirname(tree.root), work, but=name) if tree.root != "/" else None
                 own = plant_links(caller, home) if os.path.isabs(caller) else None
         except OSError as error:
             raise no_room(error, self._home) from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import UsageError
 from sanctity.model.wire import canonical
-from sanctity.variation.place import LEFT_ALONE
+from sanctity.variation.place import is_left_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -220,8 +220,15 @@ def _readable(path: str) -> BufferedReader:
 # -- what was written elsewhere ----------------------------------------------------------------------------------------------------
 
 
-def snapshot(root: str, private: str = "") -> dict[str, tuple[int, ...]]:
-    """What the kernel says of what is in the folder *root*, by path; without what is nobody's output, and the folder *private*."""
+def snapshot(root: str, private: str = "", home: str = "") -> dict[str, tuple[int, ...]]:
+    """What the kernel says of what is in the folder *root*, by path; without what is nobody's output, and the folder *private*.
+
+    What is mounted in it is not looked at. *home* is the user's folder.
+    """
+    try:
+        device = os.lstat(root).st_dev
+    except OSError:
+        return {}
     found: dict[str, tuple[int, ...]] = {}
     waiting = [""]
     for prefix in waiting:
@@ -237,7 +244,7 @@ def snapshot(root: str, private: str = "") -> dict[str, tuple[int, ...]]:
             except OSError:
                 continue
             if stat.S_ISDIR(state.st_mode):
-                if entry.name in LEFT_ALONE or entry.path == private:
+                if entry.path == private or state.st_dev != device or is_left_alone(entry, root, home):
                     continue
                 waiting.append(f"{path}/")
                 found[path] = (stat.S_IFDIR,)

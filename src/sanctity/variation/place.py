@@ -29,14 +29,13 @@ if TYPE_CHECKING:
 
     from sanctity.variation.outputs import Patterns
 
-__all__ = ["LEFT_ALONE", "Planted", "Scratch", "Tree", "no_room", "plant", "plant_links", "read_tree", "remove"]
+__all__ = ["Planted", "Scratch", "Tree", "is_left_alone", "no_room", "plant", "plant_links", "read_tree", "remove"]
 
 _PREFIX: Final = "sanctity-repeats-"
 #: A process that is making its private folder holds it from so many seconds on.
 _YOUNG: Final = 60
 
-#: Folders of these names are linked as a whole, and what changes in them is nobody's output.
-LEFT_ALONE: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox"})
+_LEFT_ALONE: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox"})
 #: So many entries of the caller's folder are made again; the folders that are beyond are linked as a whole.
 _MOST_ENTRIES: Final = 1000
 #: A file of so many bytes at most is copied, and so many files and bytes in all; others are linked.
@@ -197,8 +196,18 @@ def _state(state: os.stat_result) -> tuple[int, ...]:
     return (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
-def read_tree(root: str, patterns: Patterns) -> Tree:
-    """How to make the folder *root* again, without what *patterns* name.
+def is_left_alone(entry: os.DirEntry[str], root: str, home: str) -> bool:
+    """Whether the folder *entry* below *root* is linked as a whole, and what changes in it is nobody's output.
+
+    Such are the folders of version control, of caches and of environments, and what *home*, the user's folder, hides.
+    """
+    if entry.name in _LEFT_ALONE or os.path.lexists(os.path.join(entry.path, "pyvenv.cfg")):
+        return True
+    return entry.name.startswith(".") and os.path.dirname(entry.path) == root == home
+
+
+def read_tree(root: str, patterns: Patterns, home: str = "") -> Tree:
+    """How to make the folder *root* again, without what *patterns* name; *home* is the user's folder.
 
     Raises:
         SanctityError: ``no-working-folder``, it is not there or can not be listed.
@@ -235,7 +244,7 @@ def read_tree(root: str, patterns: Patterns) -> Tree:
                 inside = not os.path.isabs(text) and not _climbs(prefix, text)
                 rows.append(_Row(path, "link", text if inside else real))
             elif entry.is_dir(follow_symlinks=False):
-                if entry.name in LEFT_ALONE or os.path.lexists(os.path.join(real, "pyvenv.cfg")):
+                if is_left_alone(entry, root, home):
                     rows.append(_Row(path, "link", real))
                 else:
                     waiting.append(f"{path}/")
