@@ -6,17 +6,19 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
+#: Where what no seed decides is shown by proving.
+VARIATION = HERE.parent / "variation"
 PAGE = HERE.parents[1] / "docs" / "seeding-compared.md"
 
-#: The traps that concern seeding, and the fixtures that a CPU can reproduce; the numbers are those of the page.
-TRAPS = {f"t{number:02}" for number in (*range(1, 15), 16, 17, 18)}
-FIXTURES = {f"f{number:02}" for number in (*range(1, 19), 21, 25, 26, 27)}
+#: The traps, and the fixtures that a CPU can reproduce; the numbers are those of the page.
+TRAPS = {f"t{number:02}" for number in range(1, 20)}
+FIXTURES = {f"f{number:02}" for number in (*range(1, 19), *range(20, 28), 30, 31)}
 
 
 def in_names() -> set[str]:
     """The numbers that the names of tests hold."""
     found: set[str] = set()
-    for path in HERE.glob("test_*.py"):
+    for path in (*HERE.glob("test_*.py"), *VARIATION.glob("test_*.py")):
         for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE):
             found |= set(re.findall(r"(?<=_)([tf]\d\d)(?=_)", name))
     return found

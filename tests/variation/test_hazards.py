@@ -111,7 +111,7 @@ def test_threads_belong_to_numerics(tmp_path: Path) -> None:
         ("threads_numpy", "instruction-set", ("--vary", "instruction-set")),
     ],
 )
-def test_numerics_belong_to_numerics(program: str, name: str, options: tuple[str, ...], tmp_path: Path) -> None:
+def test_f31_numerics_belong_to_numerics(program: str, name: str, options: tuple[str, ...], tmp_path: Path) -> None:
     assert proof(tmp_path, program, *QUICK)["claim"] == "same"
     found = proof(tmp_path, program, "-n", "2", *(options or NUMERICS[2:]))
     needs(found, name)

@@ -24,6 +24,7 @@ BARE = ("-n", "1", "--vary", "hash-seed")
 
 pytestmark = [
     pytest.mark.torch,
+    pytest.mark.long,  # the search for who is guilty makes a dozen runs, each of which imports PyTorch; CI has the race of `shared_stream`
     pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing"),
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor, on which no two threads meet"),
 ]
@@ -46,7 +47,6 @@ def test_f20_accumulation_at_indices(tmp_path: Path) -> None:
     assert guilty(race) in ([["scheduling"]], []), race["verdict"]
 
 
-@pytest.mark.long
 def test_f20_t19_is_not_seen_below_the_size_at_which_threads_share_the_work(tmp_path: Path) -> None:
     small = proof(tmp_path, "race_index_put", *BARE, python=ml_python(), arguments=("10000",))
     assert (small["claim"], small["command"][-1]) == ("same", "10000"), small["verdict"]
@@ -54,7 +54,6 @@ def test_f20_t19_is_not_seen_below_the_size_at_which_threads_share_the_work(tmp_
     assert (whole["claim"], whole["command"][-1]) == ("different", "400000"), whole["verdict"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("program", ["race_loss", "race_kmeans", "race_forest"], ids=["f21-loss", "f22-kmeans", "f23-forest"])
 def test_f21_f22_f23_trainings_and_predictions(program: str, tmp_path: Path) -> None:
     race = found(tmp_path, program, ml_python())
@@ -62,14 +61,12 @@ def test_f21_f22_f23_trainings_and_predictions(program: str, tmp_path: Path) -> 
     assert race["counts"]["distinct"] > 1
 
 
-@pytest.mark.long
 def test_f24_updates_without_locks(tmp_path: Path) -> None:
     race = found(tmp_path, "race_shotgun", zoo_python())
     assert race["claim"] == "different", race["verdict"]
     assert race["counts"]["distinct"] > 1
 
 
-@pytest.mark.long
 def test_f20_is_mended_by_deterministic_algorithms(tmp_path: Path) -> None:
     still = proof(
         tmp_path, "race_index_put", "-n", "2", "--hold", "load", python=ml_python(), arguments=("400000", "deterministic")
