@@ -22,7 +22,7 @@ from sanctity.variation.catalogue import HOOKED, catalogue, look, numerics
 from sanctity.variation.controls import KNOWN
 from sanctity.variation.launch import Start, place_hook, run_start, start_of
 from sanctity.variation.outputs import STDOUT, Patterns, changed, collect, digest, snapshot
-from sanctity.variation.place import Planted, Scratch, Tree, no_room, plant, plant_links, read_tree, remove
+from sanctity.variation.place import Farm, Scratch, Tree, no_room, read_tree, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ _CHEAP: Final = 0.02
 #: How long a positive control may take, in seconds.
 _LONGEST: Final = 60
 _ORDER: Final = tuple(Sameness)
-_NOTHING: Final = Tree(root="", rows=())
+_EVERYTHING: Final = Patterns(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,8 @@ class Harness:
         #: All variations there are, sources too, each with why it is not varied; and what decides how numbers are computed.
         self.variations: tuple[Variation, ...] = catalogue(self._machine, self._environ, level, vary, hold)
         self.numerics = numerics(self._machine, self._environ)
-        self._tree = read_tree(self._cwd, self._patterns, self._environ.get("HOME", ""))
+        home = self._environ.get("HOME", "")
+        self._farm = Farm(read_tree(self._cwd, self._patterns, home), home)
         self._program = find_program(command[0] if command else "", self._environ, self._cwd)
         self._when = int(time.time())
         self._runs = 0
@@ -179,6 +180,7 @@ class Harness:
         except OSError as error:
             raise no_room(error, self._home) from error
         command = (sys.executable, "-S", "-B", f"{base}/program.py")
+        farm = Farm(Tree(root="", rows=()), "")
         seen = False
         for _ in range(known.times):
             digests = []
@@ -186,7 +188,7 @@ class Harness:
                 start = start_of((), self._environ, self._machine, self._when)
                 start.environ["PYTHONHASHSEED"] = seed
                 kept = f"{base}/out-{number}"
-                attempt = self._attempt(command, sys.executable, start, base=base, tree=_NOTHING, kept=kept, timeout=_LONGEST)
+                attempt = self._attempt(command, sys.executable, start, farm, base=base, kept=kept, timeout=_LONGEST)
                 digests.append(digest(kept, attempt.files)[0] if attempt.files and attempt.done.code == 0 else "")
                 remove(kept)
             seen = all(digests) and len(set(digests)) > 1
@@ -241,7 +243,7 @@ class Harness:
 
     def _once(self, setting: Setting, kept: str) -> _Attempt:
         start = start_of(setting, self._environ, self._machine, self._when, faked=self._faked)
-        return self._attempt(self.command, self._program, start, base=self._home, tree=self._tree, kept=kept, timeout=self._timeout)
+        return self._attempt(self.command, self._program, start, self._farm, base=self._home, kept=kept, timeout=self._timeout)
 
     def _changes(self, setting: Setting) -> Setting:
         """Of *setting*, what is not as in unchanged runs."""
@@ -283,53 +285,31 @@ class Harness:
         return run
 
     def _attempt(
-        self, command: Sequence[str], program: str, start: Start, *, base: str, tree: Tree, kept: str, timeout: int
+        self, command: Sequence[str], program: str, start: Start, farm: Farm, *, base: str, kept: str, timeout: int
     ) -> _Attempt:
-        """Run *command* in a place below *base*, made as *tree* says, and take its outputs to *kept*."""
-        name = os.path.basename(tree.root) or "work"
-        work, home, tmp = f"{base}/{start.work}", f"{base}/{start.home}", f"{base}/{start.tmp}"
-        place, caller = f"{work}/{name}", self._environ.get("HOME", "")
-        environ = start.environ
-        own: frozenset[str] | None = None
-        around: frozenset[str] | None = None
-        planted = Planted(root=place)
+        """Run *command* in *farm*, laid out below *base*, and take its outputs to the folder *kept*."""
+        own = base == self._home
+        tmp = f"{base}/{start.tmp}"
         try:
-            os.makedirs(place)
-            os.makedirs(kept)
-            os.makedirs(tmp)
-            if tree.root:
-                planted = plant(tree, place)
-                around = plant_links(os.path.dirname(tree.root), work, but=name) if tree.root != "/" else None
-                own = plant_links(caller, home) if os.path.isabs(caller) else None
-        except OSError as error:
-            raise no_room(error, self._home) from error
-        environ |= {"PWD": place, "TMPDIR": tmp}
-        environ |= {variable: tmp for variable in ("TMP", "TEMP") if variable in environ}
-        if own is not None:
-            environ["HOME"] = home
-        if "/" in command[0] and not os.path.isabs(command[0]) and os.access(f"{place}/{command[0]}", os.X_OK):
-            program = f"{place}/{command[0]}"
-        stdout = f"{kept}/{STDOUT}" if self._stdout and tree.root else ""
-        try:
-            done, reached = run_start(command, program, start, self._scratch, cwd=place, mark=base, stdout=stdout, timeout=timeout)
-            try:
-                found = collect(place, planted, self._patterns if tree.root else Patterns(()), kept)
-            except OSError as error:
+            for folder in (kept, tmp):
+                os.makedirs(folder)
+            planted, home = farm.lay(f"{base}/{start.work}", f"{base}/{start.home}")
+            start.environ |= {"PWD": planted.root, "TMPDIR": tmp} | ({"HOME": home} if home else {})
+            start.environ |= {variable: tmp for variable in ("TMP", "TEMP") if variable in start.environ}
+            if "/" in command[0] and not os.path.isabs(command[0]) and os.access(f"{planted.root}/{command[0]}", os.X_OK):
+                program = f"{planted.root}/{command[0]}"
+            stdout = f"{kept}/{STDOUT}" if self._stdout and own else ""
+            done, reached = run_start(
+                command, program, start, self._scratch, cwd=planted.root, mark=base, stdout=stdout, timeout=timeout
+            )
+            found = collect(planted, self._patterns if own else _EVERYTHING, kept)
+            outside = {*found.outside, *farm.clear()}
+        except BaseException as error:
+            farm.remove()
+            if isinstance(error, OSError):
                 raise no_room(error, self._home) from error
-            outside = set(found.outside)
-            if around is not None:
-                outside |= {f"../{entry}" for entry in _names(work) - around - {name}}
-            if own is not None:
-                outside |= {f"~/{entry}" for entry in _names(home) - own if not entry.startswith(".")}
+            raise
         finally:
-            for folder in (work, home, tmp):
-                remove(folder)
+            remove(tmp)
         files = tuple(sorted({*found.files, *({STDOUT} if stdout else ())}))
         return _Attempt(done=done, reached=reached, files=files, outside=tuple(sorted(outside)))
-
-
-def _names(folder: str) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except OSError:
-        return set()

@@ -127,15 +127,16 @@ class Outputs:
     outside: tuple[str, ...] = ()
 
 
-def collect(place: str, planted: Planted, patterns: Patterns, kept: str) -> Outputs:
-    """Move what a run wrote in *place* to the folder *kept*: what is named, and what is not what was *planted* there.
+def collect(planted: Planted, patterns: Patterns, kept: str) -> Outputs:
+    """Move what a run wrote to the folder *kept*: what *patterns* name in its place, but for what was *planted* there.
 
     Raises OSError: there is no room.
     """
+    place = planted.root
     files: list[str] = []
     outside: list[str] = []
     made: set[str] = set()
-    for path, state in _written(place, planted):
+    for path, state in _written(planted):
         if not patterns.all and not patterns.match(path):
             continue
         source, target = f"{place}/{path}", f"{kept}/{path}"
@@ -164,8 +165,9 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-def _written(place: str, planted: Planted) -> Iterator[tuple[str, os.stat_result]]:
-    """The regular files and links below *place* that are not what was put there, with what the kernel says of them."""
+def _written(planted: Planted) -> Iterator[tuple[str, os.stat_result]]:
+    """The regular files and links that are not what was *planted*, with what the kernel says of them."""
+    place = planted.root
     waiting = [""]
     while waiting:
         prefix = waiting.pop()

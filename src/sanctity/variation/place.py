@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sanctity.variation.outputs import Patterns
 
-__all__ = ["Planted", "Scratch", "Tree", "is_left_alone", "no_room", "plant", "plant_links", "read_tree", "remove"]
+__all__ = ["Farm", "Planted", "Scratch", "Tree", "is_left_alone", "no_room", "plant", "read_tree", "remove"]
 
 _PREFIX: Final = "sanctity-repeats-"
 #: A process that is making its private folder holds it from so many seconds on.
@@ -37,7 +37,7 @@ _YOUNG: Final = 60
 
 _LEFT_ALONE: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox"})
 #: So many entries of the caller's folder are made again; the folders that are beyond are linked as a whole.
-_MOST_ENTRIES: Final = 1000
+_MOST_ENTRIES: Final = 600
 #: A file of so many bytes at most is copied, and so many files and bytes in all; others are linked.
 _SMALL: Final = 256 << 10
 _MOST_COPIES: Final = 200
@@ -177,19 +177,52 @@ class Tree:
     rows: tuple[_Row, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Planted:
-    """What was made below *root*: *links* by path, with their targets, and *copies*, with what the kernel said of them then."""
+    """What was made below *root*: *folders* by path, with their modes, *links*, with their targets, and *copies*.
+
+    Of a copy it is known what the kernel said of it then: any change to a file changes that (``ctime``).
+    """
 
     root: str
+    folders: dict[str, int] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     copies: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def untouched(self, path: str, state: os.stat_result) -> bool:
         """Whether what is at *path* now, of which the kernel says *state*, is what was put there."""
+        if stat.S_ISDIR(state.st_mode):
+            return self.folders.get(path) == state.st_mode
         if path in self.links:
-            return stat.S_ISLNK(state.st_mode) and os.readlink(os.path.join(self.root, path)) == self.links[path]
+            return stat.S_ISLNK(state.st_mode) and os.readlink(f"{self.root}/{path}") == self.links[path]
         return self.copies.get(path) == _state(state)
+
+    def clear(self, *, but: str = "") -> tuple[bool, list[str]]:
+        """Remove what was not put there, *but* for one name: whether all that was is there still, and which names were more."""
+        left, more = 0, []
+        waiting = [""]
+        try:
+            whole = os.lstat(self.root).st_mode == self.folders[""]
+            while waiting:
+                prefix = waiting.pop()
+                with os.scandir(f"{self.root}/{prefix}") as listed:
+                    entries = list(listed)
+                for entry in entries:
+                    path = prefix + entry.name
+                    if path == but:
+                        continue
+                    state = entry.stat(follow_symlinks=False)
+                    if self.untouched(path, state):
+                        left += 1
+                        if stat.S_ISDIR(state.st_mode):
+                            waiting.append(f"{path}/")
+                        continue
+                    if path not in self.folders and path not in self.links and path not in self.copies:
+                        more.append(path)
+                    remove(entry.path)
+        except OSError:
+            return False, more
+        return whole and left + 1 == len(self.folders) + len(self.links) + len(self.copies), more
 
 
 def _state(state: os.stat_result) -> tuple[int, ...]:
@@ -281,19 +314,27 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 
 def plant(tree: Tree, place: str) -> Planted:
-    """Make *tree* again at *place*, where a folder is already. Raises OSError: there is no room."""
+    """Make *tree* again at *place*, where nothing is yet. Raises OSError: there is no room."""
     planted = Planted(root=place)
+    _folder(planted, "")
     for row in tree.rows:
-        path = f"{place}/{row.path}"
         if row.kind == "folder":
-            os.makedirs(path, exist_ok=True)
-        elif row.kind == "link" or not _copy(os.path.join(tree.root, row.path), path):
-            target = row.target or os.path.join(tree.root, row.path)
-            os.symlink(target, path)
-            planted.links[row.path] = target
+            _folder(planted, row.path)
+        elif row.kind == "link" or not _copy(os.path.join(tree.root, row.path), f"{place}/{row.path}"):
+            _link(planted, row.path, row.target or os.path.join(tree.root, row.path))
         else:
-            planted.copies[row.path] = _state(os.lstat(path))
+            planted.copies[row.path] = _state(os.lstat(f"{place}/{row.path}"))
     return planted
+
+
+def _folder(planted: Planted, path: str) -> None:
+    os.makedirs(f"{planted.root}/{path}", exist_ok=True)
+    planted.folders[path] = os.lstat(f"{planted.root}/{path}").st_mode
+
+
+def _link(planted: Planted, path: str, target: str) -> None:
+    os.symlink(target, f"{planted.root}/{path}")
+    planted.links[path] = target
 
 
 def _copy(source: str, path: str) -> bool:
@@ -311,8 +352,8 @@ def _copy(source: str, path: str) -> bool:
     return True
 
 
-def plant_links(source: str, place: str, *, but: str = "") -> frozenset[str] | None:
-    """Make at *place* a folder of links to what is in *source*, *but* for one name: the names; None where that is too much.
+def _plant_links(source: str, place: str, *, but: str = "") -> Planted | None:
+    """Make at *place* a folder of links to what is in *source*, *but* for one name; None where that is too much.
 
     Raises OSError: there is no room.
     """
@@ -322,8 +363,69 @@ def plant_links(source: str, place: str, *, but: str = "") -> frozenset[str] | N
         return None
     if len(names) > _MOST_LINKS:
         return None
-    os.makedirs(place, exist_ok=True)
+    planted = Planted(root=place)
+    _folder(planted, "")
     for name in names:
         if name != but:
-            os.symlink(os.path.join(source, name), f"{place}/{name}")
-    return frozenset(names)
+            _link(planted, name, os.path.join(source, name))
+    return planted
+
+
+class Farm:
+    """What a run finds about it: the copy of a *tree* in a folder with links to what lies beside it, and one with those of *home*.
+
+    It is made for the first run, and cleared after each; where a run took away or changed what was there it is made again. An empty
+    *home* is not made, nor is anything beside an empty tree.
+    """
+
+    def __init__(self, tree: Tree, home: str) -> None:
+        self._tree, self._home = tree, home if os.path.isabs(home) else ""
+        self.name = os.path.basename(tree.root) or "work"
+        self._planted: Planted | None = None
+        self._beside: Planted | None = None
+        self._own: Planted | None = None
+        self._folders: tuple[str, str] = ("", "")
+
+    def lay(self, work: str, home: str) -> tuple[Planted, str]:
+        """Have it at *work* and *home*: what is the working folder, and the home folder, empty where it is the caller's.
+
+        Raises OSError: there is no room.
+        """
+        if self._planted is None:
+            self._folders = (work, home)
+            os.makedirs(work)
+            if self._tree.root not in {"", "/"}:
+                self._beside = _plant_links(os.path.dirname(self._tree.root), work, but=self.name)
+            self._own = _plant_links(self._home, home) if self._home else None
+            self._planted = plant(self._tree, f"{work}/{self.name}")
+        for old, new, planted in zip(self._folders, (work, home), (self._beside, self._own), strict=True):
+            if old != new and os.path.lexists(old):
+                os.makedirs(os.path.dirname(new), exist_ok=True)
+                os.rename(old, new)
+                if planted is not None:
+                    planted.root = new
+        self._planted.root = f"{work}/{self.name}"
+        self._folders = (work, home)
+        return self._planted, home if self._own is not None else ""
+
+    def clear(self) -> list[str]:
+        """Remove what a run wrote that nobody takes: what of it lies beside the working folder or in the home folder, by name."""
+        outside = []
+        whole = self._planted is not None and self._planted.clear()[0]
+        if self._beside is not None:
+            same, more = self._beside.clear(but=self.name)
+            whole = whole and same
+            outside += [f"../{name}" for name in more]
+        if self._own is not None:
+            same, more = self._own.clear()
+            whole = whole and same
+            outside += [f"~/{name}" for name in more if not name.startswith(".")]
+        if not whole:
+            self.remove()
+        return outside
+
+    def remove(self) -> None:
+        """Remove it all."""
+        self._planted = self._beside = self._own = None
+        for folder in self._folders:
+            remove(folder)
