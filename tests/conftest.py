@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="rewrite the golden files with what the code says now")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Take interrupts as a program does that was started by hand.
+
+    A shell has its jobs in the background ignore them, every program under test inherits that, and then none of those that a
+    test interrupts would stop.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _group(item: pytest.Item) -> str:
+    """The group that *item* is marked to be of, else its module where it uses what is made there once for all of its tests."""
+    if (mark := item.get_closest_marker("xdist_group")) is not None:
+        return str(mark.args[0])
+    module = item.getparent(pytest.Module)
+    if not isinstance(item, pytest.Function) or module is None:
+        return ""
+    made = [found for name in item.fixturenames for found in item._fixtureinfo.name2fixturedefs.get(name, ())]
+    return module.path.stem if any(each.scope == "module" and each.baseid == module.nodeid for each in made) else ""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Name the group of a test at the end of its id, by which one worker gets the whole group and builds its environments once.
@@ -34,8 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not getattr(config.option, "loadgroup", False):
         return
     for item in items:
-        mark = item.get_closest_marker("xdist_group")
-        ending = f"@{mark.args[0]}" if mark is not None else ""
+        ending = f"@{group}" if (group := _group(item)) else ""
         if not item.nodeid.endswith(ending):
             item._id = type(item.id).parse(item.nodeid + ending)
 

@@ -197,8 +197,7 @@ def test_the_real_bindings(workshop: Workshop, tmp_path: Path, monkeypatch: pyte
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None or not sys.platform.startswith("linux"):
         pytest.skip("no C compiler")
-    workshop.run([sys.executable, "-m", "venv", tmp_path / "env"])
-    workshop.run([tmp_path / "env/bin/python", "-m", "pip", "install", "-q", "nvidia-ml-py"])
+    workshop.equipped(tmp_path / "env", "nvidia-ml-py")
     (folder,) = (tmp_path / "env/lib").glob("python3*/site-packages")
     if not Path("/dev/nvidiactl").exists():
         answer = ask_nvml(str(folder))

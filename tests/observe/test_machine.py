@@ -418,10 +418,7 @@ def numeric(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> dic
     for name, wanted in {"new": ("numpy", "scipy"), "old": ("numpy==2.0.2", "scipy==1.13.1")}.items():
         if name == "old" and sys.version_info >= (3, 13):
             continue
-        workshop.run([sys.executable, "-m", "venv", folder / name])
-        workshop.run(
-            [folder / name / "bin/python", "-m", "pip", "install", "-q", "--only-binary", ":all:", *wanted, "threadpoolctl"]
-        )
+        workshop.equipped(folder / name, "--only-binary", ":all:", *wanted, "threadpoolctl")
         found[name] = folder / name
     return found
 

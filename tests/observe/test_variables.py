@@ -191,8 +191,7 @@ def test_pytest_imports_what_its_variables_name(name: str, value: str, tmp_path:
 def tools(tmp_path_factory: pytest.TempPathFactory, workshop: Workshop) -> Path:
     """An environment with tools that run code of their own choosing when they start."""
     env = tmp_path_factory.mktemp("tools") / "env"
-    workshop.run([sys.executable, "-m", "venv", env])
-    workshop.run([env / "bin/python", "-m", "pip", "install", "-q", "coverage>=7.11", "matplotlib", "ipython", "jupyter_client"])
+    workshop.equipped(env, "coverage>=7.11", "matplotlib", "ipython", "jupyter_client")
     return env
 
 
