@@ -16,7 +16,7 @@ __all__ = ["LOOK", "page"]
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 #: What our pages look like. A table of class ``stack`` becomes a block a row where the page is narrow: its cells then name their
-#: column by ``data-label``, and those of class ``whole`` have a line of their own.
+#: column by ``data-label``, and those of class ``whole`` have a line of their own. One of class ``where`` begins with places.
 LOOK: Final = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--quiet:#59636e;--faint:#d1d9e0;--tint:#f6f8fa;--blue:#2f6fb3;
 --good:#1a7337;--bad:#a40e26;--doubt:#8a5a00}
@@ -42,6 +42,7 @@ th,td{text-align:left;vertical-align:top;padding:.45rem .9rem .45rem 0;border-bo
 thead th{color:var(--quiet);font-size:.88rem}
 tbody th{font-weight:600}
 .number{text-align:right}
+.where td:first-child{min-width:11rem}
 summary{cursor:pointer;color:var(--quiet);font-size:.88rem}
 pre{background:var(--tint);border:1px solid var(--faint);border-radius:.5rem;padding:.7rem .9rem;white-space:pre-wrap;
 overflow-wrap:anywhere}
@@ -57,7 +58,9 @@ h1{font-size:1.5rem}
 .stack thead{position:absolute;left:-99in}
 .stack tr{display:block;padding:.6rem 0;border-bottom:1px solid var(--faint)}
 .stack th,.stack td{display:inline-block;border:0;padding:.05rem 1rem .05rem 0;text-align:left}
+.stack th,.stack td{overflow-wrap:anywhere}
 .stack th,.stack .whole{display:block;padding-right:0}
+.where td:first-child{min-width:0}
 .stack td[data-label],.stack tbody th{min-width:0}
 .stack td[data-label]::before{content:attr(data-label) " ";color:var(--quiet)}
 }

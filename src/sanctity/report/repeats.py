@@ -332,10 +332,10 @@ def _changed(found: Repeats, run: Run) -> str:
         return "what it writes"
     file = files[0]
     total = max(len(run.comparison.files) if run.comparison is not None else 0, run.files, first.files)
-    where = f"{plain(file.path)} ({len(files):,} of {count(total, 'file')})"
     if found.function and total == 1 and file.path.startswith("returned."):
         return _value(file)
-    return f"{where}, {_first_difference(file)}"
+    where = plain(file.path) + (f" ({len(files):,} of {count(total, 'file')})" if total > 1 else "")
+    return f"{where}{_first_difference(file)}"
 
 
 def _value(file: FileResult) -> str:
@@ -343,18 +343,18 @@ def _value(file: FileResult) -> str:
     item = file.differences[0] if file.differences else None
     if item is not None and not item.path and item.what in {What.MISSING, What.EXTRA}:
         return "whether it returns anything"
-    return f"what it returns, {_first_difference(file)}".replace(", first at (the file): ", ": ", 1)
+    return f"what it returns{_first_difference(file)}"
 
 
 def _first_difference(file: FileResult) -> str:
+    """Where *file* first differs, and how, to be read after its name."""
     if not file.differences:
-        return plain(file.reason) or "in its bytes"
+        return f", {plain(file.reason) or 'in its bytes'}"
     item = file.differences[0]
-    if not item.path and item.what is What.MISSING:
-        return "which one run wrote and another did not"
-    if not item.path and item.what is What.EXTRA:
-        return "which one run wrote and another did not"
-    return f"first at {plain(difference_place(file, item))}: {_sides(item)}"
+    if not item.path and item.what in {What.MISSING, What.EXTRA}:
+        return ", which one run wrote and another did not"
+    place = f", first at {plain(difference_place(file, item))}" if item.path or item.first else ""
+    return f"{place}: {_sides(item)}"
 
 
 def _sides(item: LeafDifference) -> str:
@@ -386,8 +386,13 @@ def headline(found: Repeats) -> str:
     alone = [guilty.alone and len(guilty.names) == 1 for guilty in found.guilty]
     if len(words) > 1 and all(alone):
         return f"on this machine: {_listed([each[0] for each in words])}, each alone, change {_capped(changed)}"
-    who = [" together with ".join(each) + (" alone" if sure else "") for each, sure in zip(words, alone, strict=True)]
+    who = [_together(each) + (" alone" if sure else "") for each, sure in zip(words, alone, strict=True)]
     return f"on this machine: {', and '.join(who)} {'change' if len(who) > 1 else 'changes'} {_capped(changed)}"
+
+
+def _together(words: Sequence[str]) -> str:
+    """Those that do it only together, as one subject."""
+    return " together with ".join(words) if len(words) < 3 else f"all of {_listed(words)} together"
 
 
 def _capped(text: str) -> str:

@@ -71,7 +71,7 @@ _PHASES: Final = {
 }
 _CAPTIONS: Final = {
     False: "A row a variation, a column a run. What is pale is as in the first run.",
-    True: "The runs made to find out why. What is pale is as in the first run.",
+    True: "The runs made to find out why. Those with sources held are compared to the first with the same ones held.",
 }
 
 _STYLE: Final = """
@@ -86,6 +86,7 @@ ul.facts .sign{display:inline-block;width:1.3rem;text-indent:0;font-weight:600}
 .guilty p{font-weight:600}
 .runs{font-size:.84rem;table-layout:fixed}
 .runs caption{font-size:1rem}
+.runs thead th{font-size:1em}
 .runs th,.runs td{padding:.35rem .5rem .35rem .5rem;overflow-wrap:anywhere}
 .runs th:first-child{width:9.5rem;padding-left:0}
 .runs .group{border-bottom:0;padding-bottom:0}
@@ -98,7 +99,6 @@ ul.facts .sign{display:inline-block;width:1.3rem;text-indent:0;font-weight:600}
 .runs tr.blamed>*{background:var(--blush)}
 .runs .note{display:block;font-weight:400;font-size:.78rem}
 .runs .bad,.runs .good,.runs .doubt{font-weight:600}
-.where td:first-child{min-width:11rem}
 .small{width:auto;min-width:min(100%,24rem)}
 .small td,.small th{padding-right:1.6rem}
 .small tr.here>*{font-weight:600}
@@ -109,8 +109,6 @@ h1{font-size:1.2rem}
 h1 .word{font-size:1.6rem}
 .runs{table-layout:auto;font-size:.92rem}
 .runs th:first-child{width:auto}
-.where td{overflow-wrap:anywhere}
-.where td:first-child{min-width:0}
 .runs tr{display:grid;grid-template-columns:1fr 1fr;column-gap:.6rem}
 .runs tr>th{grid-column:1/-1}
 .runs td{display:flex;padding:.15rem .5rem}
@@ -123,6 +121,7 @@ h1 .word{font-size:1.6rem}
 @media print{
 :root{--blush:#fff}
 .runs{font-size:7.5pt}
+.runs caption{font-size:10.5pt}
 .runs .changed,.runs .differs{background:none}
 }
 """

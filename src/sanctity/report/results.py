@@ -258,7 +258,7 @@ def results_html(comparison: ResultComparison) -> str:
         )
         if rows:
             head = '<thead><tr><th scope="col">first difference</th><th scope="col">what</th></tr></thead>'
-            parts.append(f'<table class="stack">{head}<tbody>{rows}</tbody></table>')
+            parts.append(f'<table class="stack where">{head}<tbody>{rows}</tbody></table>')
         parts += [ulps_figure(item.ulps, plain(item.path)) for item in file.differences[:3] if item.ulps is not None]
         told = [*file.noise[:_MOST_LEAVES], *([file.reason] if file.reason else [])]
         parts += [f'<p class="quiet">{escape(plain(line))}</p>' for line in told]
