@@ -121,6 +121,7 @@ def test_each_format_is_the_same_proof(project: Project) -> None:
         ('echo "$OMP_NUM_THREADS" >out', (*QUIET, "--level", "numerics"), ["threads"]),
         ('echo "$OMP_NUM_THREADS" >out', (*QUIET, "--vary", "numeric"), ["threads"]),
         ('echo "$OMP_NUM_THREADS" >out', ("-n", "1", "--vary", "threads"), ["threads"]),
+        ('echo "$OMP_NUM_THREADS" >out', ("-n", "1", "--vary", "numeric", "--vary", "tz"), ["threads"]),
         ('echo "$TZ" >out', (*QUIET, "--hold", "tz"), None),
         ('echo "$TZ" >out', ("-n", "1", "--vary", "umask", "--vary", "hash-seed"), None),
         # What is not named is not compared.
@@ -365,6 +366,31 @@ def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(project: Pr
     proved = project.shell(f"echo same >out; echo $$ >>{started}; sleep 300 & echo $! >>{started}; wait", *QUIET, "--timeout", "1")
     undecided(proved, "run-timed-out")
     assert not any(_runs(int(line)) for line in started.read_text().split())
+
+
+@pytest.mark.long
+def test_the_first_result_and_the_first_other_one_can_be_kept(project: Project) -> None:
+    proved = project.shell('echo "$PYTHONHASHSEED" >out', *QUIET, "--keep", "kept")
+    assert proved.code == 1
+    assert (project.folder / "kept/first/out").read_text() == "0\n"
+    assert (project.folder / "kept/different/out").read_text() != "0\n"
+
+
+@pytest.mark.long
+def test_bytes_around_what_a_held_source_gives_are_not_blamed(project: Project) -> None:
+    """Values are drawn from entropy, and their container has the time: with entropy held the values are the same."""
+    project.write(
+        "import os, struct, time, zipfile\n"
+        "head = str({'descr': '|u1', 'fortran_order': False, 'shape': (8,)})\n"
+        "head += ' ' * (64 - (10 + len(head) + 1) % 64) + chr(10)\n"
+        "array = b'\\x93NUMPY\\x01\\x00' + struct.pack('<H', len(head)) + head.encode() + os.urandom(8)\n"
+        "year = 1980 + time.time_ns() // 1000 % 100\n"
+        "with zipfile.ZipFile('result.npz', 'w') as file:\n"
+        "    file.writestr(zipfile.ZipInfo('a.npy', (year, 1, 1, 0, 0, 0)), array)\n"
+    )
+    # The hook that holds entropy is loaded by `site`.
+    proved = project.prove(*QUIET, "--format", "json", command=(sys.executable, "program.py"))
+    assert [each["names"] for each in proved.document["guilty"]] == [["entropy"]]
 
 
 # -- interrupted -------------------------------------------------------------------------------------------------------------------

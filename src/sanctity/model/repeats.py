@@ -82,9 +82,10 @@ class Run:
     """One run: its *number* from 1, what it had (*setting*, of what is not as in unchanged runs), and what it gave.
 
     *code* is its exit status, negative for a signal, None where it took too long. *files* is how many it wrote, *size* their bytes,
-    *digest* over their paths and bytes (``sha256:…``). *sameness* is how they compare to those of the first run, *comparison* the
-    details where they are not identical. *tail* is the end of what it said, where it failed; *outside* are paths that it wrote out
-    of its own place; *unseen* are variations that it was given and that did not reach it: no interpreter loaded their hook.
+    *digest* over their paths and bytes (``sha256:…``). *sameness* is how they compare to those of the first run, and where sources
+    were held to those of the first run with the same ones held; *comparison* has the details where they are not identical. *tail*
+    is the end of what it said, where it failed; *outside* are paths that it wrote out of its own place; *unseen* are variations
+    that it was given and that did not reach it: no interpreter loaded their hook.
     """
 
     number: int

@@ -31,6 +31,8 @@ HELD: Final = "held"
 _TRIES: Final = 3
 _MOST_TRIES: Final = 5
 _MOST_AGAIN: Final = 8
+#: So often the sources are gone through.
+_ROUNDS: Final = 2
 #: So many unchanged runs there are at most where they differ, and so many of one setting before they are taken to agree.
 _MOST_REPEATS: Final = 5
 _MOST_HELD: Final = 5
@@ -38,6 +40,8 @@ _MOST_HELD: Final = 5
 _CHANCE: Final = 0.05
 #: So many runs a search has.
 _BUDGET: Final = 80
+#: Where one of these is guilty nothing else can be told apart: whatever a process is started with moves its addresses.
+_COVERING: Final = frozenset({"aslr"})
 #: Variations that can hide a difference as well as show it: only every other run has them.
 _ALTERNATING: Final = frozenset({"load"})
 
@@ -254,8 +258,10 @@ class _Proof:
             return self.different(search.found, f"{told}: {doubt.message}")
         except _MovesError:
             return self.unrepeatable()
-        if guilty:
+        if guilty and all(each.without for each in guilty):
             return self.different(guilty)
+        if guilty:
+            return self.different(guilty, "", "with the others changed runs differ as well: mend this, then prove it again")
         words = ", ".join(self.words[name] for name, _ in run.setting)
         told = f"run {run.number} differs with {words} changed together; neither one alone nor few together were seen to do it"
         return self.different((), told, "it may be rare: more runs (-n 20) may show more of it")
@@ -327,10 +333,15 @@ class _Holding:
         chosen = frozenset(names)
         runs = self.held.setdefault(chosen, [])
         while len(runs) < self.enough and all(_alike(runs[0], run) for run in runs):
-            self.proof.spend()
-            runs.append(self.proof.run(Phase.HELD, tuple((name, HELD) for name in self.sources if name in chosen)))
-            self.unseen.update(runs[-1].unseen)
+            self.more(chosen)
         return all(_alike(runs[0], run) for run in runs)
+
+    def more(self, chosen: frozenset[str]) -> None:
+        """One more run with *chosen* held."""
+        self.proof.spend()
+        run = self.proof.run(Phase.HELD, tuple((name, HELD) for name in self.sources if name in chosen))
+        self.held[chosen].append(run)
+        self.unseen.update(run.unseen)
 
     def guilty(self) -> tuple[Guilty, ...]:
         """The sources that make runs differ while all others are held, where it is enough to hold all; none where none does.
@@ -341,13 +352,22 @@ class _Holding:
         pool = [name for name in self.sources if name not in self.unseen]
         names: list[str] = []
         alone = False
-        for name in pool:
-            if not self.agree(other for other in pool if other != name):
-                names.append(name)
-                alone = self.agree(names)
-                if alone:
-                    break
-        return tuple(Guilty(names=(name,), values=(FREE,), alone=alone, without=True) for name in names)
+        for _ in range(_ROUNDS):
+            for name in pool:
+                if name not in names and not self.agree(other for other in pool if other != name):
+                    names.append(name)
+                    alone = self.agree(names)
+                    if alone:
+                        break
+            if alone or not names:
+                break
+            # What is left shows more rarely than what was found, and is looked for as much longer.
+            left = self.held[frozenset(names)]
+            while len(left) < _MOST_REPEATS:
+                self.more(frozenset(names))
+            self.enough = max(self.enough, _enough(left))
+        found = [name for name in self.sources if name in names]
+        return tuple(Guilty(names=(name,), values=(FREE,), alone=alone, without=True) for name in found)
 
 
 class _Search:
@@ -385,6 +405,8 @@ class _Search:
                 break
             self.found.append(Guilty(names=tuple(names), values=tuple(self.values[name] for name in names), alone=True))
             rest = [name for name in rest if name not in names]
+            if not _COVERING.isdisjoint(names) and rest and self.differs(rest, _TRIES if self.moves else 1):
+                break
         else:
             # Also where nothing else is left: unchanged runs agree.
             self.found = [replace(each, without=True) for each in self.found]
@@ -433,14 +455,14 @@ class _Search:
         """
         chosen = frozenset(names)
         runs = self.tried.setdefault(chosen, [])
-        before, repeats = len(runs), len(self.proof.repeats)
-        if not self.moves:
-            while len(runs) < 2 or before == len(runs) == 1:
-                self._more(chosen)
-            if not self.moves:
-                return True
+        before = len(runs)
+        while len(runs) < 2:
+            self._more(chosen)
+        if all(_alike(runs[0], run) for run in runs):
+            return len(self._differing(runs)) == len(runs)
         while True:
-            new, unchanged = len(runs) - before, len(self.proof.repeats) - repeats
+            # The first two unchanged runs were bound to agree, or nothing would have been varied.
+            new, unchanged = len(runs) - before, len(self.proof.repeats) - 2
             differing = len(self._differing(runs[before:]))
             if differing and math.comb(new, differing) / math.comb(new + unchanged, differing) <= _CHANCE:
                 return True

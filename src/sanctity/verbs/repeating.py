@@ -30,7 +30,7 @@ def _say_nothing(_text: str) -> None:
 class Asked:
     """What is asked of a proof; each is what the option of its name says. *timeout* is in seconds, 0 for none.
 
-    *level* is None for the usual one. *vary* names what alone is varied; ``numeric`` alone in it is that level.
+    *level* is None for the usual one. *vary* names what alone is varied; ``numeric`` is that level, or all of it.
     """
 
     runs: int = 5
@@ -60,27 +60,36 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
     if not command:
         raise UsageError("usage", "there is no command", hint="sanctity prove -- python train.py")
     names = tuple(name for name in asked.vary if name not in _NUMERIC)
-    level = Level.NUMERICS if len(names) < len(asked.vary) else asked.level or Level.MACHINE
+    numeric = len(names) < len(asked.vary)
+    level = Level.NUMERICS if numeric else asked.level or Level.MACHINE
 
     def compare(before: str, after: str) -> ResultComparison:
         from sanctity.verbs.comparing import compare as compare_two
 
         return compare_two(before, after, replace(world, tick=lambda _done, _found: None))
 
-    with Harness(
-        command,
-        cwd=world.cwd,
-        environ=world.environ,
-        compare=compare,
-        outputs=asked.outputs,
-        level=level,
-        vary=names,
-        hold=asked.hold,
-        timeout=asked.timeout,
-        stdout=asked.stdout,
-        keep=asked.keep,
-    ) as harness:
-        _check(harness.variations)
+    def made(vary: tuple[str, ...]) -> Harness:
+        return Harness(
+            command,
+            cwd=world.cwd,
+            environ=world.environ,
+            compare=compare,
+            outputs=asked.outputs,
+            level=level,
+            vary=vary,
+            hold=asked.hold,
+            timeout=asked.timeout,
+            stdout=asked.stdout,
+            keep=asked.keep,
+        )
+
+    harness = made(names)
+    if names and numeric:
+        harness = made((*names, *(each.name for each in harness.variations if each.level is Level.NUMERICS and not each.source)))
+    if names:
+        level = max((each.level for each in harness.variations if each.varies), key=list(Level).index, default=level)
+    _check(harness.variations)
+    with harness:
         doing("looking whether a race can be seen here")
         controls = harness.controls()
         found = search(_Telling(harness, asked.runs, doing), harness.variations, runs=asked.runs, controls=controls)
