@@ -124,7 +124,7 @@ def test_f31_numerics_belong_to_numerics(program: str, name: str, options: tuple
 @pytest.mark.parametrize(("program", "name"), [("threads_torch", "threads"), ("kernels_torch", "instruction-set")])
 def test_numerics_of_torch(program: str, name: str, tmp_path: Path) -> None:
     assert proof(tmp_path, program, *QUICK, python=ml_python())["claim"] == "same"
-    found = proof(tmp_path, program, "-n", "1", "--vary", name, python=ml_python())
+    found = proof(tmp_path, program, "-n", "3", "--vary", name, python=ml_python())
     needs(found, name)
     assert (found["claim"], guilty(found)) == ("different", [[name]]), found["verdict"]
 
