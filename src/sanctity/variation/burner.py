@@ -11,7 +11,7 @@ import time
 
 __all__ = ["burn"]
 
-#: How nice it is in the first second, which is all that a short run has, and then: a long run is to lose no more than a twentieth to it.
+#: How nice it is in the first second, which is all that a short run has, and then: a long run is to lose a twentieth to it at most.
 _NICE = 5
 _NICER = 13
 _FIRST = 1.0
