@@ -19,7 +19,7 @@ __all__ = ["prove"]
 
 @click.command()
 @click.argument("command", metavar="-- CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("-n", "runs", type=click.IntRange(1), default=5, show_default=True, help="Runs with everything varied.")
+@click.option("-n", "runs", type=click.IntRange(1), metavar="N", default=5, show_default=True, help="Runs with everything varied.")
 @click.option(
     "--outputs",
     multiple=True,
@@ -55,7 +55,7 @@ def prove(*, command: tuple[str, ...], level: str | None, format_: str, output: 
 
     First two unchanged runs, then N with everything varied at once that must not matter: hash seed, addresses, time zone, locale,
     folders, umask, order of files, environment, load. Only where some differ are there more, to find which variation does it. Each
-    run writes into a folder of its own; the working folder is only read.
+    run works in a copy of the working folder; what it writes elsewhere is told.
 
     Exit codes: 0 the same, 1 different, 2 bad usage, 3 undecided or failed.
     """
