@@ -73,7 +73,7 @@ def time_command(
             os.close(number)
     finally:
         end_group(process.pid, _GRACE if late else 0.0, process)
-    return Done(code=None if late else process.returncode, seconds=seconds, tail=_tail(output))
+    return Done(code=None if late else process.returncode, seconds=float(timeout) if late else seconds, tail=_tail(output))
 
 
 def _tail(path: str) -> str:

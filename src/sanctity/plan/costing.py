@@ -28,6 +28,7 @@ __all__ = [
     "arms",
     "choose",
     "held",
+    "made_anyway",
     "not_reached",
     "plain_arm",
     "root_of",
@@ -250,6 +251,13 @@ def not_reached(control: Costed, seen: Seen) -> str:
     return ""
 
 
+def made_anyway(control: Costed, seen: Seen) -> str:
+    """Why *control* is there in every run of a command that was *seen* without any, whatever we do; empty where it is not."""
+    if control.name == ALL and seen.called:
+        return "the program makes the call itself: measure its controls one by one, by --control"
+    return ""
+
+
 def held(control: Costed, with_control: Seen, without: Seen) -> str:
     """Why the two runs do not differ in *control* as they should, by what was seen in one of each; empty where they do."""
     for arm, seen in (("with", with_control), ("without", without)):
@@ -270,7 +278,4 @@ def held(control: Costed, with_control: Seen, without: Seen) -> str:
                 return "the program turns it off by itself"
             if off != {False}:
                 return "the program turns it on in a way that can not be kept from it"
-        case "all":
-            if without.called:
-                return "the program makes the call itself: measure its controls one by one, by --control"
     return ""

@@ -161,7 +161,7 @@ def _measure(
     narrate: Callable[[str], None],
     doing: Callable[[str], None],
 ) -> Costs:
-    from sanctity.plan.costing import not_reached, plain_arm
+    from sanctity.plan.costing import made_anyway, not_reached, plain_arm
 
     doing("one run with nothing changed, to see what the command reaches")
     plain, seen = bench.look(plain_arm())
@@ -182,6 +182,10 @@ def _measure(
         reason = not_reached(control, seen)
         if reason:
             results[control.name] = _without_figure(control, Status.NOT_REACHED, reason)
+            continue
+        reason = made_anyway(control, seen)
+        if reason:
+            results[control.name] = _without_figure(control, Status.NOT_SWITCHED, reason)
             continue
         entry = _prepared(control, bench)
         outcome = _tried(entry, bench, warm, seen, doing)
