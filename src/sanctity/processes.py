@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Done", "end_group", "end_strays", "find_program", "run_command", "started_at"]
+__all__ = ["Done", "end_group", "end_strays", "find_program", "run_command", "started_at", "waiting_for_children"]
 
 #: So many bytes of the end of what a command wrote are kept, and at most so many lines of it are told.
 _TAIL: Final = 8192
@@ -189,6 +190,19 @@ def end_strays(variable: str, value: str) -> int:
             break
         ended += found
     return ended
+
+
+@contextlib.contextmanager
+def waiting_for_children() -> Iterator[None]:
+    """Let the kernel tell how children ended, also where this process was started with SIGCHLD ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def started_at(number: int) -> str:

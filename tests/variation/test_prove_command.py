@@ -393,6 +393,17 @@ def test_bytes_around_what_a_held_source_gives_are_not_blamed(project: Project) 
     assert [each["names"] for each in proved.document["guilty"]] == [["entropy"]]
 
 
+@pytest.mark.long
+def test_a_parent_that_waits_for_no_child_does_not_keep_it_from_being_told(project: Project) -> None:
+    """SIGCHLD is ignored from before its start on, as under some supervisors."""
+    words = project.words(QUIET, ("sh", "-c", "echo same >out"))
+    script = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=project.folder, env=project.environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # -- interrupted -------------------------------------------------------------------------------------------------------------------
 
 

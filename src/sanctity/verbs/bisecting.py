@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +23,7 @@ from sanctity.errors import SanctityError, UsageError
 from sanctity.model.bisecting import Counts, FileDigest, Question, Withdrawn
 from sanctity.model.digest import Digest
 from sanctity.model.timeline import Target
+from sanctity.processes import waiting_for_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -181,7 +180,7 @@ def _bisected(
         return replace(bench.counts if bench is not None else Counts(), seconds=world.clock() - began)
 
     with ExitStack() as stack:
-        stack.enter_context(_children())
+        stack.enter_context(waiting_for_children())
         if asked.compare:
             stack.enter_context(alone_with(os.path.join(world.cwd, asked.compare)))
         workplace = stack.enter_context(Workplace())
@@ -371,19 +370,6 @@ def _listening(python: str, narrate: Callable[[str], None]) -> Callable[[str], N
     return heard
 
 
-@contextmanager
-def _children() -> Iterator[None]:
-    """Let the kernel tell how children ended, also where this process was started with SIGCHLD ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, before)
-
-
 # -- what was withdrawn ------------------------------------------------------------------------------------------------------------
 
 
@@ -525,7 +511,7 @@ def replay(
     )
     sides: list[Side] = []
     with ExitStack() as stack:
-        stack.enter_context(_children())
+        stack.enter_context(waiting_for_children())
         if question.compare:
             stack.enter_context(alone_with(os.path.join(world.cwd, question.compare)))
         workplace = stack.enter_context(Workplace())

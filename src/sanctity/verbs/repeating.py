@@ -53,6 +53,7 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
         SanctityError: it can not be run here, as the `Harness` says.
     """
     from sanctity.plan.repeats import prove as search
+    from sanctity.processes import waiting_for_children
     from sanctity.variation.harness import Harness
 
     if asked.runs < 1:
@@ -89,7 +90,7 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
     if names:
         level = max((each.level for each in harness.variations if each.varies), key=list(Level).index, default=level)
     _check(harness.variations)
-    with harness:
+    with waiting_for_children(), harness:
         doing("looking whether a race can be seen here")
         controls = harness.controls()
         found = search(_Telling(harness, asked.runs, doing), harness.variations, runs=asked.runs, controls=controls)
