@@ -291,9 +291,13 @@ def _alone(found: Repeats, guilty: Guilty) -> str:
 
 def remedies_of(found: Repeats) -> tuple[str, ...]:
     """What to do: of each guilty one, then what the proof itself advises, each once."""
+    return tuple(dict.fromkeys((*_remedies(found), *found.advice)))
+
+
+def _remedies(found: Repeats) -> list[str]:
+    """What to do about each guilty one, by its words where there are more."""
     names = _guilty_names(found)
-    told = [(f"{words}: " if len(names) > 1 else "") + REMEDIES[name] for name, words in names if name in REMEDIES]
-    return tuple(dict.fromkeys((*told, *found.advice)))
+    return [(f"{words}: " if len(names) > 1 else "") + REMEDIES[name] for name, words in names if name in REMEDIES]
 
 
 def _guilty_names(found: Repeats) -> list[tuple[str, str]]:
@@ -496,7 +500,8 @@ def repeats_text(found: Repeats, *, paint: Paint | None = None) -> str:
     lines += [f"  {line}" for line in (container_words(found), _blind(found)) if line]
     if found.claim is not Claim.SAME:
         lines += [f"  {tally(found)}" + (f"; {numerics_words(found)}" if found.phase(Phase.VARIED) else "")]
-        lines += [f"  {paint('bold', 'fix:' if found.guilty else 'next:')} {plain(text)}" for text in remedies_of(found)]
+        lines += [f"  {paint('bold', 'fix:')} {plain(text)}" for text in _remedies(found)]
+        lines += [f"  {paint('bold', 'next:')} {plain(text)}" for text in found.advice]
     lines += [paint("dim", f"  {line}") for line in _glued(_conditions(found))]
     if found.claim is Claim.SAME:
         lines += [f"  {line}" for line in _glued([part for part in (_bound(found), _controls(found)) if part])]
