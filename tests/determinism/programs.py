@@ -17,7 +17,7 @@ _KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME", "LANG")
 def environ(**variables: str) -> dict[str, str]:
     """A clean environment in which sanctity is importable, with *variables* on top."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    return {**kept, "PYTHONPATH": str(SOURCE), **variables}
 
 
 def run(code: str, *options: str, python: Path | str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
