@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sanctity.determinism.files import receipts
     from sanctity.determinism.receipt import Receipt
     from sanctity.determinism.registry import register, unregister
+    from sanctity.determinism.relaxing import relaxed
     from sanctity.determinism.setting import jax_key, set_global_determinism
     from sanctity.determinism.state import State, capture_state, preserved, restore_state
     from sanctity.determinism.streams import stream
@@ -38,6 +39,7 @@ __all__ = [
     "prove",
     "receipts",
     "register",
+    "relaxed",
     "restore_state",
     "set_global_determinism",
     "stream",
@@ -67,6 +69,7 @@ _HOMES = {
     "prove": "sanctity.verbs.functions",
     "receipts": "sanctity.determinism.files",
     "register": "sanctity.determinism.registry",
+    "relaxed": "sanctity.determinism.relaxing",
     "restore_state": "sanctity.determinism.state",
     "set_global_determinism": "sanctity.determinism.setting",
     "stream": "sanctity.determinism.streams",

@@ -131,7 +131,9 @@ def test_a_row_is_a_value() -> None:
         Row("random", "random", "done")
 
 
-@pytest.mark.parametrize(("status", "loud"), [(status, status not in {"applied", "pending", "unavailable"}) for status in STATUSES])
+@pytest.mark.parametrize(
+    ("status", "loud"), [(status, status not in {"applied", "pending", "unavailable", "relaxed"}) for status in STATUSES]
+)
 def test_what_is_told(status: str, loud: bool) -> None:
     assert Row("a", "b", status).loud is loud
     assert Row("a", "b", status, loud=not loud).loud is not loud

@@ -29,6 +29,7 @@ __all__ = [
     "metrics_option",
     "paint",
     "perform",
+    "receipts_option",
     "report",
     "target_of",
     "tell",
@@ -305,7 +306,27 @@ also_option = click.option(
 )
 #: The option of every command that can leave metrics behind.
 metrics_option = click.option(
-    "--metrics", metavar="FILE", default="", help="Also keep the verdict in this file, as metrics for Prometheus."
+    "--metrics",
+    metavar="FILE",
+    default="",
+    is_eager=True,  # it is known when --receipts is looked at
+    help="Also keep the verdict in this file, as metrics for Prometheus.",
+)
+
+
+def _beside_metrics(ctx: click.Context, _: click.Parameter, folder: str) -> str:
+    if folder and not ctx.params.get("metrics"):
+        raise click.BadParameter("it is counted in the metrics: give --metrics too")
+    return folder
+
+
+#: The option of such a command that has what programs relaxed counted there.
+receipts_option = click.option(
+    "--receipts",
+    metavar="DIR",
+    default="",
+    callback=_beside_metrics,
+    help="With --metrics: count there what the receipts in this folder say was relaxed on purpose.",
 )
 
 
@@ -342,6 +363,7 @@ def judging_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("-o", "--output", metavar="FILE", default="", help="Write the report to this file instead."),
             also_option,
             metrics_option,
+            receipts_option,
         )
     ):
         function = option(function)

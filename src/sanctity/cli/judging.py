@@ -81,6 +81,7 @@ def _judge(
     output: str,
     also: tuple[tuple[str, str], ...],
     metrics: str,
+    receipts: str,
     archive: str,
     offline: bool,
 ) -> None:
@@ -106,7 +107,7 @@ def _judge(
     def look(world: World) -> Outcome:
         return _linted(work(world), project, world) if verb == "check" else work(world)
 
-    kept = Metrics(file=metrics, env=env, python=python, root=root, project=project, reference=reference)
+    kept = Metrics(file=metrics, receipts=receipts, env=env, python=python, root=root, project=project, reference=reference)
     outcome = perform(verb, format_, look, kept.failed)
     try:
         report(

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from sanctity.cli.common import EXIT, as_asked, environment_options, metrics_option, paint, perform, target_of, tell, write
+from sanctity.cli.common import (
+    EXIT,
+    as_asked,
+    environment_options,
+    metrics_option,
+    paint,
+    perform,
+    receipts_option,
+    target_of,
+    tell,
+    write,
+)
 from sanctity.errors import SanctityError
 from sanctity.model.drift import Comparison, Depth, Verdict
 
@@ -65,6 +76,7 @@ _ENDS: Final = ("SIGTERM", "SIGINT")
     help="One line a look, for people or as JSON.",
 )
 @metrics_option
+@receipts_option
 def watch(
     *,
     reference: str,
@@ -81,6 +93,7 @@ def watch(
     require_reference: bool,
     format_: str,
     metrics: str,
+    receipts: str,
 ) -> None:
     """Compare an environment with REFERENCE again and again, and write one line a look.
 
@@ -95,7 +108,7 @@ def watch(
     from sanctity.verbs import Sight
 
     target = target_of(".", env, python, root)
-    kept = Metrics(file=metrics, env=env, python=python, root=root, reference=reference)
+    kept = Metrics(file=metrics, receipts=receipts, env=env, python=python, root=root, reference=reference)
 
     def work(world: World) -> Iterator[Sight]:
         return verbs.watch(

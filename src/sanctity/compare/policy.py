@@ -13,6 +13,7 @@ from sanctity.model.drift import Code, Comparison, Drift, Severity, Unchecked
 from sanctity.model.environment import LookedAtFrom
 from sanctity.model.names import normalise_name
 from sanctity.model.policy import Bytecode, Profile
+from sanctity.policies.waivers import waiver_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,27 +101,13 @@ def _by_bytecode(drifts: list[Drift], unchecked: list[Unchecked], policy: Policy
 
 def _fault(waiver: Waiver, policy: Policy, today: date) -> Drift | None:
     """What is wrong with *waiver*, so that it lets nothing pass."""
-    path = f"waivers/{waiver.id}.toml"
-    if _person(waiver.approver) in {"", _person(waiver.owner)}:
-        words = f"{waiver.owner} approved it alone: an exception needs somebody else"
-        return Drift(code=Code.WAIVER_SELF_APPROVED, path=path, message=words)
-    if today > waiver.until:
-        words = f"its last day was {waiver.until.isoformat()}: {waiver.reason}"
-        return Drift(
-            code=Code.WAIVER_EXPIRED, path=path, expected=waiver.until.isoformat(), actual=today.isoformat(), message=words
-        )
-    if policy.profile is Profile.PRODUCTION and not waiver.signed:
-        words = "the profile production takes signed waivers only"
-        return Drift(code=Code.WAIVER_UNSIGNED, path=path, message=words)
-    return None
-
-
-def _person(name: str) -> str:
-    """*name* as far as it can tell people apart: not by case, blanks, width or what is not seen."""
-    import unicodedata
-
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(character for character in plain if unicodedata.category(character) not in {"Cf", "Cc"}).split())
+    found = waiver_fault(waiver, policy, today)
+    if found is None:
+        return None
+    drift = Drift(code=Code(found[0]), path=f"waivers/{waiver.id}.toml", message=found[1])
+    if drift.code is Code.WAIVER_EXPIRED:
+        drift = replace(drift, expected=waiver.until.isoformat(), actual=today.isoformat())
+    return drift
 
 
 def _waived(drift: Drift, waivers: list[Waiver]) -> Drift:

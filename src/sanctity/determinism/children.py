@@ -32,6 +32,8 @@ __all__ = ["Inheritance", "apply", "guard_forks", "inherit", "read_back"]
 
 _KEY = "sanctity"
 _registered = False
+#: Whether forked children are left with what they inherit, in a block that relaxes that. See relaxing.py.
+unseeded = False
 #: The shared instance of `random` whose hook stands before ours.
 _followed: object = None
 #: Numbers are taken one at a time, and each thread that forks keeps its own until it has: the hooks run before the fork's own lock.
@@ -98,6 +100,9 @@ def _after_in_child() -> None:
     number = _taken.get(get_ident())
     _taken.clear()
     receipt.after_fork()
+    relaxing: Any = sys.modules.get("sanctity.determinism.relaxing")
+    if relaxing is not None:
+        relaxing.after_fork()
     setting = current()
     if setting is None or setting.classic or number is None:
         return
@@ -108,7 +113,7 @@ def _reseed() -> None:
     from sanctity.determinism.setting import current
 
     setting = current()
-    if setting is not None and not setting.classic:
+    if setting is not None and not setting.classic and not unseeded:
         setting.reseed()
         setting.publish_or_tell()
 
@@ -122,8 +127,24 @@ def become_child(setting: Setting, number: int) -> None:
     setting.pid = os.getpid()
     setting.path = None
     setting.receipt.child = setting.child
-    setting.reseed()
+    if unseeded:
+        setting.receipt.update(_as_inherited(setting))
+    else:
+        setting.reseed()
     setting.publish_or_tell()
+
+
+def _as_inherited(setting: Setting) -> list[Row]:
+    """The rows of the streams in a child that was forked in a block in which nothing seeds it."""
+    copied = "this child was forked where fork-random is relaxed, and goes on in its parent's stream"
+    words = {
+        "random": "this child was forked where fork-random is relaxed, and draws from the operating system",
+        "numpy-legacy": copied,
+        "numpy-generators": copied,
+        "torch-cpu": copied,
+    }
+    rows = [setting.receipt[name] for name in words if name in setting.receipt]
+    return [row.with_status("relaxed", words[row.control]) for row in rows if row.status == "applied"]
 
 
 def apply(setting: Setting, _: str) -> list[Row]:

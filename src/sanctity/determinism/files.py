@@ -19,7 +19,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from sanctity import determinism
-from sanctity.determinism.receipt import STATUSES, Receipt, plain
+from sanctity.determinism.receipt import STATUSES, Receipt, plain, times
 from sanctity.determinism.writing import replace_file
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _PATIENCE = 300
 #: What a control is where its library is not there.
 _ABSENT = ("pending", "unavailable")
 #: What a control is in many processes is the first of these that it is in one: what is wrong, what holds, what is not there.
-_WORST = ("overwritten", "refused", "too-late", "not-controllable", "applied", *_ABSENT)
+_WORST = ("overwritten", "refused", "too-late", "not-controllable", "relaxed", "applied", *_ABSENT)
 
 
 class _Kept:
@@ -258,7 +258,7 @@ class Receipts:
     """What the processes of one run reached, merged: *processes*, what `run` said of the *launch*, and what could not be *read*.
 
     *rows* has, for each control, the worst status that it has in any process, and how many processes have which. *conflicts* are
-    sentences on what should be the same in all processes and is not.
+    sentences on what should be the same in all processes and is not. *relaxations* are what was switched off on purpose.
     """
 
     def __init__(
@@ -295,12 +295,30 @@ class Receipts:
         for process in self.processes:
             if process.receipt.rank is not None and not process.receipt.child:
                 ranks.setdefault(str(process.receipt.rank), []).append(str(process.pid))
+        rules: dict[str, list[str]] = {}
+        if self.launch is not None and self.launch.get("rules"):
+            rules[str(self.launch["rules"])] = ["run"]
+        for process in self.processes:
+            for digest in dict.fromkeys(each.rules for each in process.receipt.relaxations):
+                rules.setdefault(digest, []).append(str(process.pid))
+        if len(rules) > 1:
+            words = "; ".join(f"{digest} in {_some(pids)}" for digest, pids in sorted(rules.items()))
+            found.append(f"rules by which controls were relaxed: {words}")
         found += [f"rank {rank}: it is {len(pids)} processes, {_some(pids)}" for rank, pids in ranks.items() if len(pids) > 1]
         return tuple(found)
 
+    @property
+    def relaxations(self) -> tuple[tuple[str, str, int, int], ...]:
+        """(control, waiver, how many blocks were entered, in how many processes), sorted."""
+        counts: dict[tuple[str, str], list[int]] = {}
+        for process in self.processes:
+            for each in process.receipt.relaxations:
+                counts.setdefault((each.control, each.waiver), []).append(each.count)
+        return tuple((*key, sum(found), len(found)) for key, found in sorted(counts.items()))
+
     def document(self) -> dict[str, Any]:
         """The document ``sanctity.receipts/1``."""
-        return {
+        document: dict[str, Any] = {
             "schema": SCHEMA,
             "launch": self.launch,
             "conflicts": list(self.conflicts),
@@ -319,6 +337,10 @@ class Receipts:
                 for process in self.processes
             ],
         }
+        if self.relaxations:  # one without is the document that it was before there were any
+            names = ("control", "waiver", "count", "processes")
+            document["relaxations"] = [dict(zip(names, each, strict=True)) for each in self.relaxations]
+        return document
 
     def to_json(self) -> str:
         """`document` as text."""
@@ -341,6 +363,10 @@ class Receipts:
                 continue
             listed = ", ".join(f"{states[name]} {name}" for name in STATUSES if name in states)
             lines.append(f"  {plain(control):{names}}  {status:16}  {listed}")
+        lines += [
+            f"  relaxed   {plain(control)} {times(count)} under {plain(waiver)}, in {_counted(held, 'process', 'processes')}"
+            for control, waiver, count, held in self.relaxations
+        ]
         if absent:
             lines.append(f"  in no process: {', '.join(map(plain, absent))}")
         return "\n".join(lines)

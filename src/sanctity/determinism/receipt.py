@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, NoReturn
 
-__all__ = ["SCHEMA", "STATUSES", "Receipt", "Row", "plain"]
+__all__ = ["SCHEMA", "STATUSES", "Receipt", "Relaxation", "Row", "plain"]
 
 SCHEMA = "sanctity.receipt/1"
 
@@ -30,6 +30,7 @@ STATUSES = {
     "not-controllable": "no seed reaches it; the remedy says what to use in its place",
     "refused": "it could be set and was not, for the reason that is given",
     "overwritten": "it was applied, and something else has set it since",
+    "relaxed": "it is switched off in a block of the program, under a waiver",
 }
 #: How wide a printed receipt is, in characters.
 _WIDTH = 100
@@ -37,7 +38,28 @@ _WIDTH = 100
 _LOUD = ("too-late", "not-controllable", "refused", "overwritten")
 
 
-class Row:
+class _Value:
+    """What is made once and never changed; its slots are its values."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a {type(self).__name__} can not be changed: {name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a {type(self).__name__} can not be changed: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, type(self)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+
+class Row(_Value):
     """One control: its name, its library, its status, what was done or found, and what helps where it is not applied.
 
     *loud* is whether it is told on standard error and refused by ``strict``: a row that is not applied, but for what is pending,
@@ -73,26 +95,56 @@ class Row:
         """This control with another *status*."""
         return Row(self.control, self.library, status, detail, remedy)
 
-    def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a Row can not be changed: {name}")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a Row can not be changed: {name}")
-
-    def __eq__(self, other: object) -> bool:
-        return self._values() == other._values() if isinstance(other, Row) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._values())
-
     def __reduce__(self) -> tuple[Callable[..., Row], tuple[object, ...]]:
         return _row, (self.control, self.library, self.status, self.detail, self.remedy, self.loud)
 
     def __repr__(self) -> str:
         return f"Row({self.control!r}, {self.library!r}, {self.status!r}, {self.detail!r}, {self.remedy!r})"
+
+
+class Relaxation(_Value):
+    """How often a *control* was switched off on purpose under a *waiver*: its *reason*, measured *cost*, *tolerance* and last day.
+
+    *count* is a number of blocks that were entered, from 1. *rules* is the digest of the rules by which the waiver counted.
+    """
+
+    __slots__ = ("control", "cost", "count", "reason", "rules", "tolerance", "until", "waiver")
+
+    control: str
+    cost: str
+    count: int
+    reason: str
+    rules: str
+    tolerance: str
+    until: str
+    waiver: str
+
+    def __init__(
+        self, control: str, waiver: str, count: int, *, reason: str, cost: str, tolerance: str, until: str, rules: str
+    ) -> None:
+        texts = {"control": control, "waiver": waiver, "reason": reason, "cost": cost, "tolerance": tolerance, "until": until}
+        for name, value in {**texts, "rules": rules}.items():
+            object.__setattr__(self, name, plain(value))
+        object.__setattr__(self, "count", count)
+
+    def with_count(self, count: int) -> Relaxation:
+        """The same with another *count*."""
+        texts = {name: getattr(self, name) for name in ("reason", "cost", "tolerance", "until", "rules")}
+        return Relaxation(self.control, self.waiver, count, **texts)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What is counted together."""
+        return self.control, self.waiver, self.rules
+
+    def __reduce__(self) -> tuple[Callable[..., Relaxation], tuple[object, ...]]:
+        return _relaxation, self._values()
+
+
+def _relaxation(
+    control: str, cost: str, count: int, reason: str, rules: str, tolerance: str, until: str, waiver: str
+) -> Relaxation:
+    return Relaxation(control, waiver, count, reason=reason, cost=cost, tolerance=tolerance, until=until, rules=rules)
 
 
 def _row(control: str, library: str, status: str, detail: str, remedy: str, loud: bool) -> Row:
@@ -111,11 +163,12 @@ def after_fork() -> None:
 class Receipt:
     """What one call reached. *rows* has a row for each control; *recorded* what was looked at and never set.
 
+    *relaxations* say how often which control was switched off on purpose.
     *seed* is the root, *scheme* the rule by which seeds came of it, *version* the sanctity that did it. *rank* is the one that was
     given, or None; *child* says which child of which child this process is, ``()`` where it made the call itself.
     """
 
-    __slots__ = ("_again", "algorithms", "child", "rank", "recorded", "rows", "scheme", "seed", "version")
+    __slots__ = ("_again", "algorithms", "child", "rank", "recorded", "relaxations", "rows", "scheme", "seed", "version")
 
     def __init__(
         self,
@@ -128,6 +181,7 @@ class Receipt:
         algorithms: str = "raise",
         rows: Iterable[Row] = (),
         recorded: Mapping[str, str] | None = None,
+        relaxations: Iterable[Relaxation] = (),
         again: Callable[[], tuple[Iterable[Row], Mapping[str, str]]] | None = None,
     ) -> None:
         self.seed = seed
@@ -139,6 +193,8 @@ class Receipt:
         self.rows: tuple[Row, ...] = tuple(rows)
         self.recorded: dict[str, str] = {}
         self.record(recorded or {})
+        self.relaxations: tuple[Relaxation, ...] = ()
+        self.relax(*relaxations)
         self._again = again
 
     def __getitem__(self, control: str) -> Row:
@@ -215,6 +271,15 @@ class Receipt:
         with _lock:
             self.recorded = dict(sorted({**self.recorded, **{plain(name): plain(value) for name, value in found.items()}}.items()))
 
+    def relax(self, *relaxations: Relaxation) -> None:
+        """Add the counts of *relaxations* to what was relaxed on purpose."""
+        with _lock:
+            found = {each.key: each for each in self.relaxations}
+            for each in relaxations:
+                known = found.get(each.key)
+                found[each.key] = each if known is None else known.with_count(known.count + each.count)
+            self.relaxations = tuple(sorted(found.values(), key=lambda each: each.key))
+
     def detach(self) -> None:
         """Say that another call took this one's place: it can not be rechecked any more."""
         self._again = None
@@ -230,7 +295,7 @@ class Receipt:
     # -- as a document --------------------------------------------------------------------------------------------------------
 
     def _document(self) -> dict[str, Any]:
-        return {
+        document = {
             "schema": SCHEMA,
             "tool": {"name": "sanctity", "version": self.version},
             "seed": str(self.seed),
@@ -241,6 +306,10 @@ class Receipt:
             "rows": [{name: getattr(row, name) for name in sorted(Row.__slots__)} for row in self.rows],
             "recorded": dict(self.recorded),
         }
+        if self.relaxations:  # one without is the document that it was before there were any
+            names = Relaxation.__slots__
+            document["relaxations"] = [{name: getattr(each, name) for name in names} for each in self.relaxations]
+        return document
 
     @property
     def digest(self) -> str:
@@ -281,7 +350,16 @@ class Receipt:
         counts: dict[str, int] = {}
         for row in self.rows:
             counts[row.status] = counts.get(row.status, 0) + 1
-        return ", ".join(words) + ": " + ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
+        told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
+        return f"{', '.join(words)}: {told}"
+
+    def _relaxed(self) -> list[str]:
+        """A sentence on each of the relaxations."""
+        return [
+            f"{each.control} {times(each.count)} under {each.waiver}: {each.reason}; it costs {each.cost}, and accepted is "
+            f"{each.tolerance}; until {each.until}"
+            for each in self.relaxations
+        ]
 
     def __str__(self) -> str:
         names = max((len(row.control) for row in self.rows), default=0)
@@ -298,6 +376,10 @@ class Receipt:
                         ]
                     lines.append(f"  {row.control:{names}}  {status:{states}}  {words[0]}".rstrip())
                     lines += [f"  {'':{names}}  {'':{states}}  {line}" for line in words[1:]]
+        if self.relaxations:
+            lines.append("relaxed on purpose:")
+            for sentence in self._relaxed():
+                lines += ["  " + line if not i else "    " + line for i, line in enumerate(_wrapped(sentence, _WIDTH - 4))]
         if self.recorded:
             words = _wrapped(", ".join(f"{name} {value}" for name, value in self.recorded.items()), _WIDTH - 2)
             lines += ["recorded, never set:", *("  " + line for line in words)]
@@ -318,10 +400,12 @@ class Receipt:
             mark = "<b>" + row.status + "</b>" if row.loud else row.status
             cells = f"<td>{escape(row.control)}</td><td>{mark}</td>"
             body += f'<tr>{cells}<td style="text-align:left">{escape(row.detail)}{remedy}</td></tr>'
+        relaxed = "".join(f"<li>{escape(sentence)}</li>" for sentence in self._relaxed())
+        relaxed = f"<p>relaxed on purpose</p><ul>{relaxed}</ul>" if relaxed else ""
         recorded = "".join(f"<li>{escape(name)}: {escape(value)}</li>" for name, value in self.recorded.items())
         under = f"<details><summary>recorded, never set</summary><ul>{recorded}</ul></details>" if recorded else ""
         caption = f'<caption style="text-align:left">{escape(self._title())}</caption>'
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{under}"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{relaxed}{under}"
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -333,6 +417,11 @@ def _wrapped(text: str, width: int) -> list[str]:
         else:
             lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
     return lines
+
+
+def times(count: int) -> str:
+    """*count* as a word or two."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def plain(text: str) -> str:
@@ -360,8 +449,9 @@ def _read(document: object) -> Receipt:
     if document.get("schema") != SCHEMA:
         raise _invalid("schema", f"{document.get('schema')!r} is not {SCHEMA}")
     names = {"schema", "tool", "seed", "scheme", "rank", "child", "algorithms", "rows", "recorded", "digest"}
-    if document.keys() != names:
-        raise _invalid("$", f"the names are not those of {SCHEMA}: {', '.join(map(repr, sorted(document.keys() ^ names)))}")
+    stated = document.keys() - {"relaxations"}
+    if stated != names:
+        raise _invalid("$", f"the names are not those of {SCHEMA}: {', '.join(map(repr, sorted(stated ^ names)))}")
     tool, seed, rank, child = (document[name] for name in ("tool", "seed", "rank", "child"))
     if not (
         isinstance(tool, dict)
@@ -393,6 +483,7 @@ def _read(document: object) -> Receipt:
         algorithms=document["algorithms"],
         rows=[_read_row(f"rows[{number}]", row) for number, row in enumerate(document["rows"])],
         recorded=recorded,
+        relaxations=_read_relaxations(document["relaxations"]) if "relaxations" in document else (),
     )
     if len({row.control for row in receipt.rows}) != len(receipt.rows):
         raise _invalid("rows", "a control has two rows")
@@ -410,6 +501,25 @@ def _read_row(where: str, row: object) -> Row:
     if row["status"] not in STATUSES:
         raise _invalid(f"{where}.status", f"there is no status {row['status']!r}")
     return Row(**texts, loud=row["loud"])
+
+
+def _read_relaxations(found: object) -> list[Relaxation]:
+    if not (isinstance(found, list) and found):
+        raise _invalid("relaxations", "they are no array, or an empty one")
+    relaxations = [_read_relaxation(f"relaxations[{number}]", each) for number, each in enumerate(found)]
+    if len({each.key for each in relaxations}) < len(relaxations):
+        raise _invalid("relaxations", "a control has two counts for one waiver")
+    return relaxations
+
+
+def _read_relaxation(where: str, found: object) -> Relaxation:
+    if not (isinstance(found, dict) and found.keys() == set(Relaxation.__slots__)):
+        raise _invalid(where, f"it is no object of {', '.join(Relaxation.__slots__)}")
+    if not all(isinstance(value, str) for name, value in found.items() if name != "count"):
+        raise _invalid(where, "a value is of the wrong kind")
+    if not (_natural(found["count"]) and found["count"]):
+        raise _invalid(f"{where}.count", f"{found['count']!r} is no number from 1")
+    return Relaxation(**found)
 
 
 def _natural(value: object) -> bool:

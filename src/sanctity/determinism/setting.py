@@ -219,6 +219,9 @@ class Setting:
             except Exception as error:  # noqa: BLE001 - see _reach
                 words = f"it can not be read back: {type(error).__name__}: {error}"
                 rows += [self.receipt[name].with_status("refused", words) for name in names]
+        relaxing: Any = sys.modules.get("sanctity.determinism.relaxing")
+        if relaxing is not None:
+            rows = relaxing.read_back(self, rows)
         self.receipt.update(rows)
         self.publish()
         return rows, controls.record()
@@ -265,10 +268,15 @@ def current() -> Setting | None:
 def establish(setting: Setting) -> Setting:
     """Make *setting* the one of this process, and apply it."""
     global _current  # noqa: PLW0603 - streams, flags and hooks are the process's own, so what they were set to is as well
+    relaxing: Any = sys.modules.get("sanctity.determinism.relaxing")
     if _current is not None:
         _current.receipt.detach()
+        if relaxing is not None:
+            relaxing.forget(_current, setting)
     _current = setting
     setting.apply()
+    if relaxing is not None:
+        relaxing.again(setting)
     return setting
 
 

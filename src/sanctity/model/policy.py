@@ -49,7 +49,8 @@ class Waiver:
 
     It names a drift *code* or, for determinism, a *control*; its scope by *distribution* (normalised), *path* as a report shows
     it, and *sha256* of the bytes that are let pass, of which at least one is given and all given must hold. *approver* is not
-    *owner*; *until* is the last day that it counts. *signed* says that a signature over it was verified.
+    *owner*; *until* is the last day that it counts. *signed* says that a signature over it was verified. One of a control counts
+    only with *cost*, what the control was measured to cost, and *tolerance*, what difference of the result is accepted without it.
     """
 
     id: str
@@ -62,6 +63,8 @@ class Waiver:
     owner: str
     approver: str
     until: date
+    cost: str = ""
+    tolerance: str = ""
     signed: bool = False
 
 

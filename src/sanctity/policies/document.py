@@ -25,7 +25,9 @@ __all__ = ["parse_policy", "parse_waiver", "policy_digest", "policy_document", "
 E = TypeVar("E", bound="StrEnum")
 
 _POLICY_KEYS: Final = frozenset({"profile", "gate", "bytecode", "variables"})
-_WAIVER_KEYS: Final = frozenset({"id", "code", "control", "distribution", "path", "sha256", "reason", "owner", "approver", "until"})
+_WAIVER_KEYS: Final = frozenset(
+    {"id", "code", "control", "distribution", "path", "sha256", "reason", "owner", "approver", "until", "cost", "tolerance"}
+)
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -107,6 +109,11 @@ def read_waiver(reader: Reader, table: dict[str, object], where: str, *, stem: s
     if code and not (distribution or path or sha256):
         words = "it names no distribution, path or sha256, so it would let everything pass"
         reader.fault(f"{reader.noun}-bad-value", where or "code", words, "narrow it to what was looked at")
+    cost, tolerance = text("cost", needed=False), text("tolerance", needed=False)
+    for key, value in (("cost", cost), ("tolerance", tolerance)):
+        if code and value:
+            words = "a drift has none: it is what a control costs, or what difference is accepted without it"
+            reader.fault(f"{reader.noun}-bad-value", place(key), words, "leave it out, and say why in the reason")
     if sha256 and not _SHA256.fullmatch(sha256):
         reader.fault(f"{reader.noun}-bad-value", place("sha256"), "it is no sha256: and 64 hex digits")
     until = table.get("until")
@@ -134,6 +141,8 @@ def read_waiver(reader: Reader, table: dict[str, object], where: str, *, stem: s
         owner=text("owner", needed=True),
         approver=text("approver", needed=True),
         until=until,
+        cost=cost,
+        tolerance=tolerance,
     )
 
 
@@ -172,6 +181,8 @@ def waiver_document(waiver: Waiver) -> dict[str, object]:
         "owner": waiver.owner,
         "approver": waiver.approver,
         "until": waiver.until.isoformat(),
+        "cost": waiver.cost,
+        "tolerance": waiver.tolerance,
     }
     return {key: value for key, value in stated.items() if value}
 

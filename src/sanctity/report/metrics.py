@@ -8,6 +8,7 @@ changes is bounded by how often the environment, the seal or the code does: no c
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sanctity.model.drift import ReferenceKind, Verdict
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.drift import Comparison
 
-__all__ = ["failure_metrics", "metrics_text"]
+__all__ = ["Kept", "failure_metrics", "metrics_text"]
 
 #: Every metric that there is, in the order of the file, and what it says.
 _HELP: Final = {
@@ -34,6 +35,9 @@ _HELP: Final = {
     "sanctity_checked_files": "Files compared.",
     "sanctity_checked_bytes": "Bytes read and hashed.",
     "sanctity_cached_files": "Files that were not read, since nothing the file system tells of them moved since an earlier look.",
+    "sanctity_receipts": "Processes whose receipts are kept, by their state; of an unread one nothing is known.",
+    "sanctity_receipts_failure": "The code of the error that the receipts could not be read with.",
+    "sanctity_relaxations": "Blocks in which a control was switched off on purpose, by the waiver that let them.",
     "sanctity_reference_changed": "Whether the seal or lock on disk is not the one that `watch` compares with (1).",
     "sanctity_last_look_timestamp_seconds": "When the last look ended, in seconds since 1970.",
     "sanctity_look_duration_seconds": "How long the last look took.",
@@ -76,11 +80,29 @@ def _counted(items: Iterable[tuple[tuple[str, bool], int]]) -> Mapping[tuple[str
     return dict(sorted(found.items()))
 
 
-def metrics_text(comparison: Comparison, *, prefix: str, now: float, version: str, reference_changed: bool | None = None) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a folder of receipts says: its processes by *states*, what was relaxed, by (control, waiver), or why it was not read."""
+
+    states: tuple[tuple[str, int], ...] = ()
+    relaxations: tuple[tuple[str, str, int], ...] = ()
+    failure: str = ""
+
+
+def metrics_text(
+    comparison: Comparison,
+    *,
+    prefix: str,
+    now: float,
+    version: str,
+    reference_changed: bool | None = None,
+    kept: Kept | None = None,
+) -> str:
     """What *comparison* says as metrics.
 
     *prefix* is the environment's place as the label names it, *now* the time in seconds since 1970, *version* the tool's own.
-    *reference_changed* says whether the reference on disk is another by now; None where nobody asked.
+    *reference_changed* says whether the reference on disk is another by now; None where nobody asked. *kept* is what the receipts
+    of programs say; None where none were named.
     """
     file = _File(prefix, version)
     file.add("sanctity_up", 1)
@@ -102,6 +124,8 @@ def metrics_text(comparison: Comparison, *, prefix: str, now: float, version: st
         used[plain(name)] = used.get(plain(name), 0) + number
     for name, number in used.items():
         file.add("sanctity_waivers_used", number, id=name)
+    if kept is not None:
+        _receipts(file, kept)
     checked = comparison.checked
     file.add("sanctity_checked_distributions", checked.distributions)
     file.add("sanctity_checked_files", checked.files)
@@ -114,11 +138,26 @@ def metrics_text(comparison: Comparison, *, prefix: str, now: float, version: st
     return file.text()
 
 
-def failure_metrics(code: str, *, prefix: str, now: float, version: str) -> str:
+def _receipts(file: _File, kept: Kept) -> None:
+    if kept.failure:
+        file.add("sanctity_receipts_failure", 1, code=kept.failure)
+        return
+    for state, number in kept.states:
+        file.add("sanctity_receipts", number, state=state)
+    used: dict[tuple[str, str], int] = {}
+    for control, waiver, number in kept.relaxations:
+        used[plain(control), plain(waiver)] = used.get((plain(control), plain(waiver)), 0) + number
+    for (control, waiver), number in used.items():
+        file.add("sanctity_relaxations", number, control=control, waiver=waiver)
+
+
+def failure_metrics(code: str, *, prefix: str, now: float, version: str, kept: Kept | None = None) -> str:
     """A look that failed with the error *code*, as metrics. The other arguments are those of `metrics_text`."""
     file = _File(prefix, version)
     file.add("sanctity_up", 0)
     file.add("sanctity_failure", 1, code=code)
     file.verdict(Verdict.UNDECIDED)
+    if kept is not None:
+        _receipts(file, kept)
     file.add("sanctity_last_look_timestamp_seconds", round(now, 3))
     return file.text()

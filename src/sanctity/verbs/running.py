@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import SanctityError, UsageError
 from sanctity.model.drift import Code, Depth, Drift, ReferenceKind, Verdict
@@ -42,6 +42,12 @@ class Running:
     injected: str = ""
 
 
+#: The variables that a program's receipts are kept by, and what its controls may be relaxed by. See `sanctity.determinism`.
+_SEED: Final = "SANCTITY_SEED"
+_RECEIPTS: Final = "SANCTITY_RECEIPTS"
+_RULES: Final = "SANCTITY_RULES"
+
+
 def run(
     target: Target,
     world: World,
@@ -68,12 +74,14 @@ def run(
     verdict in ``OTEL_RESOURCE_ATTRIBUTES``. With *fast* a file is not read again that the file system says did not move: no proof.
 
     With a *seed* (0 .. 2**128 - 1) the program gets what has to be set before it starts, and with *inject* a start hook that makes
-    the call in every Python it starts. *receipts* is a folder for the receipts of its processes.
+    the call in every Python it starts. *receipts* is a folder for the receipts of its processes. What may be relaxed in it, and by
+    which waivers, is handed on where a seed or receipts are asked for, or where there is a waiver of a control.
 
     Raises:
         SanctityError: ``no-reference``, there is nothing to hold it to; ``seed-invalid``; ``seed-conflict``, another seed is set
-            already; ``seed-ignored``, the program would not read it; ``inject-failed``; ``receipts-failed``; as `verify`; and as
-            `find_program` and `plan_start` where the program is not to be found, or is not a part of what was verified.
+            already; ``seed-ignored``, the program would not read it; ``inject-failed``; ``receipts-failed``; ``rules-too-long``; as
+            `verify`; and as `find_program` and `plan_start` where the program is not to be found, or is no part of what was
+            verified.
     """
     from sanctity.apply.run import find_program, inherited
     from sanctity.apply.run import fresh_bytecode as make_folder
@@ -145,8 +153,13 @@ def run(
             environ.get(name, ""), fingerprint=str(comparison.fingerprint.digest), verdict=str(comparison.verdict)
         )
     bytecode = make_folder(world.environ) if fresh_bytecode else ""
+    from sanctity.policies.waivers import rules_of, rules_text
+
+    rules = rules_of(taken.judging.policy, taken.judging.waivers)
+    if seeding is not None or receipts or rules.waivers or environ.get(_SEED) or environ.get(_RECEIPTS):
+        environ[_RULES] = rules_text(rules)
     if receipts:
-        environ["SANCTITY_RECEIPTS"] = _begin_receipts(receipts, outcome, seeding, injected, program, world)
+        environ[_RECEIPTS] = _begin_receipts(receipts, outcome, seeding, injected, program, str(rules.digest), world)
     start = plan_start(program, command[1:], taken.environment, comparison, environ, bytecode=bytecode)
     return Running(outcome=outcome, start=start, dropped=dropped, seeding=seeding, injected=injected)
 
@@ -198,7 +211,9 @@ def _need_heard(program: Program, arguments: tuple[str, ...], taken: Look, *, in
         )
 
 
-def _begin_receipts(folder: str, outcome: Outcome, seeding: SeedPlan | None, injected: str, program: Program, world: World) -> str:
+def _begin_receipts(
+    folder: str, outcome: Outcome, seeding: SeedPlan | None, injected: str, program: Program, rules: str, world: World
+) -> str:
     """Make the folder of receipts ready, with what `run` did in it; its absolute path."""
     from sanctity.determinism.files import begin
     from sanctity.determinism.scheme import SCHEME
@@ -214,6 +229,7 @@ def _begin_receipts(folder: str, outcome: Outcome, seeding: SeedPlan | None, inj
         "program": os.path.basename(program.file.path),
         "verdict": str(comparison.verdict),
         "fingerprint": str(comparison.fingerprint.digest) if comparison.fingerprint is not None else "",
+        "rules": rules,
     }
     begin(path, launch)
     return path
