@@ -20,7 +20,7 @@ from sanctity.model.result import Sameness
 from sanctity.processes import find_program
 from sanctity.variation.catalogue import HOOKED, catalogue, look, numerics
 from sanctity.variation.controls import KNOWN
-from sanctity.variation.launch import Start, place_hook, run_start, start_of
+from sanctity.variation.launch import Start, place_hook, run_start, start_of, written
 from sanctity.variation.outputs import STDOUT, Patterns, changed, collect, digest, snapshot
 from sanctity.variation.place import Farm, Scratch, Tree, no_room, read_tree, remove
 
@@ -103,6 +103,7 @@ class Harness:
         self._when = int(time.time())
         self._runs = 0
         self._faked = False
+        self._watched = False
         self._gravest = Sameness.IDENTICAL
         self._first: Run | None = None
         self._held: Run | None = None
@@ -209,18 +210,24 @@ class Harness:
         number = self._runs
         kept = f"{self._home}/out-{number}"
         setting = self._changes(setting)
-        attempt = self._once(setting, kept)
+        began = time.time()
+        attempt = self._once(setting, kept, phase)
         if ("time", "held") in setting and not (attempt.reached or self._faked) and self._machine.faketime:
             # No Python of this command reads the hook, so its time is held by what stands before its C library.
             self._faked = True
             remove(kept)
-            attempt = self._once(setting, kept)
+            attempt = self._once(setting, kept, phase)
         unseen = () if attempt.reached else tuple(name for name, _ in setting if name in HOOKED)
         try:
             value, size = digest(kept, attempt.files)
         except OSError as error:
             raise no_room(error, self._home) from error
         outside = {*attempt.outside, *(self._look_outside() if self._cheap else ())}
+        if phase is Phase.VARIED and attempt.reached and not self._watched:
+            self._watched = True
+            below = f"{os.path.realpath(self._cwd)}/"
+            # What is in the caller's folder is known already, whoever wrote it.
+            outside |= {path for path in written(self._home, began, self._environ) if not path.startswith(below)}
         self._outside.update(outside)
         code = attempt.done.code
         run = Run(
@@ -241,8 +248,11 @@ class Harness:
             return run
         return self._judged(run, kept)
 
-    def _once(self, setting: Setting, kept: str) -> _Attempt:
+    def _once(self, setting: Setting, kept: str, phase: Phase) -> _Attempt:
         start = start_of(setting, self._environ, self._machine, self._when, faked=self._faked)
+        if phase is Phase.VARIED and start.hook and not self._watched:
+            # Once is enough, and what is varied besides does not change where a program writes.
+            start.hook.append("watch")
         return self._attempt(self.command, self._program, start, self._farm, base=self._home, kept=kept, timeout=self._timeout)
 
     def _changes(self, setting: Setting) -> Setting:
@@ -277,9 +287,11 @@ class Harness:
             run = replace(run, sameness=comparison.sameness, comparison=comparison)
         if run.code != first.code:
             run = replace(run, sameness=Sameness.DIFFERENT)
-        other = f"{self._home}/different"
-        if run.phase is not Phase.HELD and run.digest != first.digest and not os.path.lexists(other):
-            os.rename(kept, other)
+        graver = _ORDER.index(run.sameness) > _ORDER.index(self._gravest)
+        if run.phase is not Phase.HELD and run.digest != first.digest and graver:
+            self._gravest = run.sameness
+            remove(f"{self._home}/different")
+            os.rename(kept, f"{self._home}/different")
         else:
             remove(kept)
         return run

@@ -1,11 +1,11 @@
 """What `prove` puts before every Python of a run that needs it: the order of listings varied, and sources of chance held.
 
 It is copied as ``sitecustomize.py`` to a folder that ``PYTHONPATH`` names, and does what ``SANCTITY_REPEATS`` says, parts between
-semicolons: ``file-order=reversed``, ``entropy``, ``time=SECONDS``, ``pid``, ``scheduling``. It is imported by `site`, so not under
-``-I``, ``-E`` or ``-S``; so that it is known whether it was, each process leaves a file in the folder ``marks`` beside its own. It
-takes itself out of ``sys.path`` and lets the environment's own ``sitecustomize`` run as if nothing stood before it. It may meet any
-Python, so it needs nothing newer than 3.7. What it puts into modules are objects and not functions, which as the attribute of a
-class would become methods, as the built-in ones that they stand for do not.
+semicolons: ``file-order=reversed``, ``entropy``, ``time=SECONDS``, ``pid``, ``scheduling``, ``watch``. It is imported by `site`,
+so not under ``-I``, ``-E`` or ``-S``; so that it is known whether it was, each process leaves a file in the folder ``marks`` beside
+its own. It takes itself out of ``sys.path`` and lets the environment's own ``sitecustomize`` run as if nothing stood before it. It
+may meet any Python, so it needs nothing newer than 3.7. What it puts into modules are objects and not functions, which as the
+attribute of a class would become methods, as the built-in ones that they stand for do not.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ def _apply(here: str) -> None:
     if not wanted:
         return
     number = _mark(here)
+    if "watch" in wanted:
+        _watch(here)
     if "file-order" in wanted:
         _order_files(wanted["file-order"])
     if "scheduling" in wanted:
@@ -103,6 +105,39 @@ def _mark(here: str) -> int:
             break
         return line << 16 | number
     return line << 16
+
+
+# -- what is written ---------------------------------------------------------------------------------------------------------------
+
+
+def _watch(here: str) -> None:
+    """Note the paths of files that are opened to be written, or come by their name, outside of the private folder (PEP 578)."""
+    if not hasattr(sys, "addaudithook"):
+        return
+    private = here[: -len("hook")]
+    writing = os.O_WRONLY | os.O_RDWR
+    seen = set()
+
+    def look(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, flags = args[0], args[2]
+            if not flags & writing:
+                return
+        elif event == "os.rename":
+            path = args[1]
+        else:
+            return
+        try:
+            full = os.path.abspath(os.fsencode(path))
+            if full not in seen and not full.startswith(os.fsencode(private)):
+                seen.add(full)
+                number = os.open(f"{private}marks/written", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                os.write(number, full + b"\0")
+                os.close(number)
+        except (OSError, TypeError, ValueError):
+            return  # it is a number of an open file, or the working folder is gone: what is raised here the program would meet
+
+    sys.addaudithook(look)
 
 
 # -- the order of listings ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
     from sanctity.variation.catalogue import Machine
     from sanctity.variation.place import Scratch
 
-__all__ = ["MARK", "Start", "place_hook", "run_start", "start_of"]
+__all__ = ["MARK", "Start", "place_hook", "run_start", "start_of", "written"]
 
 #: The variable by which what a run left behind is known for its own, and that which tells the hook what to do.
 MARK: Final = "SANCTITY_PLACE"
 _TELLS: Final = "SANCTITY_REPEATS"
 _HERE: Final = os.path.dirname(os.path.abspath(__file__))
 _MOST_BURNERS: Final = 8
+#: Where files pass away, and names of folders and files that are kept for the next program alone.
+_PASSING: Final = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run")  # noqa: S108 - nothing is written there
+_KEPT: Final = re.compile(r"/\.|cache|site-packages|dist-packages|\.pyc|\.lock$", re.IGNORECASE).search
 _PADDING: Final = "SANCTITY_PADDING"
 
 
@@ -205,6 +210,29 @@ def run_start(
             "command-not-executable", f"it can not be started: {words}", where=command[0], hint=f"try it: {program}"
         )
     return done, bool(start.hook) and bool(os.listdir(marks))
+
+
+def written(home: str, since: float, caller: Mapping[str, str]) -> tuple[str, ...]:
+    """The files that the Pythons of the last run wrote out of the private folder *home*, *since* a time in seconds, sorted.
+
+    What is meant to stay between programs, or to vanish, is nobody's output: temporary files, caches, and what is hidden.
+    """
+    try:
+        with open(f"{home}/marks/written", "rb") as file:
+            paths = {os.path.realpath(os.fsdecode(path)) for path in file.read().split(b"\0") if path}
+    except FileNotFoundError:
+        return ()
+    passing = tuple(f"{os.path.realpath(folder)}/" for folder in (*_PASSING, caller.get("TMPDIR") or "/tmp"))  # noqa: S108
+    return tuple(sorted(path for path in paths if not path.startswith(passing) and not _KEPT(path) and _written(path, since)))
+
+
+def _written(path: str, since: float) -> bool:
+    """Whether a file is at *path* that was changed *since*."""
+    try:
+        state = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_mtime >= since
 
 
 def _for_launcher(environ: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,8 @@ STDOUT: Final = "<stdout>"
 _MOST_WATCHED: Final = 50_000
 _WILD: Final = re.compile(r"[*?\[]")
 _CACHES: Final = "__pycache__"
+#: What a measurement of coverage writes at the end of each process, where tests are run under one.
+_MEASURED: Final = ".coverage"
 
 
 class Patterns:
@@ -246,11 +248,11 @@ def snapshot(root: str, private: str = "", home: str = "") -> dict[str, tuple[in
             except OSError:
                 continue
             if stat.S_ISDIR(state.st_mode):
-                if entry.path == private or state.st_dev != device or is_left_alone(entry, root, home):
+                if entry.path == private or is_left_alone(entry, root, home, device):
                     continue
                 waiting.append(f"{path}/")
                 found[path] = (stat.S_IFDIR,)
-            else:
+            elif not entry.name.startswith(_MEASURED):
                 found[path] = (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns)
         if len(found) > _MOST_WATCHED:
             break

@@ -35,7 +35,10 @@ _PREFIX: Final = "sanctity-repeats-"
 #: A process that is making its private folder holds it from so many seconds on.
 _YOUNG: Final = 60
 
-_LEFT_ALONE: Final = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox"})
+_LEFT_ALONE: Final = frozenset({
+    ".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox",
+    ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache", ".ipynb_checkpoints",
+})  # fmt: skip
 #: So many entries of the caller's folder are made again; the folders that are beyond are linked as a whole.
 _MOST_ENTRIES: Final = 600
 #: A file of so many bytes at most is copied, and so many files and bytes in all; others are linked.
@@ -229,11 +232,14 @@ def _state(state: os.stat_result) -> tuple[int, ...]:
     return (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
-def is_left_alone(entry: os.DirEntry[str], root: str, home: str) -> bool:
+def is_left_alone(entry: os.DirEntry[str], root: str, home: str, device: int) -> bool:
     """Whether the folder *entry* below *root* is linked as a whole, and what changes in it is nobody's output.
 
-    Such are the folders of version control, of caches and of environments, and what *home*, the user's folder, hides.
+    Such are the folders of version control, of caches and of environments, what *home*, the user's folder, hides, and what is on
+    another *device* than the root. Raises OSError: it can not be looked at.
     """
+    if entry.stat(follow_symlinks=False).st_dev != device:
+        return True
     if entry.name in _LEFT_ALONE or os.path.lexists(os.path.join(entry.path, "pyvenv.cfg")):
         return True
     return entry.name.startswith(".") and os.path.dirname(entry.path) == root == home
@@ -247,6 +253,7 @@ def read_tree(root: str, patterns: Patterns, home: str = "") -> Tree:
     """
     rows: list[_Row] = []
     copies, copied, either = 0, 0, 0
+    device = _device(root)
     waiting = [""]
     for prefix in waiting:  # it grows while it is walked: breadth first, so that what is near is made and what is far is linked
         folder = os.path.join(root, prefix)
@@ -273,11 +280,9 @@ def read_tree(root: str, patterns: Patterns, home: str = "") -> Tree:
                     rows.append(_Row(path, "folder"))
                 continue
             if entry.is_symlink():
-                text = os.readlink(real)
-                inside = not os.path.isabs(text) and not _climbs(prefix, text)
-                rows.append(_Row(path, "link", text if inside else real))
+                rows.append(_Row(path, "link", _inside(real, prefix) or real))
             elif entry.is_dir(follow_symlinks=False):
-                if is_left_alone(entry, root, home):
+                if _alone(entry, root, home, device):
                     rows.append(_Row(path, "link", real))
                 else:
                     waiting.append(f"{path}/")
@@ -294,6 +299,29 @@ def read_tree(root: str, patterns: Patterns, home: str = "") -> Tree:
             else:
                 rows.append(_Row(path, "link", real))
     return Tree(root=root, rows=tuple(rows))
+
+
+def _alone(entry: os.DirEntry[str], root: str, home: str, device: int) -> bool:
+    try:
+        return is_left_alone(entry, root, home, device)
+    except OSError:
+        return True  # it went away just now: a link to it says so to whoever follows it
+
+
+def _device(path: str) -> int:
+    try:
+        return os.stat(path).st_dev
+    except OSError:
+        return -1
+
+
+def _inside(path: str, prefix: str) -> str:
+    """What the link at *path*, in the folder *prefix* (``a/b/``) of the tree, says, where it leads to within the tree."""
+    try:
+        text = os.readlink(path)
+    except OSError:
+        return ""
+    return "" if os.path.isabs(text) or _climbs(prefix, text) else text
 
 
 def _climbs(prefix: str, text: str) -> bool:
