@@ -72,3 +72,9 @@ def waits() -> None:
 
 def with_its_own(n: int = 3, *, timeout: float = 2.0) -> list[float]:
     return [n, timeout]
+
+
+def appends(path: str) -> int:
+    with open(path, "a") as file:
+        file.write("called\n")
+    return 1

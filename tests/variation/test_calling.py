@@ -204,7 +204,7 @@ def test_what_no_process_can_import_is_refused(tmp_path: Path) -> None:
 
 def test_an_argument_that_can_not_be_handed_on_is_named(tmp_path: Path) -> None:
     for args, kwargs, named in (((1, numbers()), {}, "argument 2"), ((), {"word": lambda: 1}, "word")):
-        with pytest.raises(UsageError, match=f"^test_calling.many: {named} can not be handed to another process") as caught:
+        with pytest.raises(UsageError, match=f"^{__name__}.many: {named} can not be handed to another process") as caught:
             write_call(str(tmp_path / "call"), many, args, kwargs)
         assert caught.value.code == "argument-not-picklable"
 

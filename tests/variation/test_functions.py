@@ -15,6 +15,7 @@ import pytest
 
 import proved_functions
 import sanctity
+from real.learning import SOURCE, missing, ml_python
 from sanctity.errors import UsageError
 from sanctity.model.repeats import Claim, Level, Phase
 from sanctity.report.repeats import FORMATS, again
@@ -97,6 +98,14 @@ def test_files_are_compared_where_they_are_named(folder: Path) -> None:
     assert "returned None, and wrote no file that outputs names" in found.message
 
 
+def test_what_is_written_beside_is_told_unless_it_is_a_tools_own(folder: Path) -> None:
+    (folder / ".hypothesis").mkdir()
+    for name in (".hypothesis/example", ".coverage.1"):
+        assert sanctity.prove(proved_functions.appends, str(folder / name), n=1, vary="hash-seed")
+    found = sanctity.prove(proved_functions.appends, str(folder / "log.txt"), n=1, vary="hash-seed")
+    assert (found.claim, found.reason) == (Claim.UNDECIDED, "output-outside")
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -112,7 +121,9 @@ def test_files_are_compared_where_they_are_named(folder: Path) -> None:
             lambda: sanctity.prove(proved_functions.honest, 1, level="all"),  # type: ignore[call-arg]
             "level is 'all', and is one of process, machine, numerics",
         ),
-        (lambda: sanctity.prove(proved_functions.honest, 1, vary="everything"), "everything"),
+        (lambda: sanctity.prove(proved_functions.honest, 1, vary="everything"), "vary=everything: it is no variation"),
+        (lambda: sanctity.prove(proved_functions.honest, 1, n=1, keep="there"), "keep=there: it is there already"),
+        (lambda: sanctity.prove(proved_functions.honest, 1, outputs="../out"), "outputs=../out: a pattern leads out"),
         (
             lambda: sanctity.prove(proved_functions.with_its_own, n=3),
             "it has a parameter n, and prove an option: it can not be told which is meant",
@@ -121,6 +132,7 @@ def test_files_are_compared_where_they_are_named(folder: Path) -> None:
     ],
 )
 def test_who_asks_wrongly_is_told(call: Callable[[], object], words: str) -> None:
+    os.mkdir("there")
     with pytest.raises(UsageError, match=re.escape(words)) as caught:
         call()
     assert caught.value.code == "usage"
@@ -187,3 +199,39 @@ def test_the_example_says_what_its_page_shows(folder: Path) -> None:
     ]
     assert verdicts[0] == verdicts[1]
     assert len(verdicts[0]) == 2
+
+
+@pytest.mark.long
+@pytest.mark.torch
+@pytest.mark.index
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_tensors_are_compared_by_their_numbers(folder: Path) -> None:
+    """A tensor's own pickle names an address of memory; in an environment without a checkpoint reader of its own."""
+    (folder / "learning.py").write_text(LEARNING)
+    program = "import learning, sanctity\nfor each in (learning.trained, learning.in_order_of_hashes):\n    print(sanctity.prove(each, n=1, vary='hash-seed'))\n"
+    (folder / "program.py").write_text(f'if __name__ == "__main__":\n    exec({program!r})\n')
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([ml_python(), "program.py"], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("SAME on this machine")
+    assert "\nDIFFERENT on this machine: hash seed alone changes what it returns, first at " in done.stdout
+
+
+LEARNING = """
+import torch
+
+def trained():
+    torch.manual_seed(0)
+    model, data = torch.nn.Linear(4, 1), torch.randn(32, 4)
+    optimizer = torch.optim.Adam(model.parameters())
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = model(data).square().mean()
+        loss.backward()
+        optimizer.step()
+    return {"model": model, "state": model.state_dict(), "optimizer": optimizer.state_dict(), "loss": loss.detach(), "set": {"a", "b"}}
+
+def in_order_of_hashes():
+    torch.manual_seed(0)
+    return {word: torch.randn(2).bfloat16() for word in {"a", "b", "c", "d"}}
+"""

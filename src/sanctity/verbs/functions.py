@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 import sys
 import tempfile
 import time
@@ -33,7 +34,9 @@ P = ParamSpec("P")
 LevelName: TypeAlias = Literal["process", "machine", "numerics"]
 
 #: What `prove` takes for itself, and does not hand on.
-OPTIONS: Final[tuple[str, ...]] = ("n", "level", "vary", "hold", "timeout", "outputs")
+OPTIONS: Final[tuple[str, ...]] = ("n", "level", "vary", "hold", "timeout", "outputs", "keep")
+#: How the command names them, with what follows.
+_OPTION: Final = re.compile(r"(?<!\S)(?:--(vary|hold|timeout|outputs|keep|level)|-(n))\b(?: ('[^']*'|[A-Z]{2,}\b|[0-9]+|\S+$))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -63,6 +66,7 @@ def prove(
     hold: str | Sequence[str] = ...,
     timeout: float | None = ...,
     outputs: str | Sequence[str] = ...,
+    keep: str = ...,
     **kwargs: Any,
 ) -> FunctionRepeats: ...
 @overload
@@ -76,6 +80,7 @@ def prove(
     hold: str | Sequence[str] = ...,
     timeout: float | None = ...,
     outputs: str | Sequence[str] = ...,
+    keep: str = ...,
     **kwargs: Any,
 ) -> FunctionRepeats: ...
 @overload
@@ -89,6 +94,7 @@ def prove(
     hold: str | Sequence[str] = ...,
     timeout: float | None = ...,
     outputs: str | Sequence[str] = ...,
+    keep: str = ...,
     **kwargs: Any,
 ) -> FunctionRepeats: ...
 @overload
@@ -102,6 +108,7 @@ def prove(
     hold: str | Sequence[str],
     timeout: float | None = ...,
     outputs: str | Sequence[str] = ...,
+    keep: str = ...,
     **kwargs: Any,
 ) -> FunctionRepeats: ...
 @overload
@@ -115,6 +122,7 @@ def prove(
     hold: str | Sequence[str] = ...,
     timeout: float | None,
     outputs: str | Sequence[str] = ...,
+    keep: str = ...,
     **kwargs: Any,
 ) -> FunctionRepeats: ...
 @overload
@@ -128,6 +136,21 @@ def prove(
     hold: str | Sequence[str] = ...,
     timeout: float | None = ...,
     outputs: str | Sequence[str],
+    keep: str = ...,
+    **kwargs: Any,
+) -> FunctionRepeats: ...
+@overload
+def prove(
+    function: Callable[..., object],
+    /,
+    *args: Any,
+    n: int = ...,
+    level: LevelName = ...,
+    vary: str | Sequence[str] = ...,
+    hold: str | Sequence[str] = ...,
+    timeout: float | None = ...,
+    outputs: str | Sequence[str] = ...,
+    keep: str,
     **kwargs: Any,
 ) -> FunctionRepeats: ...
 @overload
@@ -142,6 +165,7 @@ def prove(  # type: ignore[misc] # a function may take what prove takes for itse
     hold: str | Sequence[str] | None = None,
     timeout: float | None = None,
     outputs: str | Sequence[str] | None = None,
+    keep: str | None = None,
     **kwargs: Any,
 ) -> FunctionRepeats:
     """Call *function* with these arguments again and again, each time in a fresh process, and compare what it returns bit for bit.
@@ -160,6 +184,7 @@ def prove(  # type: ignore[misc] # a function may take what prove takes for itse
         hold: The names of variations that there shall not be; the verdict says so.
         timeout: Seconds that one call may take.
         outputs: Patterns of files that it writes, relative to the working folder, to be compared as well as the value.
+        keep: A folder that is not there yet, for the first value (``first``) and the first that differs (``different``).
         kwargs: Its keyword arguments.
 
     Raises:
@@ -167,7 +192,7 @@ def prove(  # type: ignore[misc] # a function may take what prove takes for itse
             has the name of a parameter of *function* that is not bound yet; ``no-working-folder``.
         SanctityError: It can not be run here: no room on the disk, for instance.
     """
-    values = (n, level, vary, hold, timeout, outputs)
+    values = (n, level, vary, hold, timeout, outputs, keep)
     return prove_call(function, args, kwargs, dict(zip(OPTIONS, values, strict=True)))
 
 
@@ -190,7 +215,11 @@ def prove_call(
     with tempfile.TemporaryDirectory(prefix="sanctity-call-") as folder:
         path = os.path.join(folder, "call")
         write_call(path, function, args, kwargs)
-        found = repeating.prove(command_of(path), asked, World(cwd=cwd, environ=dict(os.environ), clock=time.monotonic))
+        try:
+            found = repeating.prove(command_of(path), asked, World(cwd=cwd, environ=dict(os.environ), clock=time.monotonic))
+        except UsageError as error:
+            where, hint = _in_python(error.where), _in_python(error.hint)
+            raise UsageError(error.code, _in_python(error.message), where=where, hint=hint) from None
     return _told(name, found)
 
 
@@ -208,6 +237,7 @@ class Prove(Protocol):
         hold: str | Sequence[str] = ...,
         timeout: float | None = ...,
         outputs: str | Sequence[str] = ...,
+        keep: str = ...,
         **kwargs: Any,
     ) -> FunctionRepeats:
         """What was found, which is SAME."""
@@ -237,6 +267,7 @@ def _asked(
     hold: str | Sequence[str] = (),
     timeout: float = 0,
     outputs: str | Sequence[str] = (),
+    keep: str = "",
 ) -> Asked:
     """The options of the call of *name*, where they can be meant. Raises UsageError."""
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
@@ -255,6 +286,7 @@ def _asked(
         hold=several[1],
         timeout=math.ceil(timeout),
         outputs=(*calling.VALUES, *several[2]),
+        keep=os.fspath(keep),
     )
 
 
@@ -290,7 +322,15 @@ def _check_call(
 def _told(name: str, found: Repeats) -> FunctionRepeats:
     """*found* in the words of a function, in the place of a command's."""
     values = {field.name: getattr(found, field.name) for field in fields(Repeats)}
-    told = FunctionRepeats(**{**values, "command": (name,), "outputs": found.outputs[len(calling.VALUES) :], "function": True})
+    own = {
+        "command": (name,),
+        "function": True,
+        "outputs": found.outputs[len(calling.VALUES) :],
+        "message": _in_python(found.message),
+        "advice": tuple(map(_in_python, found.advice)),
+        "variations": tuple(replace(each, held=_in_python(each.held)) for each in found.variations),
+    }
+    told = FunctionRepeats(**{**values, **own})
     if found.claim is not Claim.UNDECIDED or not found.runs:
         return told
     why = _why(name, found.reason, found.runs[0], files=bool(told.outputs))
@@ -299,16 +339,21 @@ def _told(name: str, found: Repeats) -> FunctionRepeats:
     return replace(told, reason=why.code, message=why.message, advice=(why.hint,) if why.hint else ())
 
 
+def _in_python(text: str) -> str:
+    """*text* with the arguments of `prove` where it names options of the command."""
+    return _OPTION.sub(lambda found: f"{found[1] or found[2]}={found[3] or ''}", text)
+
+
 def _why(name: str, reason: str, run: Run, *, files: bool) -> SanctityError | None:
     """Why nothing can be said where each run ended as *run* did; None where that is the same for a command."""
     said = [line for line in run.tail.splitlines() if line.strip()] or [""]
     word = next((line.removeprefix(calling.SAID) for line in reversed(said) if line.startswith(calling.SAID)), said[-1])
-    if run.code == calling.NOT_PICKLABLE:
+    if reason == "command-failed" and run.code == calling.NOT_PICKLABLE:
         return SanctityError("value-not-picklable", f"{name} {word}", hint="return what can be pickled: numbers, texts, arrays")
-    if run.code == calling.NOT_FOUND:
+    if reason == "command-failed" and run.code == calling.NOT_FOUND:
         hint = "define it with def at the top of a module"
         return UsageError("function-not-importable", f"{name} can not be imported by a fresh process: {word}", hint=hint)
-    if run.code == calling.UNGUARDED:
+    if reason == "command-failed" and run.code == calling.UNGUARDED:
         return UsageError("function-unguarded", word, hint='call it below `if __name__ == "__main__":`')
     if run.code == 0 and reason == "output-missing":
         wrote = ", and wrote no file that outputs names" if files else ""
