@@ -769,6 +769,42 @@ def compare(bench: Bench) -> list[Row]:
     return rows
 
 
+#: What is proved: it computes without a pause for as long as it is told, alone in one thread, and writes a few bytes.
+PROVED = """
+import os, sys
+word = 1
+for _ in range(int(sys.argv[1])):
+    word = word * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
+os.makedirs("out", exist_ok=True)
+with open("out/word", "w") as file:
+    file.write(str(word))
+"""
+
+
+def prove(bench: Bench) -> Row:
+    """Prove a command that takes 10 s, in five runs, beside the same command run five times by a shell."""
+    row = Row(
+        work="`prove` of a command of 10 s, each of 5 runs", peer="the command by itself, five times", target="≤ 1.05 x + 0.1 s"
+    )
+    python = [str(bench.sanctity.with_name("python")), "-I", "-S", "-c", PROVED]
+    with tempfile.TemporaryDirectory(dir=bench_dir()) as folder:
+        place = Path(folder)
+        steps = 10_000_000
+        steps = int(steps * 10 / min(timed([*python, str(steps)], place)() for _ in range(3)))
+        command = [*python, str(steps)]
+        ours = [str(bench.sanctity), "prove", "-n", "3", "--outputs", "out/**", "--", *command]
+        theirs = ["sh", "-ec", 'for turn in 1 2 3 4 5; do "$@"; done', "sh", *command]
+        sides = {"prove": timed(ours, place), "loop": timed(theirs, place)}
+        samples = in_turns(sides, min(bench.count, 3))
+    row.samples = {name: [each / 5 for each in taken] for name, taken in samples.items()}
+    settle(row, row.samples, ours="prove", theirs="loop", limit=1.05)
+    assert row.ours is not None
+    assert row.theirs is not None
+    row.reached = row.ours <= row.theirs * 1.05 + 0.1
+    row.note = f"{(row.ours - row.theirs) * 1000:.0f} ms more a run; its start-up and its controls are in it"
+    return row
+
+
 ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "bytes": lambda bench: every_byte(bench, bench.workers),
     "bytes1": lambda bench: every_byte(bench, 1),
@@ -786,6 +822,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "scrub": scrub,
     "cone": cone,
     "compare": compare,
+    "prove": prove,
 }
 
 # --- what is printed --------------------------------------------------------------------------------------------------------
