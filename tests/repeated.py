@@ -235,6 +235,22 @@ def _unseen() -> Repeats:
     return a_same(variations=held, runs=runs)
 
 
+def _function() -> Repeats:
+    first, second, *_ = some_runs(1, 1)
+    value = LeafDifference(path="", what=What.VALUE, before="7.4", after="7.3999999999999995", elements=1, differing=1)
+    file = FileResult(
+        path="returned.pkl", format="pickle", sameness=Sameness.DIFFERENT, sizes=(21, 21), leaves=1, differences=(value,)
+    )
+    return a_same(
+        command=("training.train",),
+        function=True,
+        outputs=(),
+        claim=Claim.DIFFERENT,
+        runs=(replace(first, files=1), differing(second, a_comparison(file), files=1)),
+        guilty=(Guilty(names=("hash-seed",), values=("1",), alone=True, without=True),),
+    )
+
+
 def _undecided(reason: str, message: str, runs: tuple[Run, ...], **more: object) -> Repeats:
     return a_same(claim=Claim.UNDECIDED, reason=reason, message=message, runs=runs, **more)
 
@@ -262,6 +278,7 @@ CASES: Final = {
     "nobody": _nobody(),
     "crashing": _crashing(),
     "numerics": _numerics(),
+    "function": _function(),
     "blind": _undecided(
         "harness-blind",
         "",

@@ -239,6 +239,7 @@ def test_the_command_that_does_it_again_is_whole() -> None:
     assert again(CASES["same"]) == "sanctity prove -n 5 --outputs 'out/**' -- python train.py --epochs 3"
     found = replace(CASES["same-numerics"], command=("sh", "-c", "a > 'b c'"), outputs=())
     assert again(found) == """sanctity prove -n 59 --level numerics -- sh -c 'a > '"'"'b c'"'"''"""
+    assert again(CASES["function"]) == "sanctity.prove(training.train, …)"
     held = replace(CASES["unseen"], outputs=(), stdout=True)
     assert again(held) == "sanctity prove -n 5 --stdout --hold tz -- python train.py --epochs 3"
     alone = tuple(

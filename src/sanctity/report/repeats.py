@@ -534,9 +534,10 @@ def repeats_markdown(found: Repeats) -> str:
     run = shown_run(found) if found.claim is Claim.DIFFERENT else None
     rows = [(file, item) for file in _differing(run) for item in file.differences[:_MOST_LEAVES]] if run is not None else []
     if rows and run is not None:
+        sides = (f"run {found.runs[0].number:,}", f"run {run.number:,}")
         lines += [f"| file | where run {run.number:,} first differs | what |", "|---|---|---|"]
         lines += [
-            f"| {code_span(file.path)} | {code_span(difference_place(file, item))} | {code_span(difference_words(item))} |"
+            f"| {code_span(file.path)} | {code_span(difference_place(file, item))} | {code_span(difference_words(item, sides))} |"
             for file, item in rows[:_MOST_ROWS]
         ]
         lines += [f"| and {len(rows) - _MOST_ROWS:,} more | | |"] if len(rows) > _MOST_ROWS else []
