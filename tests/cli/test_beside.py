@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from running.starting import a_project, sanctity
 from sanctity.cli import cli
 from sanctity.cli.common import write
+from sanctity.determinism.receipt import Receipt, Relaxation
 from sanctity.errors import SanctityError
 from sanctity.report import FORMATS
 
@@ -70,6 +71,32 @@ def test_with_strict_a_warning_is_a_drift_there_too(project: Project) -> None:
     assert _samples(project.folder / "m.prom")["clean"] == 1
     assert _run(project, "verify", "--metrics", "m.prom", "--strict").returncode == 1
     assert _samples(project.folder / "m.prom")["drifted"] == 1
+
+
+def test_receipts_are_counted_and_one_that_can_not_be_read_is_no_zero(project: Project) -> None:
+    texts = {"reason": "r", "cost": "c", "tolerance": "t", "until": "2999-01-31", "rules": f"sha256:{'0' * 64}"}
+    used = Relaxation("cudnn", "W-9", 3, **texts)
+    receipt = Receipt(seed=1, scheme="sanctity-seed/1", version="1", relaxations=[used])
+    kept = project.folder / "kept"
+    kept.mkdir()
+    stated = {"schema": "sanctity.process/1", "state": "ended", "parent": 1, "program": "x", "injected": ""}
+    for pid in (1, 2):
+        document = {**stated, "pid": pid, "receipt": json.loads(receipt.to_json())}
+        (kept / f"process-{pid}-0000000{pid}.json").write_text(json.dumps(document))
+    (kept / "process-3-00000003.json").write_text("{")
+    assert _run(project, "verify", "--receipts", "kept", "--metrics", "m.prom").returncode == 0
+    text = (project.folder / "m.prom").read_text()
+    place = f'prefix="{project.folder}/env"'
+    assert f'sanctity_relaxations{{{place},control="cudnn",waiver="W-9"}} 6\n' in text
+    assert f'sanctity_receipts{{{place},state="unread"}} 1\n' in text
+    done = _run(project, "verify", "--metrics", "m.prom", "--receipts", "nowhere")
+    assert done.returncode == 0
+    assert b"receipts-not-found" in done.stderr
+    assert "sanctity_relaxations" not in (project.folder / "m.prom").read_text()
+    assert _samples(project.folder / "m.prom")["receipts-not-found"] == 1
+    done = _run(project, "verify", "--receipts", "kept")
+    assert done.returncode == 2
+    assert b"--metrics" in done.stderr
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sanctity.errors import DocumentError
+from sanctity.errors import DocumentError, SanctityError
 from sanctity.model.policy import GATES, NUMERIC, Bytecode, Policy, Profile, Variables
 from sanctity.policies.document import parse_policy, parse_waiver, policy_digest, policy_document, waiver_document
+from sanctity.policies.waivers import NO_RULES, parse_rules, rules_of, rules_text
 
 GOOD = """
 code = "file-altered"
@@ -88,6 +90,58 @@ def test_a_waiver_that_is_not_whole_is_refused(change: object, code: str) -> Non
         parse_waiver(tomllib.loads(change(GOOD)), path="waivers/W-7.toml", stem="W-7")  # type: ignore[operator]
     assert code in {issue.code for issue in caught.value.issues}
     assert caught.value.where.startswith("waivers/W-7.toml")
+
+
+OF_A_CONTROL = """
+control = "torch-algorithms"
+reason = "put_ has no deterministic way"
+owner = "ada"
+approver = "grace"
+until = 2027-01-31
+"""
+EXPLAINED = OF_A_CONTROL + 'cost = "38 % (31 % to 46 %)"\ntolerance = "1e-4 of the loss"\n'
+
+
+def test_a_waiver_of_a_control_says_what_it_costs_and_what_is_accepted() -> None:
+    waiver = parse_waiver(tomllib.loads(EXPLAINED), path="x", stem="W-9")
+    assert (waiver.control, waiver.cost, waiver.tolerance) == ("torch-algorithms", "38 % (31 % to 46 %)", "1e-4 of the loss")
+    assert parse_waiver(waiver_document(waiver), path="x", stem="W-9") == waiver
+    bare = parse_waiver(tomllib.loads(OF_A_CONTROL), path="x", stem="W-9")
+    assert not {"cost", "tolerance"} & waiver_document(bare).keys(), "a document of before is the same document"
+    digests = {
+        policy_digest(Policy(), [each]) for each in (waiver, bare, replace(waiver, cost=""), replace(waiver, tolerance="all"))
+    }
+    assert len(digests) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (GOOD + 'cost = "3 %"\n', "cost"),
+        (GOOD + 'tolerance = "all"\n', "tolerance"),
+        (OF_A_CONTROL + "cost = 38\n", "cost"),
+        (OF_A_CONTROL + "tolerance = 1e-4\n", "tolerance"),
+        (OF_A_CONTROL + f'cost = "{"x" * 2001}"\n', "cost"),
+    ],
+)
+def test_a_cost_is_a_text_and_a_controls_own(text: str, where: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_waiver(tomllib.loads(text), path="waivers/W-9.toml", stem="W-9")
+    assert {issue.where for issue in caught.value.issues} == {where}
+    assert {issue.code for issue in caught.value.issues} <= {"waiver-bad-value", "waiver-bad-type"}
+
+
+def test_rules_are_of_controls_alone_and_too_many_are_an_error() -> None:
+    ours, other = (parse_waiver(tomllib.loads(text), path="x", stem="W-9") for text in (EXPLAINED, GOOD))
+    assert rules_of(Policy(), [other, ours]) == rules_of(Policy(), [ours])
+    assert rules_text(rules_of(Policy(), [other])) == NO_RULES
+    many = [replace(ours, id=f"W-{number}", reason="x" * 2000) for number in range(60)]
+    with pytest.raises(SanctityError) as caught:
+        rules_text(rules_of(Policy(), many))
+    assert caught.value.code == "rules-too-long"
+    assert parse_rules(rules_text(rules_of(Policy(), many[:40])), where="").waivers == tuple(
+        sorted(many[:40], key=lambda each: each.id)
+    )
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

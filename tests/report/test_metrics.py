@@ -14,7 +14,7 @@ from factories import a_comparison, a_digest, a_drift
 from reports import CASES, COMPARISONS, HOSTILE, TEXT
 from sanctity.model.drift import Checked, Code, Reference, ReferenceKind, Unchecked, Verdict
 from sanctity.model.environment import Fingerprint
-from sanctity.report.metrics import failure_metrics, metrics_text
+from sanctity.report.metrics import Kept, failure_metrics, metrics_text
 from sanctity.report.words import plain
 
 if TYPE_CHECKING:
@@ -129,6 +129,31 @@ def test_waivers_unchecked_and_cached() -> None:
     assert _get(samples, "sanctity_unchecked", code="unreadable", in_scope="true") == 2
     assert _get(samples, "sanctity_unchecked", code="bytecode", in_scope="false") == 8103
     assert _get(samples, "sanctity_cached_files") == 2
+
+
+@pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
+def test_what_receipts_say_was_relaxed(parse: Callable[[str], Iterable[Metric]]) -> None:
+    hostile = 'W"9\n'
+    used = (("cudnn", "W-1", 3), ("torch-algorithms", "W-1", 1), ("cudnn", hostile, 2), ("cudnn", plain(hostile), 5))
+    kept = Kept(states=(("ended", 2), ("running", 0), ("unread", 1)), relaxations=used)
+    texts = (
+        metrics_text(a_comparison(), prefix="/p", now=1.0, version="v", kept=kept),
+        failure_metrics("no-environment", prefix="/p", now=1.0, version="v", kept=kept),
+    )
+    for text in texts:
+        samples = _samples(text, parse)
+        assert _get(samples, "sanctity_relaxations", control="cudnn", waiver="W-1") == 3
+        assert _get(samples, "sanctity_relaxations", control="torch-algorithms", waiver="W-1") == 1
+        assert _get(samples, "sanctity_relaxations", control="cudnn", waiver=plain(hostile)) == 7
+        assert [_get(samples, "sanctity_receipts", state=state) for state in ("ended", "running", "unread")] == [2, 0, 1]
+
+
+def test_receipts_that_can_not_be_read_are_no_zero_and_none_that_nobody_named() -> None:
+    text = metrics_text(a_comparison(), prefix="/p", now=1.0, version="v", kept=Kept(failure="receipts-not-found"))
+    samples = _samples(text)
+    assert _get(samples, "sanctity_receipts_failure", code="receipts-not-found") == 1
+    assert not {name for name, _ in samples} & {"sanctity_receipts", "sanctity_relaxations"}
+    assert "receipts" not in _text(a_comparison())
 
 
 @pytest.mark.parametrize("changed", [True, False, None])

@@ -284,6 +284,52 @@ def test_one_receipt_a_process_and_one_of_all(project: Project, cached: dict[str
     assert len(receipts(folder).processes) == 1
 
 
+RELAX = """
+import os, sanctity
+try:
+    with sanctity.relaxed("hash-seed-children", waiver="W-9"): print("relaxed", os.environ.get("PYTHONHASHSEED"))
+except sanctity.errors.SanctityError as error: print(error.code)
+"""
+WAIVER = """control = "hash-seed-children"
+reason = "a server is started that is to be safe from crafted keys"
+cost = "12 % (9 % to 15 %)"
+tolerance = "its output decides about no result"
+owner = "ada"
+approver = "grace"
+until = 2999-01-31
+"""
+
+
+def test_the_sealed_waivers_count_and_no_others(cached: dict[str, str], tmp_path: Path) -> None:
+    project = a_project(tmp_path / "project")
+    (project.folder / "waivers").mkdir()
+    file = project.folder / "waivers/W-9.toml"
+    file.write_text(WAIVER)
+    options = ("--seed", "42", "--inject", "--receipts", "kept")
+    assert _run(project, RELAX, *options, environ=cached).stdout == b"waiver-unknown\n", "it is not sealed"
+    project.seal()
+    assert _run(project, RELAX, *options, environ=cached).stdout == b"relaxed None\n"
+    found = receipts(project.folder / "kept")
+    assert found.relaxations == (("hash-seed-children", "W-9", 1, 1),)
+    assert found.conflicts == ()
+    # Neither an edited file, nor rules that the program writes for itself, nor a variable of before.
+    file.write_text(WAIVER.replace("hash-seed-children", "cudnn"))
+    cached["SANCTITY_RULES"] = "none"
+    assert _run(project, RELAX, *options, environ=cached).stdout == b"relaxed None\n"
+    handed = "import os\nstated = os.environ['SANCTITY_RULES']\n"
+    own = handed + (
+        "from sanctity.policies.waivers import *\nfrom dataclasses import replace\n"
+        "rules = parse_rules(stated, where='')\nwaiver = replace(rules.waivers[0], tolerance='all')\n"
+        "os.environ['SANCTITY_RULES'] = rules_text(rules_of(rules.policy, [waiver]))\n"
+    )
+    assert _run(project, own + RELAX, *options, environ=cached).stdout == b"relaxed None\n"
+    (conflict,) = receipts(project.folder / "kept").conflicts
+    assert "rules" in conflict
+    # With a waiver of a control, `run` hands it on without a seed too; the profile that it was given is handed on as well.
+    words = "import os; print(os.environ['SANCTITY_RULES'])"
+    assert b'"W-9"' in _run(project, words, environ=cached).stdout
+
+
 def test_a_killed_process_leaves_what_it_wrote_last(project: Project, cached: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "receipts"
     words = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"

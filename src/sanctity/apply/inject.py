@@ -29,7 +29,19 @@ __all__ = ["Hook", "hook_bytes", "place_hook", "place_zip", "source", "with_hook
 #: The oldest time that a zip can state, for every member: the bytes are to depend on nothing but the sources.
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 #: What of the package goes into the zip.
-_PARTS: Final = ("__init__.py", "errors.py", "determinism")
+_PARTS: Final = (
+    "__init__.py",
+    "errors.py",
+    "determinism",
+    # By these a waiver is read where a program relaxes a control.
+    "model/__init__.py",
+    "model/digest.py",
+    "model/drift.py",
+    "model/names.py",
+    "model/policy.py",
+    "model/wire.py",
+    "policies",
+)
 _HINT: Final = "let XDG_CACHE_HOME or TMPDIR name a folder that can be written to"
 
 
@@ -54,7 +66,7 @@ def hook_bytes() -> bytes:
     package = files("sanctity")
     members = [("sitecustomize.py", (package / "determinism" / "start_hook.py").read_bytes())]
     for name in _PARTS:
-        part = package / name
+        part = package.joinpath(*name.split("/"))
         if part.is_dir():
             members += _sources(part, f"room/sanctity/{name}/")
         else:
