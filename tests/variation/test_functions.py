@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import pytest
 import proved_functions
 import sanctity
 from real.learning import SOURCE, missing, ml_python
-from sanctity.errors import UsageError
+from sanctity.errors import SanctityError, UsageError
 from sanctity.model.repeats import Claim, Level, Phase
 from sanctity.report.repeats import FORMATS, again
 
@@ -136,6 +137,22 @@ def test_who_asks_wrongly_is_told(call: Callable[[], object], words: str) -> Non
     with pytest.raises(UsageError, match=re.escape(words)) as caught:
         call()
     assert caught.value.code == "usage"
+
+
+def test_without_room_nothing_is_called(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "gone"))
+    with pytest.raises(SanctityError, match="the call can not be written down") as caught:
+        sanctity.prove(proved_functions.honest, 1)
+    assert (caught.value.code, caught.value.exit_code) == ("repeats-no-room", 3)
+
+
+def test_a_folder_that_is_gone_is_told(folder: Path) -> None:
+    (folder / "gone").mkdir()
+    os.chdir("gone")
+    (folder / "gone").rmdir()
+    with pytest.raises(UsageError, match="the working folder is gone") as caught:
+        sanctity.prove(proved_functions.honest, 1)
+    assert caught.value.code == "no-working-folder"
 
 
 def test_a_parameter_of_an_options_name_is_told_apart_where_it_is_bound() -> None:

@@ -153,7 +153,7 @@ def _check(function: object) -> None:
 def _no_file(function: object) -> UsageError:
     return _unimportable(
         function,
-        "it was typed into a notebook, a console or a doctest, and another process has no file to import it from",
+        "it, or the class of an argument, was typed into a notebook, a console or a doctest: another process has no file to import",
         "write it to a module beside the notebook, and import it from there",
     )
 

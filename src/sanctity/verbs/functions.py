@@ -6,6 +6,7 @@ compared. Files that the function writes into its working folder are gone with t
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import os
@@ -212,9 +213,13 @@ def prove_call(
     except OSError as error:
         words = f"the working folder is gone: {error.strerror}"
         raise UsageError("no-working-folder", words, hint="change to one that is there") from error
-    with tempfile.TemporaryDirectory(prefix="sanctity-call-") as folder:
-        path = os.path.join(folder, "call")
-        write_call(path, function, args, kwargs)
+    with contextlib.ExitStack() as stack:
+        try:
+            path = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="sanctity-call-")), "call")
+            write_call(path, function, args, kwargs)
+        except OSError as error:
+            hint = "make room in the folder for temporary files, or name another one by TMPDIR"
+            raise SanctityError("repeats-no-room", f"the call can not be written down: {error}", where=name, hint=hint) from error
         try:
             found = repeating.prove(command_of(path), asked, World(cwd=cwd, environ=dict(os.environ), clock=time.monotonic))
         except UsageError as error:
