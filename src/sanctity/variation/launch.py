@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import py_compile
 import re
 import shutil
 import stat
@@ -144,6 +145,8 @@ def place_hook(home: str) -> None:
     os.mkdir(f"{home}/hook")
     os.mkdir(f"{home}/marks")
     shutil.copyfile(f"{_HERE}/hook.py", f"{home}/hook/sitecustomize.py")
+    # Another Python compiles it for itself; where none may write bytecode, at each start.
+    py_compile.compile(f"{home}/hook/sitecustomize.py", doraise=True)
 
 
 def run_start(
