@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sanctity.cli import repeating
 from sanctity.model.repeats import Claim, Control, Level, Phase, Run, Variation, rate_bound
 from sanctity.model.result import Sameness
-from sanctity.plan.repeats import FREE, HELD, Findings, prove
+from sanctity.plan.repeats import BUDGET, FREE, HELD, Findings, prove
 from sanctity.plan.repeats import settings as settings_of
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ def names_of(found: Findings) -> list[tuple[str, ...]]:
 def acts(sets: tuple[frozenset[str], ...], given_: Mapping[str, str]) -> list[tuple[str, ...]]:
     """What a deterministic program shows of *sets*: each acts where all its members are changed, by their values."""
     return [tuple(given_[name] for name in sorted(each)) for each in sets if each <= given_.keys()]
+
+
+def test_the_command_offers_what_there_is() -> None:
+    assert tuple(str(level) for level in Level) == repeating.LEVELS
+    assert repeating.SEARCH == BUDGET
 
 
 # -- nothing differs ---------------------------------------------------------------------------------------------------------------
@@ -361,6 +367,18 @@ def test_a_search_ends_with_its_runs() -> None:
     found = prove(bench, variations(), budget=6)
     assert (found.claim, found.guilty, bench.count(Phase.SEARCH)) == (Claim.DIFFERENT, (), 6)
     assert "ended" in found.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "runs"),
+    [(lambda given_, _number: given_.get("tz"), 3), (lambda _given, number: number, 2)],
+    ids=["varied", "unchanged"],
+)
+def test_no_search_is_no_run_more(rule: Callable[[dict[str, str], int], Any], runs: int) -> None:
+    bench = Bench(rule)
+    found = prove(bench, variations(), budget=0)
+    assert (found.claim, found.guilty, len(bench.runs)) == (Claim.DIFFERENT, (), runs)
+    assert "not searched for" in found.message
 
 
 # -- what moves by itself ----------------------------------------------------------------------------------------------------------

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sanctity.cli.common import fail, paint, perform, tell, write
 from sanctity.errors import SanctityError
-from sanctity.model.repeats import Level
 
 if TYPE_CHECKING:
     from sanctity.model.repeats import Repeats
 
-__all__ = ["prove"]
+__all__ = ["LEVELS", "SEARCH", "prove"]
+
+#: `sanctity.model.repeats.Level` and `sanctity.plan.repeats.BUDGET`, which nobody imports who asks for another command.
+LEVELS: Final = ("process", "machine", "numerics")
+SEARCH: Final = 80
 
 
 @click.command()
@@ -29,7 +32,7 @@ __all__ = ["prove"]
 @click.option("--stdout", is_flag=True, help="Compare what CMD prints, too.")
 @click.option(
     "--level",
-    type=click.Choice([str(level) for level in Level]),
+    type=click.Choice(LEVELS),
     default=None,
     help="How much is varied: what each process has of its own, the machine's surroundings too (this is usual), or numerics too.",
 )
@@ -39,6 +42,14 @@ __all__ = ["prove"]
 @click.option("--hold", multiple=True, metavar="NAME", help="Do not vary this; may be repeated.")
 @click.option(
     "--timeout", type=click.IntRange(0), metavar="SECONDS", default=0, help="End a run that takes longer; 0 waits for ever."
+)
+@click.option(
+    "--search",
+    type=click.IntRange(0),
+    metavar="RUNS",
+    default=SEARCH,
+    show_default=True,
+    help="Runs that it may take to find out why some differ; 0 only says that they do.",
 )
 @click.option("--keep", metavar="DIR", default="", help="Leave what the first run wrote there, and the first that differs.")
 @click.option(
@@ -61,6 +72,7 @@ def prove(*, command: tuple[str, ...], level: str | None, format_: str, output: 
     """
     from sanctity.apply.run import Stopped, end_by, stoppable
     from sanctity.cli.narration import narration
+    from sanctity.model.repeats import Level
     from sanctity.report.repeats import FORMATS, exit_code, repeats_text
     from sanctity.verbs.repeating import Asked
     from sanctity.verbs.repeating import prove as search

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sanctity.model.repeats import Control, Run, Setting, Variation
 
-__all__ = ["FREE", "HELD", "Bench", "Doubt", "Findings", "prove", "settings"]
+__all__ = ["BUDGET", "FREE", "HELD", "Bench", "Doubt", "Findings", "prove", "settings"]
 
 #: The values of a source: it moves by itself, or is held.
 FREE: Final = "free"
@@ -38,8 +38,8 @@ _MOST_REPEATS: Final = 5
 _MOST_HELD: Final = 5
 #: The chance that is left to runs that would differ to agree nevertheless.
 _CHANCE: Final = 0.05
-#: So many runs a search has.
-_BUDGET: Final = 80
+#: So many runs a search has, unless it is given another number.
+BUDGET: Final = 80
 #: Where one of these is guilty nothing else can be told apart: whatever a process is started with moves its addresses.
 _COVERING: Final = frozenset({"aslr"})
 #: Variations that can hide a difference as well as show it: only every other run has them.
@@ -109,7 +109,7 @@ def settings(variations: Iterable[Variation], runs: int) -> tuple[Setting, ...]:
 
 
 def prove(
-    bench: Bench, variations: Sequence[Variation], *, runs: int = 5, controls: Sequence[Control] = (), budget: int = _BUDGET
+    bench: Bench, variations: Sequence[Variation], *, runs: int = 5, controls: Sequence[Control] = (), budget: int = BUDGET
 ) -> Findings:
     """Two unchanged runs, then *runs* with everything varied; where some differ no more than it takes to find the guilty.
 
@@ -147,7 +147,7 @@ class _Proof:
         self.variations = tuple(variations)
         self.order = {each.name: number for number, each in enumerate(self.variations)}
         self.words = {each.name: each.words for each in self.variations}
-        self.left = budget
+        self.budget = self.left = budget
         self.runs: list[Run] = []
         self.repeats: list[Run] = []
 
@@ -178,6 +178,12 @@ class _Proof:
         if not self.left:
             raise _SpentError
         self.left -= 1
+
+    def spent(self, what: str) -> str:
+        """The words for a search for *what* that had too few runs."""
+        if not self.budget:
+            return f"{what} was not searched for"
+        return f"the search for {what} ended: it had had its {self.budget} runs"
 
     def repeat(self) -> Run:
         """One more unchanged run."""
@@ -228,6 +234,7 @@ class _Proof:
         compare = "see where they differ: --keep DIR, then `sanctity compare DIR/first DIR/different`"
         try:
             while len(self.repeats) < _MOST_REPEATS:
+                self.spend()
                 self.repeat()
             holding = _Holding(self, sources, _enough(self.repeats))
             agree = bool(sources) and holding.agree(sources)
@@ -240,7 +247,7 @@ class _Proof:
             told = "" if guilty else f"unchanged runs differ, and agree with {words} held; none of them alone was seen to do it"
             return self.different(guilty, told, *(() if guilty else (compare,)))
         except _SpentError:
-            return self.different((), "unchanged runs differ; the search for what moves ended before it found it", compare)
+            return self.different((), f"unchanged runs differ; {self.spent('what moves')}", compare)
         except Doubt as doubt:
             return self.different((), f"unchanged runs differ; the search for what moves ended: {doubt.message}", compare)
 
@@ -253,7 +260,7 @@ class _Proof:
         try:
             guilty = search.guilty()
         except _SpentError:
-            return self.different(search.found, f"{told}: it had had its runs")
+            return self.different(search.found, self.spent("what makes the difference"))
         except Doubt as doubt:
             return self.different(search.found, f"{told}: {doubt.message}")
         except _MovesError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import UsageError
 from sanctity.model.repeats import Level, Phase, Repeats
+from sanctity.plan.repeats import BUDGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,10 +31,12 @@ def _say_nothing(_text: str) -> None:
 class Asked:
     """What is asked of a proof; each is what the option of its name says. *timeout* is in seconds, 0 for none.
 
-    *level* is None for the usual one. *vary* names what alone is varied; ``numeric`` is that level, or all of it.
+    *search* is how many runs it may take to find out why some differ. *level* is None for the usual one. *vary* names what alone is
+    varied; ``numeric`` is that level, or all of it.
     """
 
     runs: int = 5
+    search: int = BUDGET
     outputs: tuple[str, ...] = ()
     level: Level | None = None
     vary: tuple[str, ...] = ()
@@ -93,7 +96,9 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
     with waiting_for_children(), harness:
         doing("looking whether a race can be seen here")
         controls = harness.controls()
-        found = search(_Telling(harness, asked.runs, doing), harness.variations, runs=asked.runs, controls=controls)
+        found = search(
+            _Telling(harness, asked.runs, doing), harness.variations, runs=asked.runs, controls=controls, budget=asked.search
+        )
         return Repeats(
             command=tuple(command),
             level=level,
