@@ -61,6 +61,7 @@ def test_to_return_nothing_now_and_then_is_a_difference() -> None:
     assert str(found).startswith("DIFFERENT on this machine: hash seed alone changes whether it returns anything\n")
 
 
+@pytest.mark.long
 def test_what_moves_by_itself_is_named() -> None:
     found = sanctity.prove(proved_functions.unseeded, n=1)
     assert found.claim is Claim.DIFFERENT
