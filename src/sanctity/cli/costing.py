@@ -56,8 +56,8 @@ class _Steps:
     multiple=True,
     metavar="NAME",
     help=(
-        "Measure this alone; may be repeated: hash-seed, torch-algorithms, torch-fill, torch-unfilled, cudnn, cublas-workspace, "
-        "tensorflow-ops, threads, all."
+        "Measure this alone; may be repeated: hash-seed, torch-algorithms, fill-uninitialized-memory, torch-unfilled, cudnn, "
+        "cublas-workspace, tensorflow-ops, threads, all."
     ),
 )
 @click.option(

@@ -77,7 +77,7 @@ CONTROLS: Final = (
         off="torch-algorithms=off",
     ),
     Costed(
-        name="torch-fill",
+        name="fill-uninitialized-memory",
         words="of these the filling of memory alone",
         on="torch-algorithms=on,torch-fill=on",
         off="torch-algorithms=on,torch-fill=off",
@@ -232,7 +232,7 @@ def not_reached(control: Costed, seen: Seen) -> str:
     if not seen.pythons:
         return "no Python loaded the start hook: the command runs none, or runs it under -E, -I or -S"
     match control.name:
-        case "torch-algorithms" | "torch-fill" | "torch-unfilled":
+        case "torch-algorithms" | "fill-uninitialized-memory" | "torch-unfilled":
             return "" if "torch" in seen.libraries else "no Python of it imports torch"
         case "cudnn":
             if "torch" not in seen.libraries:
@@ -269,8 +269,8 @@ def held(control: Costed, with_control: Seen, without: Seen) -> str:
                 return f"the command takes {_HASH} out of the environment"
             if any(each not in {None, "", "random"} for each in without.hashing):
                 return f"the command sets {_HASH} by itself"
-        case "torch-algorithms" | "torch-unfilled" | "cudnn" | "tensorflow-ops" | "torch-fill":
-            name = "torch-algorithms" if control.name == "torch-unfilled" else control.name
+        case "torch-algorithms" | "torch-unfilled" | "cudnn" | "tensorflow-ops" | "fill-uninitialized-memory":
+            name = {"torch-unfilled": "torch-algorithms", "fill-uninitialized-memory": "torch-fill"}.get(control.name, control.name)
             on, off = with_control.states.get(name, frozenset()), without.states.get(name, frozenset())
             if not on or not off:
                 return "no process of the command came to its end in a way that shows what it had"

@@ -60,8 +60,8 @@ def waiver_line(control: ControlCost) -> str:
     estimate = control.estimate
     if estimate is None or not estimate.distinguishable or estimate.ratio < 1.0:
         return ""
-    figures = f"{percent(estimate.ratio)} ({percent(estimate.low)} to {percent(estimate.high)})"
-    return f'cost = "{figures}, {count(len(control.pairs), "pair")}, {100 * estimate.confidence:.1f} %"'
+    interval = f"{percent(estimate.low)} to {percent(estimate.high)}, {100 * estimate.confidence:.1f} %"
+    return f'cost = "{percent(estimate.ratio)} ({interval}, sanctity cost -n {len(control.pairs)})"'
 
 
 def _head(costs: Costs) -> str:
