@@ -81,10 +81,12 @@ def test_every_way_to_list_a_folder_is_in_another_order_and_complete(tmp_path: P
             assert sorted(order) == sorted(plain[name])
             assert order != plain[name], name
         orders.add(tuple(listed["listdir"]))
-        assert listed == {name: ask(LISTINGS, f"file-order={how}", arguments=(str(folder),))[name] for name in listed}
+    again = ask(LISTINGS, "file-order=shuffled 2", arguments=(str(folder),))
+    assert {name: again[name] for name in listed} == listed
     assert len(orders) == 3
 
 
+@pytest.mark.long
 def test_what_a_pth_file_imported_before_lists_in_the_other_order_too(tmp_path: Path, ask: Callable[..., Any]) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
@@ -141,6 +143,7 @@ def test_entropy_is_the_same_each_time_and_other_in_a_child(ask: Callable[..., A
     assert held[0]["known"] == free[0]["known"]
 
 
+@pytest.mark.long
 def test_two_processes_of_one_command_line_have_streams_of_their_own(ask: Callable[..., Any]) -> None:
     program = """
     import subprocess
@@ -152,6 +155,7 @@ def test_two_processes_of_one_command_line_have_streams_of_their_own(ask: Callab
     assert one[0] != one[1]
 
 
+@pytest.mark.long
 def test_numpy_without_a_seed_is_held_where_it_is(ask: Callable[..., Any], python: str) -> None:
     if python != "{}.{}".format(*sys.version_info[:2]):
         pytest.skip("NumPy is installed for this Python alone")
@@ -250,6 +254,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_the_process_number_is_the_same_each_time_and_can_be_sent_a_signal(ask: Callable[..., Any]) -> None:
     one, two = (ask(PID, "pid") for _ in range(2))
     assert one == two
@@ -298,6 +303,7 @@ def test_it_leaves_no_trace_but_its_mark_and_lets_the_environments_own_hook_run(
 
 
 @pytest.mark.parametrize("option", ["-I", "-S", "-E"])
+@pytest.mark.long
 def test_where_a_python_reads_no_settings_there_is_no_mark(tmp_path: Path, ask: Callable[..., Any], option: str) -> None:
     ask("print(json.dumps(1))", "entropy", option)
     assert not list((tmp_path / "marks").iterdir())

@@ -142,6 +142,7 @@ def test_unchanged_runs_have_the_same_addresses_and_hashes(tmp_path: Path) -> No
             assert len({run.digest for run in (runs[0], *random)}) == 3
 
 
+@pytest.mark.long
 def test_every_value_of_every_variation_starts(tmp_path: Path) -> None:
     write(tmp_path / "work", "import json, os, random\nopen('out', 'w').write('1')\n")
     with harness(tmp_path / "work", sys.executable, "program.py", level=Level.NUMERICS) as made:

@@ -102,6 +102,7 @@ def test_only_what_is_named_is_compared(work: Path) -> None:
 
 
 @given(st.data())
+@pytest.mark.long
 def test_patterns_name_what_glob_finds(data: st.DataObject) -> None:
     """By the standard library, which finds files by the same rules where hidden names are no exception."""
     name = st.sampled_from(["a", "b", "ab", "ba", ".a", "[a]", "^", "!", "]", "*"])
@@ -193,6 +194,7 @@ def test_standard_output_is_an_output_where_that_is_asked(work: Path) -> None:
     assert (runs[1].comparison.before, runs[1].comparison.after) == ("run 1", "run 2")
 
 
+@pytest.mark.long
 def test_names_of_all_kinds_are_outputs(work: Path) -> None:
     program = r"""
     import os
@@ -314,6 +316,7 @@ def test_a_program_finds_what_lies_about_it(work: Path, tmp_path: Path) -> None:
             assert (run.code, run.files, run.size) == (0, 1, 1), run.tail
 
 
+@pytest.mark.long
 def test_a_large_folder_is_linked_and_what_is_written_in_it_is_outside(work: Path) -> None:
     (work / "many").mkdir()
     for number in range(1500):
@@ -441,7 +444,7 @@ def test_no_room_is_told(tmp_path: Path, work: Path) -> None:
         Scratch(str(tmp_path / "a:b"))
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a small file system")
+@pytest.mark.long
 def test_a_full_file_system_is_told_wherever_it_is_met(tmp_path: Path) -> None:
     """In a mount namespace of its own, with file systems of more and more room, until it is enough."""
     unshare = shutil.which("unshare")
@@ -523,6 +526,7 @@ def test_the_users_own_folder_can_be_the_working_folder(tmp_path: Path, work: Pa
         assert (run.code, run.files, made.outside) == (0, 1, ())
 
 
+@pytest.mark.long
 def test_a_root_can_be_the_working_folder(tmp_path: Path) -> None:
     with harness(Path("/"), "sh", "-c", "echo 1 > out", scratch=str(tmp_path)) as made:
         run = made.run(Phase.REPEAT)

@@ -137,6 +137,8 @@ def _faked(own: Mapping[str, str], machine: Machine, value: str) -> dict[str, st
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_RESET": "1",
+        # With the times of files moved as well Python would take its bytecode for another source's, and write it again.
+        "NO_FAKE_STAT": "1",
     }
 
 
