@@ -153,7 +153,7 @@ def test_the_bound_is_that_of_so_many_runs() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_guilty_of_twelve_is_found_in_seven_runs(name: str) -> None:
+def test_one_guilty_of_twelve_is_found_in_eight_runs(name: str) -> None:
     bench = Bench(lambda given_, _number: given_.get(name))
     found = prove(bench, variations(), controls=SEEN)
     assert found.claim is Claim.DIFFERENT
@@ -161,8 +161,8 @@ def test_one_guilty_of_twelve_is_found_in_seven_runs(name: str) -> None:
     assert (names_of(found), guilty.alone, guilty.without) == ([(name,)], True, True)
     assert guilty.values == (dict(bench.runs[2].setting)[name],)
     # Two unchanged, one that differs: there is nothing to learn from four more before it is known why.
-    assert (bench.count(Phase.REPEAT), bench.count(Phase.VARIED)) == (2, 1)
-    assert bench.count(Phase.SEARCH) <= math.ceil(math.log2(len(NAMES))) + 3
+    assert bench.count(Phase.VARIED) == 1
+    assert len(bench.runs) <= 2 + 1 + math.ceil(math.log2(len(NAMES))) + 4
 
 
 def test_a_value_that_matters_is_named() -> None:
@@ -211,7 +211,7 @@ def test_two_that_act_alone_are_both_found(one: str, two: str) -> None:
     found = prove(bench, variations())
     assert set(names_of(found)) == {(one,), (two,)}
     assert all(guilty.alone and guilty.without for guilty in found.guilty)
-    assert bench.count(Phase.SEARCH) <= 14
+    assert len(bench.runs) <= 2 + 1 + 16
 
 
 @pytest.mark.parametrize(("one", "two"), list(combinations(NAMES, 2)))
@@ -219,7 +219,7 @@ def test_two_that_act_only_together_are_named_together(one: str, two: str) -> No
     bench = Bench(lambda given_, _number: acts((frozenset({one, two}),), given_))
     found = prove(bench, variations())
     assert (names_of(found), found.guilty[0].alone, found.guilty[0].without) == ([(one, two)], True, True)
-    assert bench.count(Phase.SEARCH) <= 26
+    assert len(bench.runs) <= 2 + 1 + 36
 
 
 def test_where_addresses_matter_nothing_else_is_blamed_for_moving_them() -> None:
@@ -351,6 +351,25 @@ def test_a_race_that_two_unchanged_runs_missed_is_seldom_blamed_on_an_innocent_o
         blamed += any(each.names != ("scheduling",) for each in found.guilty)
     assert named > 150
     assert blamed <= named // 50
+
+
+@pytest.mark.parametrize("names", [NAMES, ("tz",), ("tz", "cwd", "load")], ids=["twelve", "one", "three"])
+@pytest.mark.parametrize("name", ["", "tz"])
+def test_a_race_of_two_outcomes_repeats_by_accident_and_is_seldom_taken_for_another(names: tuple[str, ...], name: str) -> None:
+    """Each outcome comes up again and again, so two runs that agree in one say little."""
+    wrong = right = 0
+    for seed in range(100):
+        chance = random.Random(seed)
+
+        def result(given_: dict[str, str], _number: int, chance: random.Random = chance) -> bool:
+            shows = name in given_ if name else given_.get("scheduling") != HELD
+            return shows and chance.random() < (0.8 if name else 0.5)
+
+        found = names_of(prove(Bench(result), variations(names=names)))
+        right += found == [(name or "scheduling",)]
+        wrong += found not in ([(name or "scheduling",)], [])
+    assert right >= 80
+    assert wrong <= 6
 
 
 def test_nobody_alone_is_an_answer() -> None:

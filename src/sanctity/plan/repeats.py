@@ -38,6 +38,8 @@ _MOST_REPEATS: Final = 5
 _MOST_HELD: Final = 5
 #: The chance that is left to runs that would differ to agree nevertheless.
 _CHANCE: Final = 0.05
+#: The chance that is left to runs that were chosen by what they gave, as those of a search are, to look as if one were guilty.
+_ACCIDENT: Final = 0.01
 #: So many runs a search has, unless it is given another number.
 BUDGET: Final = 80
 #: Where one of these is guilty nothing else can be told apart: whatever a process is started with moves its addresses.
@@ -436,8 +438,9 @@ class _Search:
         if not self.tries:
             return []
         names = _least(pool, frozenset(), lambda names: self.differs(names, self.tries))
-        if len(names) > 1 and self.moves:
-            one = next(([name] for name in names if self.differs([name], _MOST_TRIES)), None)
+        self.moves = True  # so many settings were tried that one of them may have differed by accident
+        if len(names) > 1:
+            one = next(([name] for name in names if self.differs([name], _TRIES)), None)
             names = one or names
         return names if self._again(names) else []
 
@@ -465,8 +468,19 @@ class _Search:
         before = len(runs)
         while len(runs) < 2:
             self._more(chosen)
-        if all(_alike(runs[0], run) for run in runs):
-            return len(self._differing(runs)) == len(runs)
+        while not self.moves:
+            if not self._differing(runs):
+                return False
+            # What is always so with them and never without is no accident once there are enough of both kinds of runs.
+            given = [run for tried, some in self.tried.items() if chosen <= tried for run in self._differing(some)]
+            without = [run for tried, some in self.tried.items() if not chosen <= tried for run in some]
+            agreeing = len(without) - len(self._differing(without))
+            if 1 / math.comb(len(given) + agreeing, agreeing) <= _ACCIDENT:
+                return True
+            if agreeing <= len(given):
+                self._unchanged()
+            else:
+                self._more(chosen)
         while True:
             # The first two unchanged runs were bound to agree, or nothing would have been varied.
             new, unchanged = len(runs) - before, len(self.proof.repeats) - 2
@@ -495,7 +509,17 @@ class _Search:
         self.proof.spend()
         runs = self.tried[chosen]
         runs.append(self.proof.run(Phase.SEARCH, tuple((name, value) for name, value in self.values.items() if name in chosen)))
-        self.moves = self.moves or not all(_alike(runs[0], run) for run in runs)
+        differs = bool(self._differing(runs))
+        self.moves = (
+            self.moves
+            or not all(_alike(runs[0], run) for run in runs)
+            or any(
+                (tried < chosen and self._differing(some) and not differs)
+                or (chosen < tried and differs and not self._differing(some))
+                for tried, some in self.tried.items()
+                if some
+            )
+        )
 
     def _differing(self, runs: Iterable[Run]) -> list[Run]:
         return [run for run in runs if not _alike(self.proof.repeats[0], run)]
