@@ -129,6 +129,14 @@ def test_numerics_of_torch(program: str, name: str, tmp_path: Path) -> None:
     assert (found["claim"], guilty(found)) == ("different", [[name]]), found["verdict"]
 
 
+@long
+@pytest.mark.torch
+@with_torch
+def test_nobody_seeded_torch(tmp_path: Path) -> None:
+    found = proof(tmp_path, "unseeded_torch", *QUICK, python=ml_python())
+    assert (found["claim"], guilty(found)) == ("different", [["entropy"]]), found["verdict"]
+
+
 # -- what looks the same, and is not -----------------------------------------------------------------------------------------------
 
 

@@ -276,6 +276,47 @@ def _hold_entropy(number: int) -> None:
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=before, after_in_child=after)
+    sys.meta_path.insert(0, _Seeder(number))
+
+
+class _Seeder:
+    """A finder that finds nothing itself, and seeds the libraries that ask the system for randomness in machine code, by *number*.
+
+    It does so when they have been imported, before whoever imports them can draw.
+    """
+
+    #: For each such library: what seeds all that nobody seeded.
+    seeds = {"torch": ("manual_seed",), "tensorflow": ("random", "set_seed")}  # noqa: RUF012 - it is never changed
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in self.seeds or path is not None:
+            return None
+        for finder in tuple(sys.meta_path):
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec = None if find is None else find(name, path, target)
+            if spec is not None:
+                self._follow(spec.loader, name)
+                return spec
+        return None
+
+    def _follow(self, loader: Any, name: str) -> None:
+        run = getattr(loader, "exec_module", None)
+        if run is None:
+            return
+
+        def execute(module: Any) -> None:
+            del loader.exec_module
+            run(module)
+            seed: Any = module
+            for attribute in self.seeds[name]:
+                seed = getattr(seed, attribute, None)
+            if seed is not None:
+                seed(self.number % (1 << 31))
+
+        loader.exec_module = execute
 
 
 # -- time --------------------------------------------------------------------------------------------------------------------------
