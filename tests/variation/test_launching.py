@@ -240,6 +240,24 @@ def test_what_is_not_here_is_said() -> None:
     assert not any(named[name].varies for name in impossible)
 
 
+def test_a_home_that_can_not_be_made_again_is_the_callers(tmp_path: Path) -> None:
+    write(tmp_path / "work", "import os\nopen('out', 'w').write(os.environ.get('HOME', 'none'))\n")
+    full = tmp_path / "full"
+    full.mkdir()
+    for number in range(2001):
+        (full / str(number)).touch()
+    for home, why in (
+        (str(full), "HOME holds too much"),
+        (str(tmp_path / "nothing"), "HOME can not be listed: No such file or directory"),
+        ("", "there is no HOME"),
+        ("work", "there is no HOME"),
+    ):
+        with harness(tmp_path / "work", sys.executable, "program.py", environ={"HOME": home}) as made:
+            assert {each.name: each for each in made.variations}["home"].impossible == why
+            run = made.run(Phase.REPEAT)
+            assert (run.code, run.size, run.outside) == (0, len(home), ())
+
+
 def test_numerics_are_those_of_unchanged_runs() -> None:
     machine = replace(look({}), cpus=(0, 1, 2))
     assert (numerics(machine, {}).threads, numerics(machine, {}).cpus) == (3, 3)

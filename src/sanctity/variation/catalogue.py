@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanctity.errors import UsageError
 from sanctity.model.repeats import Level, Numerics, Variation
+from sanctity.variation.place import MOST_LINKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -160,8 +161,8 @@ def _all(machine: Machine, environ: Mapping[str, str]) -> Iterable[Variation]:
     impossible = "" if others else "no other locale is installed"
     yield Variation(name="locale", words="locale", level=machine_, values=(told, *others), impossible=impossible)
     yield Variation(name="cwd", words="cwd", level=machine_, values=("here", "another path", "a longer path"))
-    impossible = "" if os.path.isdir(environ.get("HOME", "")) else "there is no HOME"
-    yield Variation(name="home", words="home", level=machine_, values=("here", "another path"), impossible=impossible)
+    values = ("here", "another path")
+    yield Variation(name="home", words="home", level=machine_, values=values, impossible=_home(environ.get("HOME", "")))
     mask = _umask()
     masks = (mask, *(value for value in ("077", "002", "022", "027") if value != mask))
     yield Variation(name="umask", words="umask", level=machine_, values=masks)
@@ -216,6 +217,15 @@ def _cpus(cpus: Iterable[int]) -> str:
 
 def _spelled(name: str) -> str:
     return name.lower().replace("-", "").replace("posix", "c")
+
+
+def _home(path: str) -> str:
+    """Why no other home folder can be made with the same in it; empty where one can."""
+    try:
+        number = len(os.listdir(path)) if os.path.isabs(path) else -1
+    except OSError as error:
+        return f"HOME can not be listed: {error.strerror}"
+    return "there is no HOME" if number < 0 else "HOME holds too much" if number > MOST_LINKS else ""
 
 
 def _umask() -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sanctity.variation.outputs import Patterns
 
-__all__ = ["Farm", "Planted", "Scratch", "Tree", "is_left_alone", "no_room", "plant", "read_tree", "remove"]
+__all__ = ["MOST_LINKS", "Farm", "Planted", "Scratch", "Tree", "is_left_alone", "no_room", "plant", "read_tree", "remove"]
 
 _PREFIX: Final = "sanctity-repeats-"
 #: A process that is making its private folder holds it from so many seconds on.
@@ -47,8 +47,8 @@ _MOST_COPIES: Final = 200
 _MOST_COPIED: Final = 16 << 20
 #: What a pattern that begins with a wildcard names may be an input as well: so many bytes in all are copied.
 _MOST_EITHER: Final = 256 << 20
-#: A folder with more entries is not linked entry by entry.
-_MOST_LINKS: Final = 2000
+#: A folder with more entries than that is not linked entry by entry.
+MOST_LINKS: Final = 2000
 
 
 def no_room(error: OSError, where: str) -> SanctityError:
@@ -389,7 +389,7 @@ def _plant_links(source: str, place: str, *, but: str = "") -> Planted | None:
         names = sorted(os.listdir(source))
     except OSError:
         return None
-    if len(names) > _MOST_LINKS:
+    if len(names) > MOST_LINKS:
         return None
     planted = Planted(root=place)
     _folder(planted, "")
