@@ -7,6 +7,7 @@ builder takes *lock* it is a hashed requirements file. *index* is an index URL t
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import sys
@@ -17,7 +18,7 @@ from real.index import loopback_index
 from real.tools import HERE, Workshop, interpreters, pins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Built",
     "copied",
     "installer_env",
+    "made_once",
     "pip_tools",
     "pip_venv",
     "poetry_project",
@@ -324,6 +326,15 @@ def installer_env(
     for wheel in sorted((wheels or shop.wheels(lock, python=python)).glob("*.whl")):
         shop.run([built.executable, "-m", "installer", wheel], env=environ)
     return built
+
+
+@functools.cache
+def made_once(builder: Callable[[Workshop, Path], Built], shop: Workshop) -> Built:
+    """What *builder* makes where it is told nothing more, made once in this process: for whoever changes only a `copied` one.
+
+    Tests that take it are of the group ``made-once``, so that one process makes it for all of them.
+    """
+    return builder(shop, shop.scratch / "made-once" / builder.__name__ / "project")
 
 
 #: The spoilable copies made so far: for each, what every file of it was when it was last whole.

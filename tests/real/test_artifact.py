@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from real.environments import SMALL, Built, copied, pip_venv, poetry_project, uv_pip, uv_project
+from real.environments import SMALL, Built, copied, made_once, pip_venv, poetry_project, uv_pip, uv_project
 from real.index import loopback_index
 from real.judging import Judged, examine, judge, sanctity
 from real.tampering import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from real.tools import Workshop
 
-pytestmark = [pytest.mark.index, pytest.mark.xdist_group("artifact")]
+pytestmark = [pytest.mark.index, pytest.mark.xdist_group("made-once")]
 
 POPULAR: Final = HERE / "popular-200.txt"
 
@@ -45,7 +45,7 @@ _BUILDERS: Final[dict[str, Callable[[Workshop, Path], Built]]] = {"uv": uv_proje
 @pytest.fixture(scope="module", params=sorted(_BUILDERS))
 def built(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     """A clean environment of each tool; the index that Poetry's lock names is there again, with another release of six beside."""
-    made = _BUILDERS[request.param](workshop, tmp_path_factory.mktemp(request.param) / "project")
+    made = made_once(_BUILDERS[request.param], workshop)
     if request.param != "poetry":
         yield made
         return

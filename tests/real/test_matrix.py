@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from real.environments import Built, copied, pip_tools, pip_venv, poetry_project, uv_project
+from real.environments import Built, copied, made_once, pip_tools, pip_venv, poetry_project, uv_project
 from real.judging import Judged, judge
 from real.tampering import HARMLESS, TAMPERINGS, UNSEEN, NotHereError, Planted, Planter, blinding_pth, clobbered, leaked
 from sanctity.model.drift import Code
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from real.tools import Workshop
 
-pytestmark = [pytest.mark.index, pytest.mark.xdist_group("matrix")]
+pytestmark = [pytest.mark.index, pytest.mark.xdist_group("made-once")]
 
 _BUILDERS: Final[dict[str, Callable[[Workshop, Path], Built]]] = {
     "uv": uv_project,
@@ -34,9 +34,9 @@ _PIP_TOOLS: Final = pytest.param("pip-tools", marks=pytest.mark.long)
 
 
 @pytest.fixture(scope="module", params=["pip", _PIP_TOOLS, "poetry", "uv"])
-def built(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(request: pytest.FixtureRequest, workshop: Workshop) -> Built:
     """A clean environment of each tool."""
-    return _BUILDERS[request.param](workshop, tmp_path_factory.mktemp(request.param) / "project")
+    return made_once(_BUILDERS[request.param], workshop)
 
 
 def _plant(planter: Planter, built: Built, workshop: Workshop) -> Planted:

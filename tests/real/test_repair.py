@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from real.environments import SMALL, Built, copied, pip_tools, pip_venv, poetry_project, uv_pip, uv_project
+from real.environments import SMALL, Built, copied, made_once, pip_tools, pip_venv, poetry_project, uv_pip, uv_project
 from real.index import loopback_index
 from real.judging import judge, sanctity
 from real.tampering import (
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from real.tools import Workshop
 
-pytestmark = [pytest.mark.index, pytest.mark.xdist_group("repair")]
+pytestmark = [pytest.mark.index, pytest.mark.xdist_group("made-once")]
 
 _BUILDERS: Final[dict[str, Callable[[Workshop, Path], Built]]] = {
     "uv": uv_project,
@@ -86,21 +86,10 @@ _SAMPLE: Final[dict[str, frozenset[Planter]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def environments() -> dict[str, Built]:
-    """What was built so far, by tool."""
-    return {}
-
-
 @pytest.fixture
-def built(
-    request: pytest.FixtureRequest, environments: dict[str, Built], workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
-) -> Built:
-    """The environment of the tool that a test names, made for the first that names it."""
-    tool: str = request.param
-    if tool not in environments:
-        environments[tool] = _BUILDERS[tool](workshop, tmp_path_factory.mktemp(tool.replace(" ", "-")) / "project")
-    return environments[tool]
+def built(request: pytest.FixtureRequest, workshop: Workshop) -> Built:
+    """The environment of the tool that a test names."""
+    return made_once(_BUILDERS[request.param], workshop)
 
 
 def _environ(shop: Workshop) -> dict[str, str]:
