@@ -217,7 +217,7 @@ def test_time_is_the_same_each_time_moves_and_keeps_its_kinds(ask: Callable[...,
 
 def test_who_waits_by_a_clock_still_comes_to_an_end(ask: Callable[..., Any]) -> None:
     program = """
-    import asyncio, queue, subprocess, threading, time
+    import asyncio, concurrent.futures, queue, subprocess, threading, time
     async def wait():
         await asyncio.sleep(0.05)
         return 1
@@ -228,6 +228,13 @@ def test_who_waits_by_a_clock_still_comes_to_an_end(ask: Callable[..., Any]) -> 
         found.append(2)
     found.append(threading.Event().wait(0.05))
     found.append(subprocess.Popen([sys.executable, "-c", "pass"]).wait(timeout=50))
+    told = threading.Event()
+    waiting = threading.Thread(target=told.wait)
+    waiting.start()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(told.wait), pool.submit(told.set)]
+        found.append([one.result() for one in both])
+    waiting.join()
     until = time.time() + 2
     while time.time() < until:
         pass
@@ -236,7 +243,7 @@ def test_who_waits_by_a_clock_still_comes_to_an_end(ask: Callable[..., Any]) -> 
         time.sleep(0.1)
     print(json.dumps(found))
     """
-    assert ask(program, "time=1700000000;entropy;pid;scheduling") == [1, 2, False, 0]
+    assert ask(program, "time=1700000000;entropy;pid;scheduling") == [1, 2, False, 0, [True, None]]
 
 
 PID = """

@@ -24,9 +24,12 @@ _NAME = "sitecustomize"
 _VARIABLE = "SANCTITY_REPEATS"
 #: By how much a held clock moves each time that it is asked, in nanoseconds.
 _STEP = 1_000_000
-#: Threads take turns after so many seconds, and whoever starts one, or gives it a task, waits so many for its end.
+#: Threads take turns after so many seconds. Whoever starts one, or gives it a task, waits for its end so many seconds at most, and
+#: no more where the process did nothing in so many looks of so many seconds: it waits for something then.
 _TURN = 60.0
-_ALONE = 0.5
+_ALONE = 10.0
+_IDLE = 4
+_LOOK = 0.1
 #: Whose waits would never end by a clock that stands still.
 _WAITERS = ("trio", "anyio", "gevent", "eventlet", "psutil")
 
@@ -209,19 +212,30 @@ def _hold_turns() -> None:
     """
     import concurrent.futures
     import threading
+    import time
     from concurrent.futures import thread as pools
 
     start_it, submit_it = threading.Thread.start, pools.ThreadPoolExecutor.submit
+    clock, worked = time.monotonic, time.process_time
+
+    def wait(ended: Callable[[float], bool]) -> None:
+        until, before, idle = clock() + _ALONE, worked(), 0
+        while not ended(_LOOK) and idle < _IDLE and clock() < until:
+            before, idle = worked(), idle + 1 if worked() - before < _LOOK / 100 else 0
+
+    def ended(thread: threading.Thread, look: float) -> bool:
+        thread.join(look)
+        return not thread.is_alive()
 
     def start(self: threading.Thread) -> None:
         start_it(self)
         # Those of a pool wait for tasks, and those of `multiprocessing` for what other processes say.
         if not getattr(getattr(self, "_target", None), "__module__", "").startswith(("concurrent.", "multiprocessing.")):
-            self.join(_ALONE)
+            wait(lambda look: ended(self, look))
 
     def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
         future = submit_it(self, *args, **kwargs)
-        concurrent.futures.wait([future], _ALONE)
+        wait(lambda look: bool(concurrent.futures.wait([future], look).done))
         return future
 
     threading.Thread.start = start  # type: ignore[method-assign]
