@@ -416,14 +416,14 @@ def test_the_sources_that_have_to_be_held_are_named_each(sources: set[str]) -> N
     assert set(names_of(found)) == {(name,) for name in sources}
     assert all(guilty.alone and guilty.without and guilty.values == (FREE,) for guilty in found.guilty)
     assert (bench.count(Phase.REPEAT), bench.count(Phase.VARIED), bench.count(Phase.SEARCH)) == (5, 0, 0)
-    assert bench.count(Phase.HELD) <= 16
+    assert bench.count(Phase.HELD) <= 17 + len(sources)
 
 
 def test_one_source_takes_few_runs() -> None:
     for name in SOURCES:
         bench = Bench(free(frozenset({name})))
         assert names_of(prove(bench, variations())) == [(name,)]
-        assert bench.count(Phase.HELD) <= 12, name
+        assert bench.count(Phase.HELD) <= 14, name
 
 
 def test_what_is_held_needs_not_to_give_what_the_first_run_gave() -> None:
@@ -437,6 +437,19 @@ def test_where_nothing_that_can_be_held_helps_it_is_said() -> None:
     assert (found.claim, found.guilty) == (Claim.DIFFERENT, ())
     assert all(name in found.message for name in SOURCES)
     assert bench.count(Phase.HELD) == 2
+
+
+def test_who_is_innocent_is_rarely_blamed_for_what_nothing_holds() -> None:
+    """Entropy is to blame, and beside it processes race in one run of five whatever is held."""
+    wrong = 0
+    for seed in range(60):
+        chance = random.Random(seed)
+
+        def result(given_: dict[str, str], number: int, chance: random.Random = chance) -> tuple[int, int]:
+            return 0 if given_.get("entropy") == HELD else number, number if chance.random() < 0.2 else 0
+
+        wrong += bool(set(names_of(prove(Bench(result), variations()))) - {("entropy",)})
+    assert wrong <= 4
 
 
 def test_a_source_that_can_not_be_held_is_not_tried() -> None:

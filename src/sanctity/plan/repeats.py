@@ -36,6 +36,8 @@ _ROUNDS: Final = 2
 #: So many unchanged runs there are at most where they differ, and so many of one setting before they are taken to agree.
 _MOST_REPEATS: Final = 5
 _MOST_HELD: Final = 5
+#: So many runs there are at most with one source free, and beside them with all held, until it is told whether they differ.
+_MOST_BESIDE: Final = 12
 #: The chance that is left to runs that would differ to agree nevertheless.
 _CHANCE: Final = 0.05
 #: The chance that is left to runs that were chosen by what they gave, as those of a search are, to look as if one were guilty.
@@ -246,6 +248,8 @@ class _Proof:
             if not agree:
                 return self.different((), f"unchanged runs differ, also with {words} held", compare)
             guilty = holding.guilty()
+            if not holding.agree(sources):
+                return self.different((), f"unchanged runs differ, now and then also with {words} held", compare)
             told = "" if guilty else f"unchanged runs differ, and agree with {words} held; none of them alone was seen to do it"
             return self.different(guilty, told, *(() if guilty else (compare,)))
         except _SpentError:
@@ -356,27 +360,46 @@ class _Holding:
         """The sources that make runs differ while all others are held, where it is enough to hold all; none where none does.
 
         A source that is free and innocent never does, however seldom the guilty one shows. Once it is enough to hold those that
-        were found, nothing else can matter.
+        were found, nothing else can matter; once runs differ with all held, nobody else is named.
         """
         pool = [name for name in self.sources if name not in self.unseen]
+        everything = frozenset(self.sources)
         names: list[str] = []
         alone = False
         for _ in range(_ROUNDS):
             for name in pool:
                 if name not in names and not self.agree(other for other in pool if other != name):
+                    if not self.blames(everything - {name}, everything):
+                        continue
                     names.append(name)
                     alone = self.agree(names)
                     if alone:
                         break
-            if alone or not names:
+            if alone or not names or not self.agree(everything):
                 break
             # What is left shows more rarely than what was found, and is looked for as much longer.
             left = self.held[frozenset(names)]
             while len(left) < _MOST_REPEATS:
                 self.more(frozenset(names))
             self.enough = max(self.enough, _enough(left))
+        alone = alone and self.agree(everything)
         found = [name for name in self.sources if name in names]
         return tuple(Guilty(names=(name,), values=(FREE,), alone=alone, without=True) for name in found)
+
+    def blames(self, others: frozenset[str], everything: frozenset[str]) -> bool:
+        """Whether it is no accident that runs with *others* held differ from those with *everything* held, which all agree.
+
+        What no source holds may show in either, now and then. So both are made until that is told (Fisher's exact test, 1935).
+        """
+        free, held = self.held.setdefault(others, []), self.held[everything]
+        while all(_alike(held[0], run) for run in held):
+            differing = sum(not _alike(held[0], run) for run in free)
+            if differing and math.comb(len(free), differing) / math.comb(len(free) + len(held), differing) <= _CHANCE:
+                return True
+            if min(len(free), len(held)) >= _MOST_BESIDE:
+                break
+            self.more(others if len(free) < len(held) else everything)
+        return False
 
 
 class _Search:
