@@ -688,6 +688,9 @@ def _converse(argv: list[str], request: bytes, timeout: float) -> tuple[bytes, b
         if min(pipes) <= 2:  # the program has closed a standard stream, and the child needs its own there
             pipes = _lifted(pipes)
         theirs_in, ours_in, ours_out, theirs_out, ours_err, theirs_err = pipes
+        # What a signal raises between its start and the line that knows its number would leave it alone.
+        waiting = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGALRM)
+        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, waiting)
         try:
             pid = os.posix_spawn(
                 argv[0],
@@ -704,9 +707,10 @@ def _converse(argv: list[str], request: bytes, timeout: float) -> tuple[bytes, b
             )
         except OSError as error:
             raise _Trouble("guard-can-not-look", f"{argv[0]} can not be started: {error.strerror or error}") from error
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
         for fd in (theirs_in, theirs_out, theirs_err):
-            os.close(fd)
-            pipes.remove(fd)
+            _close(fd, pipes)
         os.set_blocking(ours_in, False)
         waiter = poll()
         waiter.register(ours_in, POLLOUT)
@@ -736,19 +740,27 @@ def _converse(argv: list[str], request: bytes, timeout: float) -> tuple[bytes, b
                         raise _Trouble("guard-child-failed", "the child that looks does not stop talking")
                     continue
                 waiter.unregister(fd)
-                os.close(fd)
-                pipes.remove(fd)
+                _close(fd, pipes)
         status = _collect(pid, deadline)
         pid = 0 if status is not None else pid
         return said[ours_out], said[ours_err], status
     finally:
-        for fd in pipes:
-            os.close(fd)
         if pid:
             _end(pid)
+        while pipes:
+            _close(pipes[-1], pipes)
         if _signal.SIGPIPE not in masked and _signal.SIGPIPE in _signal.sigpending():
             _signal.sigtimedwait((_signal.SIGPIPE,), 0)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, masked)
+
+
+def _close(fd: int, pipes: list[int]) -> None:
+    """Close *fd*, one of *pipes*, and no longer know of it.
+
+    Not in the other order: what a signal raises in between would have it closed twice, the second time perhaps as somebody else's.
+    """
+    pipes.remove(fd)
+    os.close(fd)
 
 
 def _lifted(pipes: list[int]) -> list[int]:
