@@ -16,19 +16,9 @@ from repeated import CASES, NAMES, a_hostile, a_run, a_same
 from sanctity.model.repeats import Claim, Guilty, Level, Phase, rate_bound
 from sanctity.model.result import Sameness
 from sanctity.report.page import LOOK
-from sanctity.report.repeats import (
-    FORMATS,
-    REMEDIES,
-    State,
-    again,
-    exit_code,
-    repeats_json,
-    repeats_markdown,
-    repeats_text,
-    schema,
-    state_of,
-)
+from sanctity.report.repeats import FORMATS, exit_code, repeats_json, repeats_markdown, repeats_text, schema
 from sanctity.report.repeats_html import repeats_html
+from sanctity.report.repeats_words import REMEDIES, State, again, state_of
 from sanctity.report.text import Paint
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ import sanctity
 from real.learning import SOURCE, missing, ml_python
 from sanctity.errors import SanctityError, UsageError
 from sanctity.model.repeats import Claim, Level, Phase
-from sanctity.report.repeats import FORMATS, again
+from sanctity.report.repeats import FORMATS
+from sanctity.report.repeats_words import again
 
 if TYPE_CHECKING:
     from collections.abc import Callable

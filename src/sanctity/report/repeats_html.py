@@ -14,7 +14,7 @@ import sanctity
 from sanctity.model.repeats import CONFIDENCE, Claim, Phase, rate_bound
 from sanctity.model.result import Sameness
 from sanctity.report.page import page
-from sanctity.report.repeats import (
+from sanctity.report.repeats_words import (
     CLAIMS,
     State,
     again,
