@@ -18,6 +18,7 @@ LAYERS = (
     ("linting", "plan", "seals"),
     ("report",),
     ("processes",),
+    ("scratch",),
     ("observe", "apply", "store", "fetch", "timeline", "determinism", "variation"),
     ("verbs", "guarding"),
     ("lab",),

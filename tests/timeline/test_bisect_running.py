@@ -15,7 +15,8 @@ import pytest
 from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Run
 from sanctity.processes import end_group, find_program, run_command, started_at
-from sanctity.timeline.running import digest_of, environ_of, remove, signature_of
+from sanctity.scratch import remove
+from sanctity.timeline.running import digest_of, environ_of, signature_of
 from sanctity.timeline.workplace import Workplace
 
 

@@ -16,8 +16,9 @@ from sanctity.errors import SanctityError
 from sanctity.model.bisecting import Counts, Outcome, Run, Trial, day
 from sanctity.processes import end_group, end_strays, find_program, run_command
 from sanctity.report.words import count
+from sanctity.scratch import remove
 from sanctity.timeline.building import Unbuildable
-from sanctity.timeline.running import NOT_FOUND, digest_of, environ_of, remove, signature_of
+from sanctity.timeline.running import NOT_FOUND, digest_of, environ_of, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

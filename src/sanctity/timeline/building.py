@@ -17,8 +17,8 @@ from sanctity.errors import SanctityError
 from sanctity.lockfiles.requirements import wants
 from sanctity.model.bisecting import Pinned
 from sanctity.model.names import normalise_name
+from sanctity.scratch import remove
 from sanctity.timeline.requirements import check_unchanged, decode
-from sanctity.timeline.running import remove
 from sanctity.timeline.uv import Children, busy, paragraph
 
 if TYPE_CHECKING:

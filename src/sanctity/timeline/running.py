@@ -6,10 +6,8 @@ would lead its Python elsewhere, are left out; every other variable is the calle
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +17,7 @@ from sanctity.model.wire import canonical
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["NOT_FOUND", "digest_of", "environ_of", "remove", "signature_of"]
+__all__ = ["NOT_FOUND", "digest_of", "environ_of", "signature_of"]
 
 #: What a shell ends with where a command can not be run or found.
 NOT_FOUND: Final = (126, 127)
@@ -99,17 +97,3 @@ def _signature_of(folder: str) -> str:
 def _sha256(path: str) -> bytes:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def remove(path: str) -> None:
-    """Remove the file or folder at *path*, if it is there; what is write-protected too."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        return
-    shutil.rmtree(path, ignore_errors=True)
-    if os.path.lexists(path):
-        for folder, _, _ in os.walk(path):
-            with contextlib.suppress(OSError):
-                os.chmod(folder, 0o700)
-        shutil.rmtree(path, ignore_errors=True)

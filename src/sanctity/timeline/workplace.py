@@ -1,26 +1,19 @@
-"""Where environments are made and thrown away: a folder of this process alone, below the folder for temporary files.
-
-A folder is held by a lock on the file ``alive`` in it, which its process gives up however it ends. So what a process that was
-killed left behind is known for what it is, by whoever comes next: a command that still runs in it is ended, and the folder removed.
-"""
+"""Where environments are made and thrown away, and what only one bisect of a machine may have at a time: a result, a log."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import socket
-import stat
 import sys
 import tempfile
 from itertools import count
 from typing import TYPE_CHECKING, Final, Self
 
 from sanctity.errors import SanctityError, UsageError
-from sanctity.processes import end_group, started_at
-from sanctity.timeline.running import remove
+from sanctity.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,24 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["Workplace", "alone_with", "alone_with_log"]
 
 _PREFIX: Final = "sanctity-bisect-"
-#: A process that is making its folder holds it from so many seconds on.
-_YOUNG: Final = 60
 
 
 class Workplace:
     """A context manager: the folder `home` is there in it, and gone at its end, but for what was asked to be kept."""
 
     def __init__(self) -> None:
-        self.home = ""
-        self._alive = -1
         self._numbers = count(1)
 
     def __enter__(self) -> Self:
         try:
-            _sweep(tempfile.gettempdir())
-            self.home = os.path.realpath(tempfile.mkdtemp(prefix=_PREFIX))
-            self._alive = os.open(f"{self.home}/alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._scratch = Scratch(_PREFIX)
         except OSError as error:
             raise SanctityError(
                 "bisect-no-room",
@@ -57,8 +43,12 @@ class Workplace:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        remove(self.home)
-        os.close(self._alive)
+        self._scratch.close()
+
+    @property
+    def home(self) -> str:
+        """The folder."""
+        return self._scratch.home
 
     def folder(self) -> str:
         """A new path in it; nothing is there yet."""
@@ -66,8 +56,7 @@ class Workplace:
 
     def note(self, number: int) -> None:
         """Note that the process group *number* works here, for whoever finds this folder after a sudden end."""
-        with contextlib.suppress(OSError), open(f"{self.home}/running-{number}", "w", encoding="ascii") as file:
-            file.write(f"{number} {started_at(number)}\n")
+        self._scratch.note(number)
 
 
 @contextlib.contextmanager
@@ -117,45 +106,3 @@ def _alone(kind: str, path: str) -> Iterator[bool]:
                 yield False
                 return
         yield True
-
-
-def _sweep(below: str) -> None:
-    """Remove what processes of this user that are no more left *below*."""
-    with contextlib.suppress(OSError):
-        for name in os.listdir(below):
-            if name.startswith(_PREFIX):
-                with contextlib.suppress(OSError):
-                    _sweep_one(os.path.join(below, name))
-
-
-def _sweep_one(home: str) -> None:
-    state = os.lstat(home)
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
-        return
-    try:
-        alive = os.open(f"{home}/alive", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        import time
-
-        if time.time() - state.st_mtime > _YOUNG:  # else somebody makes it just now
-            remove(home)
-        return
-    try:
-        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    finally:
-        # Closing it gives the lock up again, which matters to nobody: its process is gone.
-        os.close(alive)
-    for name in os.listdir(home):
-        if name.startswith("running-"):
-            _end_noted(os.path.join(home, name))
-    remove(home)
-
-
-def _end_noted(path: str) -> None:
-    """End the process group that the file at *path* names, if it is the one that was meant, and not another of its number."""
-    with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
-        number, _, when = file.read().strip().partition(" ")
-        if when and started_at(int(number)) == when:
-            end_group(int(number), 0.0)
