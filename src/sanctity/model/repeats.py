@@ -84,7 +84,8 @@ class Run:
     *code* is its exit status, negative for a signal, None where it took too long. *files* is how many it wrote, *size* their bytes,
     *digest* over their paths and bytes (``sha256:…``). *sameness* is how they compare to those of the first run, and where sources
     were held to those of the first run with the same ones held; *comparison* has the details where they are not identical. *tail*
-    is the end of what it said, where it failed; *outside* are paths that it wrote out of its own place; *unseen* are variations
+    is the end of what it said, where it failed; *outside* are paths that it wrote out of its own place; *handed* are files
+    there that it read and that were written while it was proved, by an earlier run or by whoever; *unseen* are variations
     that it was given and that did not reach it: no interpreter loaded their hook.
     """
 
@@ -100,6 +101,7 @@ class Run:
     comparison: ResultComparison | None = None
     tail: str = ""
     outside: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
     @property

@@ -159,7 +159,7 @@ class _Proof:
         """One more run.
 
         Raises:
-            Doubt: what came of it can not be compared: it took too long, or wrote elsewhere.
+            Doubt: what came of it can not be compared: it took too long, wrote elsewhere, or read what another one wrote.
         """
         run = self.bench.run(phase, setting)
         self.runs.append(run)
@@ -171,6 +171,12 @@ class _Proof:
             )
         if run.outside:
             raise _outside(f"run {run.number}", run.outside)
+        if run.handed:
+            raise Doubt(
+                "result-handed-on",
+                f"run {run.number} read what was written while it was proved: {_some(run.handed)}",
+                "what one run computes another one may have read: have it keep nothing there, and fill other caches before",
+            )
         return run
 
     def spend(self) -> None:
@@ -393,7 +399,11 @@ class _Holding:
         """
         free, held = self.held.setdefault(others, []), self.held[everything]
         while all(_alike(held[0], run) for run in held):
-            differing = sum(not _alike(held[0], run) for run in free)
+            # Each is compared to the first of its own setting: whether it is alike those of another one, their bytes alone can say.
+            quiet = all(run.digest == held[0].digest for run in held)
+            differing = sum(
+                run.code != held[0].code or run.digest != held[0].digest if quiet else not _alike(free[0], run) for run in free
+            )
             if differing and math.comb(len(free), differing) / math.comb(len(free) + len(held), differing) <= _CHANCE:
                 return True
             if min(len(free), len(held)) >= _MOST_BESIDE:

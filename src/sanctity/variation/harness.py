@@ -20,8 +20,8 @@ from sanctity.model.result import Sameness
 from sanctity.processes import find_program
 from sanctity.variation.catalogue import HOOKED, catalogue, look, numerics
 from sanctity.variation.controls import KNOWN
-from sanctity.variation.launch import Start, place_hook, run_start, start_of, written
-from sanctity.variation.outputs import STDOUT, Patterns, changed, collect, digest, snapshot
+from sanctity.variation.launch import Start, handed_on, place_hook, run_start, start_of, watched, written
+from sanctity.variation.outputs import MOST_WATCHED, STDOUT, Patterns, changed, collect, digest, snapshot
 from sanctity.variation.place import Farm, Scratch, Tree, no_room, read_tree, remove
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ __all__ = ["Harness"]
 _CHEAP: Final = 2000
 #: How long a positive control may take, in seconds.
 _LONGEST: Final = 60
+#: Runs with sources held are made for two settings in turn; the outputs of the first of so many are kept.
+_MOST_HELD: Final = 2
 _ORDER: Final = tuple(Sameness)
 _EVERYTHING: Final = Patterns(())
 
@@ -103,10 +105,10 @@ class Harness:
         self._when = int(time.time())
         self._runs = 0
         self._faked = False
-        self._watched = False
+        self._wrote: set[str] = set()
         self._gravest = Sameness.IDENTICAL
         self._first: Run | None = None
-        self._held: Run | None = None
+        self._held: list[Run] = []
         self._compared: dict[tuple[str, str], ResultComparison] = {}
         self._outside: set[str] = set()
 
@@ -115,6 +117,7 @@ class Harness:
         self._home = self._scratch.home
         try:
             place_hook(self._home)
+            self._began = time.time()
             self._seen = snapshot(self._cwd, self._home, self._environ.get("HOME", ""))
             self._cheap = len(self._seen) < _CHEAP
         except OSError as error:
@@ -187,6 +190,7 @@ class Harness:
             for number, seed in enumerate(known.seeds):
                 start = start_of((), self._environ, self._machine, self._when)
                 start.environ["PYTHONHASHSEED"] = seed
+                start.hook.clear()
                 kept = f"{base}/out-{number}"
                 attempt = self._attempt(command, sys.executable, start, farm, base=base, kept=kept, timeout=_LONGEST)
                 digests.append(digest(kept, attempt.files)[0] if attempt.files and attempt.done.code == 0 else "")
@@ -210,23 +214,27 @@ class Harness:
         kept = f"{self._home}/out-{number}"
         setting = self._changes(setting)
         began = time.time()
-        attempt = self._once(setting, kept, phase)
+        attempt = self._once(setting, kept)
         if ("time", "held") in setting and not (attempt.reached or self._faked) and self._machine.faketime:
             # No Python of this command reads the hook, so its time is held by what stands before its C library.
             self._faked = True
             remove(kept)
-            attempt = self._once(setting, kept, phase)
+            attempt = self._once(setting, kept)
         unseen = () if attempt.reached else tuple(name for name, _ in setting if name in HOOKED)
         try:
             value, size = digest(kept, attempt.files)
         except OSError as error:
             raise no_room(error, self._home) from error
         outside = {*attempt.outside, *(self._look_outside() if self._cheap else ())}
-        if phase is Phase.VARIED and attempt.reached and not self._watched:
-            self._watched = True
-            below = f"{os.path.realpath(self._cwd)}/"
+        seen = watched(self._home)
+        far = written(seen.wrote, began, self._environ)
+        if len(self._seen) <= MOST_WATCHED:
             # What is in the caller's folder is known already, whoever wrote it.
-            outside |= {path for path in written(self._home, began, self._environ) if not path.startswith(below)}
+            far = tuple(path for path in far if not path.startswith(f"{os.path.realpath(self._cwd)}/"))
+        outside.update(far)
+        # A clock of files is as coarse as a turn of the kernel's scheduler (inode(7)).
+        handed = handed_on(seen.read, self._wrote, self._began, began - 0.01)
+        self._wrote |= seen.wrote
         self._outside.update(outside)
         code = attempt.done.code
         run = Run(
@@ -240,6 +248,7 @@ class Harness:
             digest=value,
             tail=attempt.done.tail if code != 0 else "",
             outside=tuple(sorted(outside)),
+            handed=handed,
             unseen=tuple(name for name in unseen if name != "time" or not self._faked),
         )
         if self._first is None:
@@ -247,11 +256,8 @@ class Harness:
             return run
         return self._judged(run, kept)
 
-    def _once(self, setting: Setting, kept: str, phase: Phase) -> _Attempt:
+    def _once(self, setting: Setting, kept: str) -> _Attempt:
         start = start_of(setting, self._environ, self._machine, self._when, faked=self._faked)
-        if phase is Phase.VARIED and start.hook and not self._watched:
-            # Once is enough, and what is varied besides does not change where a program writes.
-            start.hook.append("watch")
         return self._attempt(self.command, self._program, start, self._farm, base=self._home, kept=kept, timeout=self._timeout)
 
     def _changes(self, setting: Setting) -> Setting:
@@ -271,13 +277,14 @@ class Harness:
         assert self._first is not None
         first, before = self._first, f"{self._home}/out-{self._first.number}"
         if run.phase is Phase.HELD:
-            before = f"{self._home}/held"
-            if self._held is None or self._held.setting != run.setting:
-                remove(before)
-                os.rename(kept, before)
-                self._held = run
+            held = next((each for each in self._held if each.setting == run.setting), None)
+            if held is None:
+                if len(self._held) == _MOST_HELD:
+                    remove(f"{self._home}/held-{self._held.pop(0).number}")
+                os.rename(kept, f"{self._home}/held-{run.number}")
+                self._held.append(run)
                 return run
-            first = self._held
+            first, before = held, f"{self._home}/held-{held.number}"
         if run.digest != first.digest:
             comparison = self._compared.get((first.digest, run.digest))
             if comparison is None:

@@ -30,6 +30,8 @@ _TURN = 60.0
 _ALONE = 10.0
 _IDLE = 4
 _LOOK = 0.1
+#: So many files that are read are noted.
+_MOST_READ = 10_000
 #: Whose waits would never end by a clock that stands still.
 _WAITERS = ("trio", "anyio", "gevent", "eventlet", "psutil")
 
@@ -110,33 +112,48 @@ def _mark(here: str) -> int:
     return line << 16
 
 
-# -- what is written ---------------------------------------------------------------------------------------------------------------
+# -- what is read and written ------------------------------------------------------------------------------------------------------
 
 
 def _watch(here: str) -> None:
-    """Note the paths of files that are opened to be written, or come by their name, outside of the private folder (PEP 578)."""
+    """Note which files outside of the private folder are opened to be read or written, or come by their name (PEP 578).
+
+    Each is noted once for each, ``r`` or ``w``, in this order of events, by the path that links on the way to it lead to.
+    """
     if not hasattr(sys, "addaudithook"):
         return
-    private = here[: -len("hook")]
+    from os.path import abspath, realpath
+
+    private = os.fsencode(here[: -len("hook")])
+    notes = private + b"marks/watched"
+    own = tuple(os.fsencode(each) + b"/" for each in {sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)})
     writing = os.O_WRONLY | os.O_RDWR
-    seen = set()
+    read, written = set(), set()  # type: ignore[var-annotated]
+
+    def note(kind: bytes, path: Any, seen: set[bytes]) -> None:
+        full = abspath(os.fsencode(path))
+        if full in seen or full == notes or (kind == b"r" and (full.startswith(own) or full.endswith(b".pyc"))):
+            return
+        seen.add(full)
+        real = realpath(full)
+        if not real.startswith(private) and (kind == b"w" or os.path.isfile(real)):
+            number = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.write(number, kind + real + b"\0")
+            os.close(number)
 
     def look(event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, flags = args[0], args[2]
-            if not flags & writing:
-                return
-        elif event == "os.rename":
-            path = args[1]
-        else:
-            return
         try:
-            full = os.path.abspath(os.fsencode(path))
-            if full not in seen and not full.startswith(os.fsencode(private)):
-                seen.add(full)
-                number = os.open(f"{private}marks/written", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-                os.write(number, full + b"\0")
-                os.close(number)
+            if event == "open":
+                path, flags = args[0], args[2]
+                if flags & writing != os.O_WRONLY and not flags & os.O_TRUNC and len(read) < _MOST_READ:
+                    note(b"r", path, read)
+                if flags & writing:
+                    note(b"w", path, written)
+            elif event in ("os.rename", "os.link"):
+                note(b"w", args[1], written)
+            elif event == "sqlite3.connect":
+                note(b"r", args[0], read)
+                note(b"w", args[0], written)
         except (OSError, TypeError, ValueError):
             return  # it is a number of an open file, or the working folder is gone: what is raised here the program would meet
 

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.errors import SanctityError
 from sanctity.processes import Done, end_strays, run_command
@@ -20,13 +20,13 @@ from sanctity.variation.catalogue import SETS, THREADS
 from sanctity.variation.place import no_room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from sanctity.model.repeats import Setting
     from sanctity.variation.catalogue import Machine
     from sanctity.variation.place import Scratch
 
-__all__ = ["MARK", "Start", "place_hook", "run_start", "start_of", "written"]
+__all__ = ["MARK", "Start", "Watched", "handed_on", "place_hook", "run_start", "start_of", "watched", "written"]
 
 #: The variable by which what a run left behind is known for its own, and that which tells the hook what to do.
 MARK: Final = "SANCTITY_PLACE"
@@ -36,6 +36,8 @@ _MOST_BURNERS: Final = 8
 #: Where files pass away, and names of folders and files that are kept for the next program alone.
 _PASSING: Final = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run")  # noqa: S108 - nothing is written there
 _KEPT: Final = re.compile(r"/\.|cache|site-packages|dist-packages|\.pyc|\.lock$", re.IGNORECASE).search
+#: What a program may read that another one wrote: bytecode, locks, lists of fonts, and what the kernel writes.
+_HARMLESS: Final = re.compile(r"\.py[co]$|/__pycache__/|\.lock$|/matplotlib/fontlist|/fontconfig/|^/(proc|sys|dev/(?!shm/))").search
 _PADDING: Final = "SANCTITY_PADDING"
 
 
@@ -64,7 +66,7 @@ def start_of(setting: Setting, environ: Mapping[str, str], machine: Machine, whe
 
     With *faked* libfaketime holds it. It is not asked to where the hook does: it moves the memory of a process in ways of its own.
     """
-    start = Start(environ=dict(environ))
+    start = Start(environ=dict(environ), hook=["watch"])  # in each: where objects lie depends on what is imported
     own = start.environ
     own.pop("OLDPWD", None)
     if not environ.get("PYTHONHASHSEED", "").isdecimal() and not environ.get("SANCTITY_SEED"):
@@ -217,27 +219,60 @@ def run_start(
     return done, bool(start.hook) and bool(os.listdir(marks))
 
 
-def written(home: str, since: float, caller: Mapping[str, str]) -> tuple[str, ...]:
-    """The files that the Pythons of the last run wrote out of the private folder *home*, *since* a time in seconds, sorted.
+class Watched(NamedTuple):
+    """Files outside of the private folder that Pythons of a run *wrote*, and *read* before they wrote them, if they did."""
+
+    wrote: frozenset[str]
+    read: frozenset[str]
+
+
+def watched(home: str) -> Watched:
+    """What the Pythons of the last run wrote and read, by real paths; *home* is the private folder."""
+    try:
+        with open(f"{home}/marks/watched", "rb") as file:
+            rows = file.read().split(b"\0")[:-1]
+    except FileNotFoundError:
+        rows = []
+    first: dict[str, str] = {}
+    wrote = set()
+    for row in rows:
+        kind, path = chr(row[0]), os.fsdecode(row[1:])
+        first.setdefault(path, kind)
+        if kind == "w":
+            wrote.add(path)
+    return Watched(wrote=frozenset(wrote), read=frozenset(path for path, kind in first.items() if kind == "r"))
+
+
+def written(paths: Iterable[str], since: float, caller: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of *paths* that are files which were changed *since* a time in seconds, sorted.
 
     What is meant to stay between programs, or to vanish, is nobody's output: temporary files, caches, and what is hidden.
     """
-    try:
-        with open(f"{home}/marks/written", "rb") as file:
-            paths = {os.path.realpath(os.fsdecode(path)) for path in file.read().split(b"\0") if path}
-    except FileNotFoundError:
-        return ()
     passing = tuple(f"{os.path.realpath(folder)}/" for folder in (*_PASSING, caller.get("TMPDIR") or "/tmp"))  # noqa: S108
-    return tuple(sorted(path for path in paths if not path.startswith(passing) and not _KEPT(path) and _written(path, since)))
+    return tuple(sorted(path for path in paths if not path.startswith(passing) and not _KEPT(path) and _changed(path) >= since))
 
 
-def _written(path: str, since: float) -> bool:
-    """Whether a file is at *path* that was changed *since*."""
+def handed_on(paths: Iterable[str], wrote: Container[str], since: float, until: float) -> tuple[str, ...]:
+    """Those of *paths*, which a run read, that an earlier one *wrote*, or that were changed between two times; sorted.
+
+    Whatever they are, a result can come from there. What compilers and lists of fonts keep is no part of one.
+    """
+    return tuple(
+        sorted(
+            path
+            for path in paths
+            if not _HARMLESS(path) and (when := _changed(path, empty=False)) and (path in wrote or since < when < until)
+        )
+    )
+
+
+def _changed(path: str, *, empty: bool = True) -> float:
+    """When the file at *path* was changed last; 0 where there is none, or an *empty* one does not count."""
     try:
         state = os.lstat(path)
     except OSError:
-        return False
-    return stat.S_ISREG(state.st_mode) and state.st_mtime >= since
+        return 0.0
+    return state.st_mtime if stat.S_ISREG(state.st_mode) and (empty or state.st_size) else 0.0
 
 
 def _for_launcher(environ: Mapping[str, str]) -> dict[str, str]:

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from sanctity.variation.place import Planted
 
-__all__ = ["STDOUT", "Outputs", "Patterns", "changed", "collect", "digest", "snapshot"]
+__all__ = ["MOST_WATCHED", "STDOUT", "Outputs", "Patterns", "changed", "collect", "digest", "snapshot"]
 
 #: The name of the file that holds what a run wrote to standard output.
 STDOUT: Final = "<stdout>"
 #: So many entries of the caller's folder are watched, those near its top first.
-_MOST_WATCHED: Final = 50_000
+MOST_WATCHED: Final = 50_000
+#: So many are looked at of what links in it lead to.
+_MOST_BEYOND: Final = 5000
 _WILD: Final = re.compile(r"[*?\[]")
 _CACHES: Final = "__pycache__"
 #: What a measurement of coverage writes at the end of each process, where tests are run under one.
@@ -74,6 +76,17 @@ class Patterns:
         """Whether *path* is a folder that patterns name by its name alone (``out`` or ``out/**``)."""
         parts = path.split("/")
         return any(row in (parts, [*parts, "**"], [*parts, "**", "*"]) for row in self._rows)
+
+    def leads(self, folder: str) -> bool:
+        """Whether *folder* is on the way to what a pattern names that begins with a name, part by part."""
+        parts = folder.split("/")
+        return any(
+            literal
+            and len(row) > len(parts)
+            and "**" not in row[: len(parts)]
+            and all(fnmatch.fnmatchcase(part, wanted) for part, wanted in zip(parts, row, strict=False))
+            for _, literal, row in self._compiled
+        )
 
     def reach(self, folder: str) -> bool:
         """Whether a pattern that begins with a name can name something below *folder*."""
@@ -227,36 +240,86 @@ def _readable(path: str) -> BufferedReader:
 def snapshot(root: str, private: str = "", home: str = "") -> dict[str, tuple[int, ...]]:
     """What the kernel says of what is in the folder *root*, by path; without what is nobody's output, and the folder *private*.
 
-    What is mounted in it is not looked at. *home* is the user's folder.
+    What a link in it leads to, and what is mounted in it, is looked at as well, but for so many entries; not what is mounted in the
+    root of the system. *home* is the user's folder.
     """
     try:
         device = os.lstat(root).st_dev
     except OSError:
         return {}
     found: dict[str, tuple[int, ...]] = {}
+    beyond: list[tuple[str, str]] = []
+    below = f"{os.path.realpath(root)}/"
     waiting = [""]
     for prefix in waiting:
-        try:
-            with os.scandir(os.path.join(root, prefix)) as listed:
-                entries = list(listed)
-        except OSError:
-            continue
-        for entry in entries:
+        for entry in _listed(os.path.join(root, prefix)):
             path = prefix + entry.name
             try:
                 state = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(state.st_mode):
+                    if entry.path == private:
+                        continue
+                    found[path] = (stat.S_IFDIR,)
+                    if state.st_dev != device:
+                        beyond.append((path, entry.path))
+                    elif is_left_alone(entry, root, home, device):
+                        del found[path]
+                    else:
+                        waiting.append(f"{path}/")
+                elif not entry.name.startswith(_MEASURED):
+                    found[path] = _facts(state)
+                    if stat.S_ISLNK(state.st_mode) and not is_left_alone(entry, root, home, device):
+                        real = os.path.realpath(entry.path)
+                        if not f"{real}/".startswith((below, f"{private or below}/")) and not below.startswith(f"{real}/"):
+                            beyond.append((path, real))
             except OSError:
                 continue
-            if stat.S_ISDIR(state.st_mode):
-                if entry.path == private or is_left_alone(entry, root, home, device):
-                    continue
-                waiting.append(f"{path}/")
-                found[path] = (stat.S_IFDIR,)
-            elif not entry.name.startswith(_MEASURED):
-                found[path] = (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns)
-        if len(found) > _MOST_WATCHED:
+        if len(found) > MOST_WATCHED:
             break
+    if root != "/":
+        _look_beyond(beyond, found)
     return found
+
+
+def _look_beyond(beyond: list[tuple[str, str]], found: dict[str, tuple[int, ...]]) -> None:
+    """Add to *found* what is at the real paths of *beyond*, as if it were at their others, the folders breadth first."""
+    left = _MOST_BEYOND
+    seen = set()
+    for path, real in beyond:  # it grows
+        try:
+            state = os.lstat(real)
+            if not stat.S_ISDIR(state.st_mode):
+                found[path] = (*found.get(path, ()), *_facts(state))
+                continue
+            if (state.st_dev, state.st_ino) in seen or not os.statvfs(real).f_blocks:  # no disk, but what the kernel tells
+                continue
+            seen.add((state.st_dev, state.st_ino))
+            for entry in _listed(real):
+                left -= 1
+                if left < 0:
+                    return
+                inner = f"{path}/{entry.name}"
+                state = entry.stat(follow_symlinks=False)
+                if not stat.S_ISDIR(state.st_mode):
+                    found[inner] = _facts(state)
+                elif not is_left_alone(entry, real, "", state.st_dev):
+                    found[inner] = (stat.S_IFDIR,)
+                    beyond.append((inner, entry.path))
+        except OSError:
+            continue
+
+
+def _listed(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as listed:
+            return list(listed)
+    except OSError:
+        return []
+
+
+def _facts(state: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is: whoever gives it its old time again changes what the kernel keeps (``ctime``)."""
+    return (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 def changed(before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:

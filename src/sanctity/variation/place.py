@@ -276,8 +276,11 @@ def read_tree(root: str, patterns: Patterns, home: str = "") -> Tree:
             path, real = prefix + entry.name, os.path.join(root, prefix, entry.name)
             matched = patterns.match(path)
             if matched and patterns.fresh(path):
-                if patterns.is_folder(path) and entry.is_dir(follow_symlinks=False):
+                if patterns.is_folder(path) and entry.is_dir():
                     rows.append(_Row(path, "folder"))
+                continue
+            if patterns.leads(path) and entry.is_dir():
+                waiting.append(f"{path}/")  # also where it is a link, or mounted: what is written there is an output
                 continue
             if entry.is_symlink():
                 rows.append(_Row(path, "link", _inside(real, prefix) or real))

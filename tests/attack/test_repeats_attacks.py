@@ -1,0 +1,144 @@
+"""Programs that want to be called repeatable, and are not: by what one run leaves for the next, and by results out of sight."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sanctity.model.repeats import Claim, Level, Repeats
+from sanctity.verbs.repeating import Asked, prove
+from sanctity.verbs.world import World
+from variation.harnessing import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs are kept apart on Linux")
+
+#: The first run draws, and the others read what it drew.
+KEEPS = """
+import os, uuid
+kept = os.environ["KEPT"]
+if not os.path.exists(kept):
+    with open(kept, "w") as file:
+        file.write(uuid.uuid4().hex)
+with open(kept) as file, open("out.txt", "w") as out:
+    out.write(file.read())
+"""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def proof(work: Path, *command: str, environ: dict[str, str] | None = None, **asked: object) -> Repeats:
+    """What is said of *command* in the folder *work*."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SANCTITY", "OMP"))}
+    world = World(cwd=str(work), environ={**clean, "TMPDIR": str(work.parent), **(environ or {})}, clock=lambda: 0.0)
+    return prove(command, Asked(**{"runs": 1, "search": 0, **asked}), world)  # type: ignore[arg-type]
+
+
+# -- one run hands its result to the next ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [{}, {"level": Level.PROCESS}, {"vary": ("tz",)}], ids=["machine", "process", "one"])
+def test_what_an_earlier_run_kept_in_a_cache_is_no_evidence(work: Path, asked: dict[str, object]) -> None:
+    cache = work.parent / ".cache"
+    cache.mkdir()
+    write(work, KEEPS)
+    found = proof(work, sys.executable, "program.py", environ={"KEPT": str(cache / "drawn")}, **asked)
+    assert (found.claim, found.reason) == (Claim.UNDECIDED, "result-handed-on")
+    assert found.runs[-1].handed == (str(cache / "drawn"),)
+    # Filled before, it is an input as any other file.
+    again = proof(work, sys.executable, "program.py", environ={"KEPT": str(cache / "drawn")}, **asked)
+    assert again.claim is Claim.SAME
+
+
+def test_a_database_that_runs_share_is_no_evidence(work: Path) -> None:
+    write(
+        work,
+        """
+        import os, sqlite3, uuid
+        with sqlite3.connect(os.environ["KEPT"]) as base:
+            base.execute("create table if not exists kept (value text)")
+            row = base.execute("select value from kept").fetchone() or (uuid.uuid4().hex,)
+            base.execute("insert into kept values (?)", row)
+        open("out.txt", "w").write(row[0])
+        """,
+    )
+    found = proof(work, sys.executable, "program.py", environ={"KEPT": str(work.parent / "kept.cache")})
+    assert (found.claim, found.reason) == (Claim.UNDECIDED, "result-handed-on")
+
+
+def test_a_time_that_is_given_back_hides_nothing(work: Path) -> None:
+    (work / "state").write_text("0" * 32)
+    write(
+        work,
+        f"""
+        import os, uuid
+        path = {str(work / "state")!r}
+        state = os.stat(path)
+        fd = os.open(path, os.O_WRONLY)
+        os.write(fd, uuid.uuid4().hex.encode())
+        os.close(fd)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+        open("out.txt", "w").write("x")
+        """,
+    )
+    found = proof(work, sys.executable, "program.py")
+    assert (found.claim, found.reason, found.runs[-1].outside) == (Claim.UNDECIDED, "output-outside", ("state",))
+
+
+# -- results out of sight ----------------------------------------------------------------------------------------------------------
+
+
+def _linked_folder(work: Path, far: Path) -> str:
+    (work / "out").symlink_to(far)
+    return "out/model"
+
+
+def _linked_file(work: Path, far: Path) -> str:
+    (far / "model").write_text("old")
+    (work / "model").symlink_to(far / "model")
+    return "model"
+
+
+@pytest.mark.parametrize("link", [_linked_folder, _linked_file])
+@pytest.mark.parametrize("shell", [False, True], ids=["python", "shell"])
+def test_what_is_written_through_a_link_is_told(work: Path, link: Callable[[Path, Path], str], *, shell: bool) -> None:
+    far = work.parent / "far"
+    far.mkdir()
+    path = link(work, far)
+    write(work, f"import uuid\nopen({path!r}, 'w').write(uuid.uuid4().hex)\nopen('log', 'w').write('the same')\n")
+    script = f"cat /proc/sys/kernel/random/uuid >{path}; echo the same >log"
+    found = proof(work, *(("sh", "-c", script) if shell else (sys.executable, "program.py")))
+    assert (found.claim, found.reason) == (Claim.UNDECIDED, "output-outside")
+    assert path in found.runs[-1].outside
+
+
+@pytest.mark.parametrize("outputs", ["out/**", "out", "out/*", "out/model"])
+def test_a_named_folder_that_is_a_link_is_one_of_the_runs_own(work: Path, outputs: str) -> None:
+    far = work.parent / "far"
+    far.mkdir()
+    (far / "model").write_text("old")
+    (work / "out").symlink_to(far)
+    found = proof(work, "sh", "-c", "test ! -e out/model && cat /proc/sys/kernel/random/uuid >out/model", outputs=(outputs,))
+    assert found.claim is Claim.DIFFERENT
+    assert [path.read_text() for path in far.iterdir()] == ["old"]
+
+
+def test_links_that_lead_in_circles_and_up_are_no_trouble(work: Path) -> None:
+    (work / "up").symlink_to(work.parent)
+    (work / "out").mkdir()
+    (work / "out/again").symlink_to(work / "out")
+    (work / "round").symlink_to("round")
+    (work / "system").symlink_to("/proc")
+    found = proof(work, "sh", "-c", "echo x >out/x", outputs=("out/**/x", "up/*"))
+    assert (found.claim, found.runs[-1].files) == (Claim.SAME, 1)
