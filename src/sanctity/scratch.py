@@ -13,9 +13,12 @@ import shutil
 import stat
 import tempfile
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sanctity.processes import end_group, started_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Scratch", "remove"]
 
@@ -46,10 +49,21 @@ class Scratch:
         with contextlib.suppress(OSError), open(f"{self.home}/running-{number}", "w", encoding="ascii") as file:
             file.write(f"{number} {started_at(number)}\n")
 
-    def forget(self, number: int) -> None:
-        """Take the note of the process group *number* away: it has ended."""
-        with contextlib.suppress(OSError):
-            os.unlink(f"{self.home}/running-{number}")
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[Callable[[int], None]]:
+        """`note` in this context; what was noted in it has ended when it is left."""
+        noted: list[int] = []
+
+        def note(number: int) -> None:
+            noted.append(number)
+            self.note(number)
+
+        try:
+            yield note
+        finally:
+            for number in noted:
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{self.home}/running-{number}")
 
 
 def remove(path: str) -> None:

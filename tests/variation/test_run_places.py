@@ -23,7 +23,7 @@ from sanctity.model.repeats import Phase
 from sanctity.model.result import Sameness
 from sanctity.processes import end_group
 from sanctity.variation.outputs import Patterns
-from sanctity.variation.place import Scratch
+from sanctity.variation.place import make_scratch
 from variation.harnessing import harness, write
 
 if TYPE_CHECKING:
@@ -441,7 +441,7 @@ def test_no_room_is_told(tmp_path: Path, work: Path) -> None:
             pass
         assert caught.value.code == "repeats-no-room"
     with pytest.raises(SanctityError, match="PYTHONPATH"):
-        Scratch(str(tmp_path / "a:b"))
+        make_scratch(str(tmp_path / "a:b"))
 
 
 @pytest.mark.long

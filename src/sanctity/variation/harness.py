@@ -18,11 +18,12 @@ from sanctity.errors import SanctityError, UsageError
 from sanctity.model.repeats import Control, Level, Phase, Run
 from sanctity.model.result import Sameness
 from sanctity.processes import find_program
+from sanctity.scratch import remove
 from sanctity.variation.catalogue import HOOKED, catalogue, look, numerics
 from sanctity.variation.controls import KNOWN
 from sanctity.variation.launch import Start, handed_on, place_hook, run_start, start_of, watched, written
 from sanctity.variation.outputs import MOST_WATCHED, STDOUT, Patterns, changed, collect, digest, snapshot
-from sanctity.variation.place import Farm, Scratch, Tree, no_room, read_tree, remove
+from sanctity.variation.place import Farm, Tree, make_scratch, no_room, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -113,7 +114,7 @@ class Harness:
         self._outside: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._scratch = Scratch(self._below)
+        self._scratch = make_scratch(self._below)
         self._home = self._scratch.home
         try:
             place_hook(self._home)

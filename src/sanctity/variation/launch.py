@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from sanctity.model.repeats import Setting
+    from sanctity.scratch import Scratch
     from sanctity.variation.catalogue import Machine
-    from sanctity.variation.place import Scratch
 
 __all__ = ["MARK", "Start", "Watched", "handed_on", "place_hook", "run_start", "start_of", "watched", "written"]
 
@@ -201,10 +201,10 @@ def run_start(
     except OSError as error:
         raise no_room(error, home) from error
     line = [sys.executable, "-I", "-S", "-B", f"{_HERE}/launcher.py", path]
-    with scratch.noted() as noted, _busy(start.busy):
+    with scratch.noting() as note, _busy(start.busy):
         try:
             done = run_command(
-                line, program=sys.executable, environ=_for_launcher(environ), cwd=home, timeout=timeout, started=noted.append
+                line, program=sys.executable, environ=_for_launcher(environ), cwd=home, timeout=timeout, started=note
             )
         finally:
             end_strays(MARK, mark)

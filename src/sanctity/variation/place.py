@@ -4,36 +4,26 @@ The copy is made of real folders, of links to the files, and of copies of the sm
 relative to itself, or to its working folder, stays in it. What the outputs' patterns name is left out: a result that was there
 before can not be taken for one of the run's. A large or an unreadable folder is linked as a whole. Nothing here ever writes to, or
 removes, what a link leads to.
-
-The private folder is held by a lock on the file ``alive`` in it, which its process gives up however it ends: what one that was
-killed left behind is known for what it is by whoever comes next, which ends a command that still runs there, and removes it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
 import stat
 import tempfile
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.errors import SanctityError
-from sanctity.processes import end_group, started_at
+from sanctity.scratch import Scratch, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sanctity.variation.outputs import Patterns
 
-__all__ = ["MOST_LINKS", "Farm", "Planted", "Scratch", "Tree", "is_left_alone", "no_room", "plant", "read_tree", "remove"]
+__all__ = ["MOST_LINKS", "Farm", "Planted", "Tree", "is_left_alone", "make_scratch", "no_room", "plant", "read_tree"]
 
 _PREFIX: Final = "sanctity-repeats-"
-#: A process that is making its private folder holds it from so many seconds on.
-_YOUNG: Final = 60
 
 _LEFT_ALONE: Final = frozenset({
     ".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox",
@@ -61,104 +51,20 @@ def no_room(error: OSError, where: str) -> SanctityError:
     )
 
 
-def remove(path: str) -> None:
-    """Remove the file or folder at *path*, if it is there; what is write-protected too. Links are removed, never followed."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(path)
-        return
-    shutil.rmtree(path, ignore_errors=True)
-    if os.path.lexists(path):
-        for folder, _, _ in os.walk(path):
-            with contextlib.suppress(OSError):
-                os.chmod(folder, 0o700)
-        shutil.rmtree(path, ignore_errors=True)
-
-
-# -- the private folder ------------------------------------------------------------------------------------------------------------
-
-
-class Scratch:
-    """A folder of this process alone, at `home`, made at once; `close` removes it.
+def make_scratch(below: str = "") -> Scratch:
+    """A private folder in the folder *below*, else in that for temporary files.
 
     Raises:
         SanctityError: ``repeats-no-room``.
     """
-
-    def __init__(self, below: str = "") -> None:
-        parent = os.path.realpath(below or tempfile.gettempdir())
-        if os.pathsep in parent:
-            words = f"PYTHONPATH can not name it, since {os.pathsep!r} stands between its folders"
-            raise SanctityError("repeats-no-room", words, where=parent, hint="name another folder in TMPDIR")
-        try:
-            _sweep(parent)
-            self.home = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-            self._alive = os.open(f"{self.home}/alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise no_room(error, parent) from error
-
-    def close(self) -> None:
-        """Remove it, and give it up."""
-        remove(self.home)
-        os.close(self._alive)
-
-    @contextlib.contextmanager
-    def noted(self) -> Iterator[list[int]]:
-        """A list for the numbers of the process groups that work here, which are noted for whoever sweeps."""
-        noted = _Noted(self.home)
-        try:
-            yield noted
-        finally:
-            for number in noted:
-                with contextlib.suppress(OSError):
-                    os.unlink(f"{self.home}/running-{number}")
-
-
-class _Noted(list[int]):
-    def __init__(self, home: str) -> None:
-        super().__init__()
-        self._home = home
-
-    def append(self, number: int) -> None:
-        super().append(number)
-        with contextlib.suppress(OSError), open(f"{self._home}/running-{number}", "w", encoding="ascii") as file:
-            file.write(f"{number} {started_at(number)}\n")
-
-
-def _sweep(below: str) -> None:
-    """Remove what processes of this user that are no more left *below*."""
-    with contextlib.suppress(OSError):
-        for name in os.listdir(below):
-            if name.startswith(_PREFIX):
-                with contextlib.suppress(OSError):
-                    _sweep_one(os.path.join(below, name))
-
-
-def _sweep_one(home: str) -> None:
-    state = os.lstat(home)
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
-        return
+    parent = os.path.realpath(below or tempfile.gettempdir())
+    if os.pathsep in parent:
+        words = f"PYTHONPATH can not name it, since {os.pathsep!r} stands between its folders"
+        raise SanctityError("repeats-no-room", words, where=parent, hint="name another folder in TMPDIR")
     try:
-        alive = os.open(f"{home}/alive", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        if time.time() - state.st_mtime > _YOUNG:  # else somebody makes it just now
-            remove(home)
-        return
-    try:
-        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    finally:
-        # Closing it gives the lock up again, which matters to nobody: its process is gone.
-        os.close(alive)
-    for name in os.listdir(home):
-        if name.startswith("running-"):
-            with contextlib.suppress(OSError, ValueError), open(os.path.join(home, name), encoding="ascii") as file:
-                number, _, when = file.read().strip().partition(" ")
-                if when and started_at(int(number)) == when:
-                    end_group(int(number), 0.0)
-    remove(home)
+        return Scratch(_PREFIX, parent)
+    except OSError as error:
+        raise no_room(error, parent) from error
 
 
 # -- what the caller's folder holds ------------------------------------------------------------------------------------------------
