@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sanctity.errors import SanctityError
 from sanctity.model.repeats import Claim, Level, Repeats
+from sanctity.variation.catalogue import _faketime
 from sanctity.verbs.repeating import Asked, prove
 from sanctity.verbs.world import World
 from variation.harnessing import write
@@ -142,3 +144,39 @@ def test_links_that_lead_in_circles_and_up_are_no_trouble(work: Path) -> None:
     (work / "system").symlink_to("/proc")
     found = proof(work, "sh", "-c", "echo x >out/x", outputs=("out/**/x", "up/*"))
     assert (found.claim, found.runs[-1].files) == (Claim.SAME, 1)
+
+
+@pytest.mark.skipif(not _faketime(), reason="there is no libfaketime")
+def test_who_sleeps_is_not_blamed_on_the_clock(work: Path) -> None:
+    write(work, "import time\ntime.sleep(0.01)\nopen('out.txt', 'w').write('x')\n")
+    found = proof(work, sys.executable, "program.py", vary=("clock",))
+    assert found.claim is Claim.SAME, [run.tail for run in found.runs]
+
+
+# -- verdicts that would be wrong --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["-I", "-E", "-sE"])
+def test_hashes_that_can_not_be_held_are_told(work: Path, option: str) -> None:
+    write(work, "print(*{str(number) for number in range(64)}, file=open('out.txt', 'w'))\n")
+    found = proof(work, sys.executable, "-X", "utf8", option, "program.py", search=20)
+    assert found.claim is Claim.DIFFERENT
+    assert f"with {option[0]}{option[-1]} Python takes no PYTHONHASHSEED" in found.message
+
+
+def test_a_full_disk_is_no_difference(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (work / "program.py").write_text(
+        "import os\nfirst = os.mkdir(os.environ['KEPT']) if not os.path.isdir(os.environ['KEPT']) else 1\n"
+        "open('out', 'w').write('x')\nexit(first)\n"
+    )
+    real = os.statvfs
+
+    def full(path: str) -> object:
+        found = list(real(path))
+        found[4] = 0
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "statvfs", full)
+    with pytest.raises(SanctityError, match="No space left") as caught:
+        proof(work, sys.executable, "program.py", environ={"KEPT": str(work.parent / "seen")})
+    assert caught.value.code == "repeats-no-room"

@@ -113,13 +113,20 @@ def settings(variations: Iterable[Variation], runs: int) -> tuple[Setting, ...]:
 
 
 def prove(
-    bench: Bench, variations: Sequence[Variation], *, runs: int = 5, controls: Sequence[Control] = (), budget: int = BUDGET
+    bench: Bench,
+    variations: Sequence[Variation],
+    *,
+    runs: int = 5,
+    controls: Sequence[Control] = (),
+    budget: int = BUDGET,
+    deaf: str = "",
 ) -> Findings:
     """Two unchanged runs, then *runs* with everything varied; where some differ no more than it takes to find the guilty.
 
     *controls* were run before; where one was not seen to differ, agreement proves nothing. A search ends after *budget* runs.
+    *deaf* is the option with which the command's Python takes no variables.
     """
-    proof = _Proof(bench, variations, budget)
+    proof = _Proof(bench, variations, budget, deaf)
     try:
         found = proof.prove(runs)
     except Doubt as doubt:
@@ -146,8 +153,9 @@ def _undecided(runs: Iterable[Run], doubt: Doubt, guilty: tuple[Guilty, ...] = (
 class _Proof:
     """One proof: its *bench*, and all the runs that were made."""
 
-    def __init__(self, bench: Bench, variations: Sequence[Variation], budget: int) -> None:
+    def __init__(self, bench: Bench, variations: Sequence[Variation], budget: int, deaf: str = "") -> None:
         self.bench = bench
+        self.deaf = deaf
         self.variations = tuple(variations)
         self.order = {each.name: number for number, each in enumerate(self.variations)}
         self.words = {each.name: each.words for each in self.variations}
@@ -251,6 +259,9 @@ class _Proof:
             words = ", ".join(self.words[name] for name in sources if name not in holding.unseen)
             if not words:
                 return self.different((), "unchanged runs differ, and nothing of what moves by itself could be held", compare)
+            if not agree and self.deaf:
+                told = f"unchanged runs differ: with {self.deaf} Python takes no PYTHONHASHSEED, so its hashes are others each time"
+                return self.different((), told, f"prove it without {self.deaf}: what makes it differ is looked for then")
             if not agree:
                 return self.different((), f"unchanged runs differ, also with {words} held", compare)
             guilty = holding.guilty()

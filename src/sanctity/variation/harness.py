@@ -6,7 +6,9 @@ those of the first run by the function that whoever makes the harness hands in. 
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import sys
 import time
@@ -43,6 +45,7 @@ _LONGEST: Final = 60
 #: Runs with sources held are made for two settings in turn; the outputs of the first of so many are kept.
 _MOST_HELD: Final = 2
 _ORDER: Final = tuple(Sameness)
+_PYTHON: Final = re.compile(r"(?:python|pypy)[0-9.]*\Z").match
 _EVERYTHING: Final = Patterns(())
 
 
@@ -150,6 +153,26 @@ class Harness:
         except (OSError, shutil.Error) as error:
             words = getattr(error, "strerror", "") or "not all of it can be written"
             raise SanctityError("output-failed", words, where=self._keep, hint="name another folder") from error
+
+    @property
+    def deaf(self) -> str:
+        """The option (``-I``, ``-E``) with which the command's Python takes no variables, so no hash seed; empty where it does."""
+        if not self.command or not _PYTHON(os.path.basename(self.command[0])):
+            return ""
+        words = iter(self.command[1:])
+        for word in words:
+            if not word.startswith("-") or word.startswith("--"):
+                break
+            for number, letter in enumerate(word[1:], 2):
+                if letter in "IE":
+                    return f"-{letter}"
+                if letter in "cm":
+                    return ""
+                if letter in "XW":
+                    if number == len(word):
+                        next(words, "")
+                    break
+        return ""
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -293,6 +316,9 @@ class Harness:
             comparison = replace(comparison, before=f"run {first.number}", after=f"run {run.number}")
             run = replace(run, sameness=comparison.sameness, comparison=comparison)
         if run.code != first.code:
+            room = os.statvfs(self._home)
+            if room.f_bavail * room.f_frsize < first.size:  # it failed, or ended otherwise, for want of it
+                raise no_room(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), self._home)
             run = replace(run, sameness=Sameness.DIFFERENT)
         graver = _ORDER.index(run.sameness) > _ORDER.index(self._gravest)
         if run.phase is not Phase.HELD and run.digest != first.digest and graver:

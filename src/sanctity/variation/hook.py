@@ -1,11 +1,11 @@
 """What `prove` puts before every Python of a run that needs it: the order of listings varied, and sources of chance held.
 
 It is copied as ``sitecustomize.py`` to a folder that ``PYTHONPATH`` names, and does what ``SANCTITY_REPEATS`` says, parts between
-semicolons: ``file-order=reversed``, ``entropy``, ``time=SECONDS``, ``pid``, ``scheduling``, ``watch``. It is imported by `site`,
-so not under ``-I``, ``-E`` or ``-S``; so that it is known whether it was, each process leaves a file in the folder ``marks`` beside
-its own. It takes itself out of ``sys.path`` and lets the environment's own ``sitecustomize`` run as if nothing stood before it. It
-may meet any Python, so it needs nothing newer than 3.7. What it puts into modules are objects and not functions, which as the
-attribute of a class would become methods, as the built-in ones that they stand for do not.
+semicolons: ``file-order=reversed``, ``entropy``, ``time=SECONDS``, ``pid``, ``scheduling``, ``watch``, ``clock``. It is imported by
+`site`, so not under ``-I``, ``-E`` or ``-S``; so that it is known whether it was, each process leaves a file in the folder
+``marks`` beside its own. It takes itself out of ``sys.path`` and lets the environment's own ``sitecustomize`` run as if nothing
+stood before it. It may meet any Python, so it needs nothing newer than 3.7. What it puts into modules are objects and not
+functions, which as the attribute of a class would become methods, as the built-in ones that they stand for do not.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _TURN = 60.0
 _ALONE = 10.0
 _IDLE = 4
 _LOOK = 0.1
+#: What is heard of files that are opened or named.
+_EVENTS = frozenset(("open", "os.rename", "os.link", "sqlite3.connect"))
 #: So many files that are read are noted.
 _MOST_READ = 10_000
 #: Whose waits would never end by a clock that stands still.
@@ -77,6 +79,8 @@ def _apply(here: str) -> None:
     number = _mark(here)
     if "watch" in wanted:
         _watch(here)
+    if "clock" in wanted:
+        _wait_otherwise()
     if "file-order" in wanted:
         _order_files(wanted["file-order"])
     if "scheduling" in wanted:
@@ -142,6 +146,8 @@ def _watch(here: str) -> None:
             os.close(number)
 
     def look(event: str, args: tuple[Any, ...]) -> None:
+        if event not in _EVENTS:
+            return
         try:
             if event == "open":
                 path, flags = args[0], args[2]
@@ -149,11 +155,11 @@ def _watch(here: str) -> None:
                     note(b"r", path, read)
                 if flags & writing:
                     note(b"w", path, written)
-            elif event in ("os.rename", "os.link"):
-                note(b"w", args[1], written)
             elif event == "sqlite3.connect":
                 note(b"r", args[0], read)
                 note(b"w", args[0], written)
+            else:
+                note(b"w", args[1], written)
         except (OSError, TypeError, ValueError):
             return  # it is a number of an open file, or the working folder is gone: what is raised here the program would meet
 
@@ -423,6 +429,25 @@ def _waits(frame: Any) -> bool:
 
 
 _STDLIB = os.path.dirname(os.__file__) + "/"
+
+
+def _wait_otherwise() -> None:
+    """Have programs sleep under libfaketime, which takes the end of a sleep for a time of the shifted clock (0.9.10)."""
+    import errno
+    import select
+    import time
+
+    sleep = time.sleep
+
+    def slept(duration: float) -> None:
+        try:
+            sleep(duration)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            select.select([], [], [], duration)
+
+    time.sleep = _Plain(slept, "sleep")
 
 
 def _hold_dates(seconds: Callable[[], float]) -> None:

@@ -109,6 +109,7 @@ def _vary(name: str, value: str, start: Start, machine: Machine, when: int, *, f
             start.busy = min(_MOST_BURNERS, len(machine.cpus) or 1) if value == "busy" else 0
         case "clock":
             own.update(_faked(own, machine, value))
+            start.hook.append(name)
         case "threads":
             own.update(dict.fromkeys(THREADS, value))
         case "cpus":

@@ -97,7 +97,12 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
         doing("looking whether a race can be seen here")
         controls = harness.controls()
         found = search(
-            _Telling(harness, asked.runs, doing), harness.variations, runs=asked.runs, controls=controls, budget=asked.search
+            _Telling(harness, asked.runs, doing),
+            harness.variations,
+            runs=asked.runs,
+            controls=controls,
+            budget=asked.search,
+            deaf=harness.deaf,
         )
         return Repeats(
             command=tuple(command),
