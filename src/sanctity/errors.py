@@ -38,6 +38,10 @@ class SanctityError(Exception):
         self.where = where
         self.hint = hint
         super().__init__(f"{where}: {message}" if where else message)
+        if hasattr(self, "add_note"):  # before Python 3.11 there is none
+            # What a program of somebody else's prints that does not catch it.
+            more = f"{code}: `sanctity explain {code}` says more"
+            self.add_note(f"{hint}\n{more}" if hint else more)
 
 
 class UsageError(SanctityError):

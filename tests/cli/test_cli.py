@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,7 @@ from sanctity.cli import main
 from sanctity.model.drift import Code
 from sanctity.pages import pages
 
-if TYPE_CHECKING:
-    from pathlib import Path
+SOURCE = Path(__file__).parents[2] / "src/sanctity"
 
 
 def _main(*words: str) -> int:
@@ -94,3 +94,25 @@ def test_looking_at_itself_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         pytest.skip("these tests do not run in a virtual environment")
     _main("verify", "--env", sys.prefix, "--depth", "version", "--format", "json")
     assert json.loads(capsys.readouterr().out)["environment"]["looked_at_from"] == "itself"
+
+
+def test_a_sanctity_without_what_its_command_line_needs_says_so(tmp_path: Path) -> None:
+    """As ``pip install --no-deps`` leaves it, for programs that import it: 1 would be a verdict."""
+    home = tmp_path / "site"
+    home.mkdir()
+    (home / "sanctity").symlink_to(SOURCE)
+    program = f"import sys; sys.path.insert(0, {str(home)!r}); from sanctity.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "needs click" in done.stderr
+    assert "pipx install" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_that_a_program_does_not_catch_names_its_remedy() -> None:
+    program = f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); import sanctity; sanctity.stream('')"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    error, *notes = done.stderr.splitlines()[-3:]
+    assert "Error: " in error
+    assert notes[-1] == "stream-without-seed: `sanctity explain stream-without-seed` says more"

@@ -79,6 +79,14 @@ def test_an_expired_waiver_is_an_error_even_where_nothing_needs_it() -> None:
     assert found.verdict is Verdict.DRIFTED
 
 
+def test_a_waiver_of_a_control_has_to_be_right_too() -> None:
+    late = DAY - timedelta(days=1)
+    assert judged(a_comparison(), None, a_waiver(code="", control="hash-seed")).verdict is Verdict.CLEAN
+    found = judged(a_comparison(), None, a_waiver(code="", control="hash-seed", until=late))
+    assert [drift.code for drift in found.drifts] == [Code.WAIVER_EXPIRED]
+    assert found.verdict is Verdict.DRIFTED
+
+
 @pytest.mark.parametrize(
     "approver",
     ["ADA", "ada ", "\uff41\uff44\uff41", "a\u200bda", "\u200b", "\u2002ada"],

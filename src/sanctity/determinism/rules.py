@@ -77,7 +77,7 @@ def admitted(control: str, name: str) -> tuple[Waiver, Rules]:
         words = f"there is no waiver {name[:60]!r} of a control" if name else f"no waiver is named for {control}"
         hint = f"those of {control} are {ids}" if ids else f"have one of {control} approved; docs/relaxing.md shows what it says"
         raise SanctityError("waiver-unknown", words, where=rules.where, hint=hint)
-    where = f"{rules.where}: {waiver.id}"
+    where = f"{rules.where}/{name}.toml" if rules.where.endswith(WAIVERS) else f"{rules.where}: waiver {name}"
     if waiver.control != control:
         words = f"it is of {waiver.control}, and {control} is to be relaxed"
         raise SanctityError("waiver-of-another-control", words, where=where, hint=f"name a waiver of {control}")
