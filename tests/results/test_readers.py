@@ -227,6 +227,25 @@ def test_two_leaves_of_one_path_do_not_hide_each_other(tmp_path: Path) -> None:
     assert both(tmp_path, "x.npz", plain, more).sameness is Sameness.DIFFERENT
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "first", "differing", "elements"),
+    [
+        ("loss 1\n", "loss 2\n", 0, 1, 1),
+        ("a\n", "a\nb\n", 1, 1, 2),
+        ("a\nb\nc\n", "a\nc\nb\n", 1, 2, 3),
+        ("a\n\n", "a\nb\n", 1, 1, 2),
+        ("a\n", "a", 1, 1, 1),  # the end of the last line
+        ("x\n", "y", 0, 1, 1),
+        ("\n\n", "\n", 1, 1, 2),
+    ],
+)
+def test_a_text_has_as_many_lines_as_it_ends(
+    tmp_path: Path, before: str, after: str, first: int, differing: int, elements: int
+) -> None:
+    (difference,) = both(tmp_path, "x.txt", before.encode(), after.encode()).differences
+    assert (difference.first, difference.differing, difference.elements) == ((first,), differing, elements)
+
+
 def test_formats_go_by_either_name(tmp_path: Path) -> None:
     from results.pairs import world
     from sanctity.verbs.comparing import compare

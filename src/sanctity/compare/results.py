@@ -241,6 +241,13 @@ def _joined(one: Ulps | None, two: Ulps | None) -> Ulps | None:
 def _cells(path: str, one: Cells, two: Cells) -> tuple[LeafDifference | None, int]:
     if one.cells == two.cells:
         return None, 0
+    elements = max(len(one.cells), len(two.cells))
+    if not path and not one.numeric:  # the lines of a text: what is behind the last line end is none where it is empty
+        if one.cells[-1:] == two.cells[-1:] == ("",):
+            one, two = replace(one, cells=one.cells[:-1]), replace(two, cells=two.cells[:-1])
+            elements -= 1
+        else:
+            elements = max(len(side.cells) - (side.cells[-1:] == ("",)) for side in (one, two))
     differing = written = 0
     first: int | None = None
     ulps: Ulps | None = None
@@ -273,8 +280,8 @@ def _cells(path: str, one: Cells, two: Cells) -> tuple[LeafDifference | None, in
         what=What.VALUE if lengths[0] == lengths[1] else What.SHAPE,
         before=shown[0],
         after=shown[1],
-        elements=max(lengths),
-        differing=differing + abs(lengths[0] - lengths[1]),
+        elements=elements,
+        differing=min(elements, differing + abs(lengths[0] - lengths[1])),
         first=(first,),
         ulps=ulps,
         largest=repr(largest) if largest else "",
