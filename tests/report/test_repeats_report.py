@@ -14,11 +14,12 @@ import pytest
 
 from repeated import CASES, NAMES, a_hostile, a_run, a_same
 from sanctity.model.repeats import Claim, Guilty, Level, Phase, rate_bound
-from sanctity.model.result import Sameness
+from sanctity.model.result import FileResult, LeafDifference, ResultComparison, Sameness, Ulps, What
 from sanctity.report.page import LOOK
 from sanctity.report.repeats import FORMATS, exit_code, repeats_json, repeats_markdown, repeats_text, schema
 from sanctity.report.repeats_html import repeats_html
 from sanctity.report.repeats_words import REMEDIES, State, again, state_of
+from sanctity.report.results import results_markdown
 from sanctity.report.text import Paint
 
 if TYPE_CHECKING:
@@ -158,6 +159,13 @@ def test_each_that_can_be_guilty_has_a_remedy_of_a_line(name: str) -> None:
     assert REMEDIES[name].count("`") % 2 == 0
 
 
+def test_a_seed_for_each_generator_is_the_remedy_and_one_for_the_global_streams_is_told_with_its_limits() -> None:
+    first, second = re.findall("fix: (.*)", repeats_text(CASES["entropy"]))
+    assert first.startswith("give each generator a seed of its own: `numpy.random.default_rng(seed)`")
+    assert second.startswith("for the global streams alone: `sanctity.set_global_determinism(seed)` or")
+    assert second.endswith("; neither reaches generators of one's own, `uuid4` or `secrets`")
+
+
 @pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("without", [False, True])
 def test_what_was_not_seen_of_a_guilty_one_is_not_said(*, alone: bool, without: bool) -> None:
@@ -183,13 +191,85 @@ def test_of_several_guilty_ones_it_is_said_together_that_runs_agree_without_them
     assert "hash seed and TZ, each alone, change out/vocab.json" in text
     assert "with all else changed but not hash seed and TZ, runs agree" in text
     text = repeats_text(replace(CASES["hash-seed"], guilty=(each[0], replace(each[1], without=False))))
-    assert "with all else changed but not hash seed and TZ, runs are not seen to agree" in text
+    assert "\n  all else changed but not hash seed and TZ was not tried\n" in text
     sources = [Guilty(names=(name,), values=("free",), alone=True, without=name == "time") for name in ("entropy", "time")]
     text = repeats_text(replace(CASES["entropy"], guilty=tuple(sources)))
     assert "unchanged runs differ by entropy and time: " in text
     assert "with entropy and time held, runs agree\n" in text
     assert "with all else held but not entropy, they are not seen to differ\n" in text
     assert "with all else held but not time, they differ\n" in text
+
+
+@pytest.mark.parametrize("sameness", [Sameness.IDENTICAL, Sameness.DIFFERENT])
+@pytest.mark.parametrize("name", ["hash-seed", "aslr"])
+def test_what_was_tried_without_the_guilty_one_is_told_as_it_came_out(name: str, sameness: Sameness) -> None:
+    """Whatever a process starts with moves its addresses, so that nothing stands against them where runs differ without them."""
+    found = replace(CASES["hash-seed"], guilty=(Guilty(names=(name,), values=("1",), alone=True),))
+    setting = next(run for run in found.runs if run.phase is Phase.VARIED).setting
+    untried = replace(found, runs=tuple(run for run in found.runs if run.phase is not Phase.SEARCH))
+    rest = a_run(11, Phase.SEARCH, tuple(pair for pair in setting if pair[0] != name), sameness=sameness)
+    tried = replace(untried, runs=(*untried.runs, rest))
+    moving = ": whatever a process starts with moves addresses" if name == "aslr" else ""
+    told = "are not seen to agree" if sameness is Sameness.IDENTICAL else "differ, too"
+    assert f"but not it, runs {told}{moving}\n" in repeats_text(tried)
+    told = "nothing else was tried" if name == "aslr" else "all else changed but not it was not tried"
+    assert f"; {told}{moving}\n" in repeats_text(untried)
+
+
+def test_where_a_run_ends_otherwise_that_is_to_be_looked_at_first() -> None:
+    assert "fix: see why run 5 ended with exit status 1 (what it said last stands above)" in repeats_text(CASES["crashing"])
+    silent = replace(CASES["crashing"], runs=tuple(replace(run, tail="") for run in CASES["crashing"].runs))
+    assert "ended with exit status 1 (it said nothing)" in repeats_text(silent)
+    slow = tuple(run for run in CASES["crashing"].runs if run.code in {0, None})
+    assert "fix: see what run 6 waits for" in repeats_text(replace(CASES["crashing"], runs=slow))
+
+
+@pytest.mark.parametrize(("value", "told"), [("0", "number 0 alone"), ("0,2", "numbers 0,2"), ("all but one", "all but one")])
+def test_a_set_of_cpus_is_no_number_of_them(value: str, told: str) -> None:
+    found = replace(
+        CASES["hash-seed"],
+        guilty=(Guilty(names=("cpus",), values=(value,), alone=True),),
+        runs=tuple(replace(run, setting=(("cpus", value),) if run.setting else ()) for run in CASES["hash-seed"].runs),
+    )
+    assert f"CPU set = {told}: differs" in repeats_text(found)
+    assert f"◆ {told}<" in repeats_html(found)
+
+
+def test_counts_and_distances_are_never_cut_out_of_a_table() -> None:
+    """Bits go first, then the middle of values."""
+    item = LeafDifference(
+        path="w",
+        what=What.VALUE,
+        before=f"{'1' * 90} (0x3f2736527)",
+        after=f"{'2' * 90} (0x3f2736528)",
+        elements=360_000,
+        differing=268_635,
+        first=(0,),
+        ulps=Ulps(most=110_592, zeros=12_345, payloads=1_000, nans=100_000),
+        largest="2.9802322387695312e-08",
+        permuted=True,
+    )
+    file = FileResult(path="w.npy", format="npy", sameness=Sameness.DIFFERENT, leaves=1, differences=(item,))
+    comparison = ResultComparison(before="a", after="b", files=(file,))
+    runs = tuple(replace(run, comparison=comparison) if not run.same else run for run in CASES["hash-seed"].runs)
+    for text in (repeats_markdown(replace(CASES["hash-seed"], runs=runs)), results_markdown(comparison)):
+        row = next(line for line in text.splitlines() if line.startswith("| `w"))
+        assert "268,635 of 360,000 differ (74.6 %)`; `up to 110,592 ulps, 12,345 zeros of another sign" in row
+        assert "100,000 NaN on one side alone" in row
+        assert "0x3f" not in row
+        assert re.search("`1{20}…1{19} and 2{20}…2{19}`", row)
+    same = replace(item, before="nan (0x7fc00000)", after="nan (0x7fc00001)")
+    assert "`nan (0x7fc00000) and nan (0x7fc00001)`" in results_markdown(
+        replace(comparison, files=(replace(file, differences=(same,)),))
+    )
+
+
+def test_it_is_said_why_another_run_is_shown_than_the_first_that_differs() -> None:
+    words = "un 3 differed first; run 9 is shown since nothing but hash seed was changed in it."
+    for text in (repeats_markdown(CASES["hash-seed"]), repeats_html(CASES["hash-seed"])):
+        assert f"R{words}" in text
+    for name in ("numerics", "nobody"):
+        assert "differed first" not in repeats_markdown(CASES[name]) + repeats_html(CASES[name])
 
 
 def test_what_stands_against_a_claim_is_shown() -> None:
@@ -213,6 +293,16 @@ def test_the_document_follows_its_schema(found: Repeats) -> None:
     jsonschema.validate(document, schema())
     assert len(document["runs"]) == len(found.runs)
     assert document["verdict"].split()[0].lower() == document["claim"] == found.claim
+
+
+def test_the_document_tells_the_values_that_reached_runs_from_all_that_are_possible() -> None:
+    for found, used in ((CASES["same"], ["1", "123456789", "4294967295"]), (CASES["function"], ["123456789"])):
+        stated = {each["name"]: each for each in json.loads(repeats_json(found))["variations"]}
+        assert sorted(stated["hash-seed"]["used"]) == used
+        assert stated["hash-seed"]["values"] == list(BY_NAME["hash-seed"].values)
+        assert stated["clock"]["used"] == []
+    unseen = json.loads(repeats_json(CASES["unseen"]))["variations"]
+    assert next(each for each in unseen if each["name"] == "file-order")["used"] == []
 
 
 def test_the_schema_refuses_what_is_no_such_document() -> None:

@@ -35,10 +35,12 @@ from sanctity.report.repeats_words import (
     state_of,
     tally,
     unexplained,
+    used,
     which,
     why_not,
+    why_shown,
 )
-from sanctity.report.results import difference_place, difference_words, files_document
+from sanctity.report.results import difference_cell, difference_place, files_document
 from sanctity.report.text import Paint
 from sanctity.report.words import plain, utf8
 
@@ -103,9 +105,11 @@ def repeats_markdown(found: Repeats) -> str:
     rows = [(file, item) for file in differing_files(run) for item in file.differences[:_MOST_LEAVES]] if run is not None else []
     if rows and run is not None:
         sides = (f"run {found.runs[0].number:,}", f"run {run.number:,}")
+        shown = why_shown(found, run)
+        lines += [f"{shown[0].upper()}{shown[1:]}.", ""] if shown else []
         lines += [f"| file | where run {run.number:,} first differs | what |", "|---|---|---|"]
         lines += [
-            f"| {code_span(file.path)} | {code_span(difference_place(file, item))} | {code_span(difference_words(item, sides))} |"
+            f"| {code_span(file.path)} | {code_span(difference_place(file, item))} | {difference_cell(item, sides)} |"
             for file, item in rows[:_MOST_ROWS]
         ]
         lines += [f"| and {len(rows) - _MOST_ROWS:,} more | | |"] if len(rows) > _MOST_ROWS else []
@@ -183,6 +187,7 @@ def repeats_json(found: Repeats) -> str:
                 "state": str(state_of(found, variation)),
                 "why": utf8(why_not(found, variation)) or None,
                 "values": [utf8(value) for value in variation.values],
+                "used": [utf8(value) for value in used(found, variation.name)],
                 "runs": reached(found, variation.name)[0],
             }
             for variation in found.variations

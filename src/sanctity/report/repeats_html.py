@@ -31,9 +31,11 @@ from sanctity.report.repeats_words import (
     state_of,
     tally,
     unexplained,
+    value_words,
     varied_words,
     which,
     why_not,
+    why_shown,
 )
 from sanctity.report.results import difference_place, difference_words, ulps_figure
 from sanctity.report.words import count, plain
@@ -213,11 +215,11 @@ def _variation(variation: Variation, runs: Sequence[Run], edges: Sequence[bool],
         given = dict(run.setting).get(variation.name)
         usual = variation.values[0] if variation.values else ""
         if given is None:
-            cells.append(_cell(run, _value(usual), edge=edge, kind="as base" if number == 0 else "as"))
+            cells.append(_cell(run, _value(value_words(variation.name, usual)), edge=edge, kind="as base" if number == 0 else "as"))
             continue
         note = '<span class="note doubt">not taken up</span>' if variation.name in run.unseen else ""
         sign = "◆ " if blamed else ""
-        cells.append(_cell(run, f"{sign}{_value(given)}{note}", edge=edge, kind="changed"))
+        cells.append(_cell(run, f"{sign}{_value(value_words(variation.name, given))}{note}", edge=edge, kind="changed"))
     head = _text(variation.words)
     if blamed:
         head = f'<span class="bad">◆ {head}</span><span class="note bad">guilty</span>'
@@ -322,6 +324,8 @@ def _difference(found: Repeats) -> list[str]:
         return []
     first = found.runs[0]
     lines = [f"<h2>Where run {run.number:,} first differs from run {first.number:,}</h2>"]
+    shown = why_shown(found, run)
+    lines += [f'<p class="quiet">{_text(f"{shown[0].upper()}{shown[1:]}.")}</p>'] if shown else []
     if run.code != first.code:
         lines.append(f"<p>run {first.number:,}: {_text(ended(first))}; run {run.number:,}: {_text(ended(run))}</p>")
     if run.comparison is None:
@@ -352,8 +356,17 @@ def _difference(found: Repeats) -> list[str]:
     return lines
 
 
+def _moved(found: Repeats) -> list[str]:
+    """What a claim is of: what was varied, and what moves by itself."""
+    varied = [varied_words(found, each) for each in which(found, State.VARIED)]
+    free = [each.words for each in which(found, State.FREE)]
+    lines = [f"<p>Varied together: {_text(', '.join(varied))}.</p>"] if varied else []
+    lines += [f"<p>Moving by themselves in every run: {_text(', '.join(free))}.</p>"] if free else []
+    return ["<h2>What moved between the runs</h2>", *lines] if lines else []
+
+
 def _open(found: Repeats) -> list[str]:
-    """What a claim is not of: what was not varied, and why; and what moves by itself."""
+    """What a claim is not of: what was not varied, and why."""
     words = {
         State.IMPOSSIBLE: "not possible here",
         State.HELD: "held",
@@ -373,10 +386,6 @@ def _open(found: Repeats) -> list[str]:
         )
         head = "".join(f'<th scope="col">{name}</th>' for name in ("variation", "what became of it", "why"))
         lines.append(f'<table class="stack"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>')
-    varied = [varied_words(found, each) for each in which(found, State.VARIED)]
-    free = [each.words for each in which(found, State.FREE)]
-    lines += [f"<p>Varied together: {_text(', '.join(varied))}.</p>"] if varied else []
-    lines += [f'<p class="quiet">Moving by themselves in every run: {_text(", ".join(free))}.</p>'] if free else []
     lines.append(
         '<p class="quiet">Other machines, other versions, and what was not varied are not covered: a proof is of these runs.</p>'
     )
@@ -409,6 +418,7 @@ def repeats_html(found: Repeats) -> str:
         *_blame(found),
         *_difference(found),
         *_matrix(found),
+        *_moved(found),
         *_open(found),
         *_certainty(found),
         "<h2>How to do it again</h2>",

@@ -7,14 +7,13 @@ told beside it.
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.model.repeats import CONFIDENCE, Claim, Level, Phase
 from sanctity.model.result import Sameness, What
-from sanctity.report.results import difference_place
+from sanctity.report.results import difference_place, shown_sides
 from sanctity.report.words import count, plain
 
 if TYPE_CHECKING:
@@ -51,9 +50,12 @@ __all__ = [
     "state_of",
     "tally",
     "unexplained",
+    "used",
+    "value_words",
     "varied_words",
     "which",
     "why_not",
+    "why_shown",
 ]
 
 #: The word of each claim, and its style.
@@ -67,8 +69,6 @@ _LONGEST_TAIL: Final = 6
 _USUAL_RUNS: Final = 5
 #: Numbers further apart are other numbers: how far is of no use in a line.
 _MOST_ULPS: Final = 1_000_000
-#: The bits of a number, behind it.
-_BITS: Final = re.compile(r" \(0x[0-9a-f]+\)$")
 _MOST_OUTSIDE: Final = 5
 #: Rates of which it is told how many runs exclude them.
 _RATES: Final = (0.05, 0.01, 0.001, 0.0001)
@@ -91,12 +91,18 @@ REMEDIES: Final[Mapping[str, str]] = {
     "cpus": "fix the number of threads: libraries count the CPUs they see (OMP_NUM_THREADS, `torch.set_num_threads`, n_jobs)",
     "instruction-set": "fix it on all machines that must agree (ATEN_CPU_CAPABILITY, OPENBLAS_CORETYPE, NPY_DISABLE_CPU_FEATURES), "
     "or accept a tolerance",
-    "entropy": "seed it: `sanctity.set_global_determinism(seed)` in the program, or `sanctity run --seed N --inject`; give each "
-    "generator a seed",
+    "entropy": "give each generator a seed of its own: `numpy.random.default_rng(seed)`, `random.Random(seed)`, "
+    "`sanctity.stream(name)`",
     "time": "give the time as an argument, and do not seed by it",
     "pid": "do not seed by the process id: derive the seed of each worker from one seed (`sanctity.stream`)",
     "scheduling": "use deterministic algorithms (`sanctity.set_global_determinism`) or one thread; reduce in a fixed order; give "
     "each thread its own generator",
+}
+
+#: What is to be known of a remedy, by the same names.
+_BESIDE: Final[Mapping[str, str]] = {
+    "entropy": "for the global streams alone: `sanctity.set_global_determinism(seed)` or `sanctity run --seed N --inject`; neither "
+    "reaches generators of one's own, `uuid4` or `secrets`",
 }
 
 #: What an undecided claim says where its own message is empty, by reason.
@@ -128,6 +134,12 @@ def reached(found: Repeats, name: str) -> tuple[int, int]:
     """In how many varied runs *name* had another value and reached the program, and in how many it had one."""
     given = [run for run in found.phase(Phase.VARIED) if any(key == name for key, _ in run.setting)]
     return sum(name not in run.unseen for run in given), len(given)
+
+
+def used(found: Repeats, name: str) -> tuple[str, ...]:
+    """The values of *name* that reached some run in place of that of unchanged runs, each once, in the order of the runs."""
+    runs = (run for run in found.runs if name not in run.unseen)
+    return tuple(dict.fromkeys(value for run in runs for key, value in run.setting if key == name))
 
 
 def state_of(found: Repeats, variation: Variation) -> State:
@@ -261,19 +273,43 @@ def blame_words(found: Repeats) -> tuple[str, ...]:
             differ = "they differ" if guilty.without else "they are not seen to differ"
             lines.append(f"with all else held but not {_listed(words)}, {differ}")
     else:
-        agree = "agree" if all(guilty.without for guilty in found.guilty) else "are not seen to agree"
-        lines = [_alone(found, guilty) for guilty in found.guilty]
-        lines.append(f"with all else changed but not {'it' if len(everyone) == 1 else _listed(everyone)}, runs {agree}")
+        lines = [
+            *(_alone(found, guilty) for guilty in found.guilty),
+            _without(found, "it" if len(everyone) == 1 else _listed(everyone)),
+        ]
     return ("; ".join(lines),) if len(found.guilty) == 1 else tuple(lines)
+
+
+def _without(found: Repeats, them: str) -> str:
+    """What is known of runs with all else changed but not *them*, the guilty ones."""
+    where = f"with all else changed but not {them}, runs"
+    if all(guilty.without for guilty in found.guilty):
+        return f"{where} agree"
+    names = {name for guilty in found.guilty for name in guilty.names}
+    moving = ": whatever a process starts with moves addresses" if "aslr" in names else ""
+    first = next((run for run in found.runs if run.phase is Phase.VARIED and not run.same), None)
+    others = {name for name, _ in first.setting if name not in first.unseen} - names if first is not None else set()
+    given = [(run, {name for name, _ in run.setting}) for run in found.runs if run.phase in {Phase.VARIED, Phase.SEARCH}]
+    tried = [run for run, those in given if others and others <= those and names.isdisjoint(those)]
+    if not tried:
+        return f"nothing else was tried{moving}" if moving else f"all else changed but not {them} was not tried"
+    return f"{where} {'differ, too' if any(not run.same for run in tried) else 'are not seen to agree'}{moving}"
 
 
 def _alone(found: Repeats, guilty: Guilty) -> str:
     values = dict(zip(guilty.names, guilty.values, strict=False))
     named = " and ".join(
-        f"{word} = {_clip(values[name])}" if values.get(name) else word
+        f"{word} = {_clip(value_words(name, values[name]))}" if values.get(name) else word
         for name, word in zip(guilty.names, _words_of(found, guilty.names), strict=True)
     )
     return f"{named}: {'differs' if guilty.alone else 'not seen to differ'} with nothing else changed"
+
+
+def value_words(name: str, value: str) -> str:
+    """The *value* of the variation *name* as people read it: ``0`` of the CPUs is number 0, and not none."""
+    if name != "cpus" or not value.replace(",", "").isdecimal():
+        return value
+    return f"numbers {value}" if "," in value else f"number {value} alone"
 
 
 def remedies_of(found: Repeats) -> tuple[str, ...]:
@@ -282,9 +318,27 @@ def remedies_of(found: Repeats) -> tuple[str, ...]:
 
 
 def fixes(found: Repeats) -> list[str]:
-    """What to do about each guilty one, by its words where there are more."""
+    """What to do about each guilty one, by its words where there are more; first about a run that ends otherwise."""
     names = _guilty_names(found)
-    return [(f"{words}: " if len(names) > 1 else "") + REMEDIES[name] for name, words in names if name in REMEDIES]
+    lines = _to_end_alike(found)
+    for name, words in names:
+        told = [table[name] for table in (REMEDIES, _BESIDE) if name in table]
+        lines += [(f"{words}: " if len(names) > 1 else "") + text for text in told]
+    return lines
+
+
+def _to_end_alike(found: Repeats) -> list[str]:
+    """What to do where what differs is how a run ends, before anything is done about its results."""
+    run = shown_run(found) if found.claim is Claim.DIFFERENT else None
+    if run is None or run.code == found.runs[0].code:
+        return []
+    odd = next(each for each in found.runs if each.code != 0)  # whose words are told
+    if odd.code is None:
+        return [f"see what run {odd.number:,} waits for: its result was never there to be compared"]
+    said = "what it said last stands above" if odd.tail else "it said nothing"
+    return [
+        f"see why run {odd.number:,} ended with {ended(odd)} ({said}): it has to end alike in all before results can be compared"
+    ]
 
 
 def _guilty_names(found: Repeats) -> list[tuple[str, str]]:
@@ -300,6 +354,17 @@ def shown_run(found: Repeats) -> Run | None:
         alone = [run for run in differing if {name for name, _ in run.setting} == names]
         differing = [*alone, *differing]
     return next((run for run in differing if run.comparison is not None), differing[0] if differing else None)
+
+
+def why_shown(found: Repeats, run: Run) -> str:
+    """Why *run* is shown, where it is not the first that differs; empty where it is."""
+    first = next((each for each in found.runs if not each.same and each.phase is not Phase.HELD), run)
+    if first.number == run.number:
+        return ""
+    if found.guilty and {name for name, _ in run.setting} == set(found.guilty[0].names):
+        words = _listed(_words_of(found, found.guilty[0].names))
+        return f"run {first.number:,} differed first; run {run.number:,} is shown since nothing but {words} was changed in it"
+    return f"run {first.number:,} differed first; run {run.number:,} is the first that was looked into"
 
 
 def _clip(text: str) -> str:
@@ -350,10 +415,7 @@ def _first_difference(file: FileResult) -> str:
 
 
 def _sides(item: LeafDifference) -> str:
-    sides = [_BITS.sub("", side) for side in (item.before, item.after)]
-    if sides[0] == sides[1]:
-        sides = [item.before, item.after]  # only their bits tell them apart
-    said = " / ".join(_clip(side) or "absent" for side in sides)
+    said = " / ".join(_clip(side) or "absent" for side in shown_sides(item))
     if item.ulps is not None and 0 < item.ulps.most <= _MOST_ULPS:
         said += f", up to {count(item.ulps.most, 'ulp')}"
     return said

@@ -5,6 +5,7 @@ The document's JSON Schema is ``report/schema/comparison-1.json`` in the package
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "difference_cell",
     "difference_place",
     "difference_words",
     "exit_code",
@@ -32,6 +34,7 @@ __all__ = [
     "results_markdown",
     "results_text",
     "schema",
+    "shown_sides",
     "ulps_figure",
 ]
 
@@ -41,9 +44,15 @@ _WORDS: Final = {
     Sameness.UNDECIDED: ("UNDECIDED", "doubt", "not all of it could be read"),
     Sameness.DIFFERENT: ("DIFFERENT", "bad", "values differ"),
 }
+#: The bits of a number, behind it.
+_BITS: Final = re.compile(r" \(0x[0-9a-f]+(?:, 0x[0-9a-f]+)?\)$")
+#: How long one value, and all that is counted, may be in a cell of a table.
+_LONGEST_VALUE: Final = 40
+_LONGEST_FACTS: Final = 110
 _MOST_FILES: Final = 200
 _MOST_LEAVES: Final = 20
 _WIDEST_BAR: Final = 24
+_KINDS: Final = {What.TYPE: "type ", What.SHAPE: "shape ", What.FORMAT: "format "}
 
 
 def schema() -> dict[str, Any]:
@@ -71,16 +80,42 @@ def difference_words(difference: LeafDifference, sides: tuple[str, str] = ("the 
         return f"in {sides[0]} alone{f': {difference.before}' if difference.before else ''}"
     if difference.what is What.EXTRA:
         return f"in {sides[1]} alone{f': {difference.after}' if difference.after else ''}"
-    words = {What.TYPE: "type ", What.SHAPE: "shape ", What.FORMAT: "format "}.get(difference.what, "")
-    said = f"{words}{difference.before} and {difference.after}"
+    values = f"{_KINDS.get(difference.what, '')}{difference.before} and {difference.after}"
+    return "; ".join((values, *_facts(difference)))
+
+
+def _facts(difference: LeafDifference) -> list[str]:
+    """What is counted and measured of *difference*, what tells most first."""
+    facts = []
     if difference.elements > 1:
         share = 100 * difference.differing / difference.elements
-        said += f"; {difference.differing:,} of {difference.elements:,} differ ({share:.3g} %)"
-    if difference.ulps is not None:
-        said += f"; {_apart(difference.ulps)}"
-    if difference.largest:
-        said += f"; at most {difference.largest} apart"
-    return said + ("; the same elements in another order" if difference.permuted else "")
+        facts.append(f"{difference.differing:,} of {difference.elements:,} differ ({share:.3g} %)")
+    facts += [_apart(difference.ulps)] if difference.ulps is not None else []
+    facts += [f"at most {difference.largest} apart"] if difference.largest else []
+    return facts + (["the same elements in another order"] if difference.permuted else [])
+
+
+def difference_cell(difference: LeafDifference, sides: tuple[str, str] = ("the first", "the second")) -> str:
+    """What differs as a cell of a table in Markdown: the values without their bits, clipped, and what is counted, never clipped."""
+    if difference.what in {What.MISSING, What.EXTRA}:
+        return code_span(difference_words(difference, sides))
+    before, after = shown_sides(difference)
+    values = code_span(f"{_KINDS.get(difference.what, '')}{_clipped(before)} and {_clipped(after)}")
+    facts = _facts(difference)
+    if len("; ".join(facts)) <= _LONGEST_FACTS:
+        facts = ["; ".join(facts)] if facts else []
+    return "; ".join((values, *map(code_span, facts)))
+
+
+def shown_sides(difference: LeafDifference) -> tuple[str, str]:
+    """Both values, without their bits unless these alone tell them apart."""
+    before, after = (_BITS.sub("", side) for side in (difference.before, difference.after))
+    return (difference.before, difference.after) if before == after else (before, after)
+
+
+def _clipped(text: str) -> str:
+    text = plain(text)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE // 2]}…{text[-(_LONGEST_VALUE // 2 - 1) :]}"
 
 
 def _apart(ulps: Ulps) -> str:
@@ -126,7 +161,11 @@ def results_text(comparison: ResultComparison, *, paint: Paint | None = None) ->
 
 
 def _leaves(file: FileResult) -> str:
-    return f", {count(file.leaves, 'value')}, {len(file.differences):,} differ" if file.leaves else ""
+    """How many leaves *file* has, and how many differ; of a text nothing, since it has one."""
+    if not file.leaves or file.format == "text":
+        return ""
+    leaves = "1 leaf" if file.leaves == 1 else f"{file.leaves:,} leaves"
+    return f", {leaves}, {len(file.differences):,} {'differs' if len(file.differences) == 1 else 'differ'}"
 
 
 def _ulps(ulps: Ulps | None) -> dict[str, Any] | None:
@@ -198,7 +237,7 @@ def results_markdown(comparison: ResultComparison) -> str:
     if rows:
         lines += ["| file | first difference | what |", "|---|---|---|"]
         lines += [
-            f"| {code_span(plain(file.path))} | {code_span(difference_place(file, item))} | {code_span(difference_words(item))} |"
+            f"| {code_span(plain(file.path))} | {code_span(difference_place(file, item))} | {difference_cell(item)} |"
             for file, item in rows[:_MOST_FILES]
         ]
         lines.append("")
