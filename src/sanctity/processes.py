@@ -166,10 +166,11 @@ def end_group(number: int, grace: float, process: subprocess.Popen[bytes] | None
         process.wait()
 
 
-def end_strays(variable: str, value: str) -> int:
+def end_strays(variable: str, value: str, *, below: str = "", since: str = "") -> int:
     """End every process that has left the group of its command, as daemons do, and still has the *variable* at *value*; how many.
 
-    The *value* was made for one run alone (proc_pid_environ(5)). One that took it out of its environment is not found.
+    The *value* was made for one run alone (proc_pid_environ(5)). One that took it out of its environment is found only where its
+    working folder is *below* a folder of this run's alone, and it was started no earlier than *since* (see `started_at`).
     """
     wanted, ended = os.fsencode(f"{variable}={value}"), 0
     for _ in range(_MOST_ROUNDS):
@@ -177,13 +178,18 @@ def end_strays(variable: str, value: str) -> int:
         for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
             if not name.isdecimal():
                 continue
-            with contextlib.suppress(OSError, AttributeError):
+            with contextlib.suppress(OSError, AttributeError, ValueError):
                 number = os.pidfd_open(int(name))  # from here on it can not be another process of the same number
                 try:
                     with open(f"/proc/{name}/environ", "rb") as file:
-                        if wanted in file.read().split(b"\0"):
-                            signal.pidfd_send_signal(number, signal.SIGKILL)
-                            found += 1
+                        stray = wanted in file.read().split(b"\0")
+                    if not stray and below and since:
+                        stray = os.readlink(f"/proc/{name}/cwd").startswith(f"{below}/") and int(started_at(int(name))) >= int(
+                            since
+                        )
+                    if stray:
+                        signal.pidfd_send_signal(number, signal.SIGKILL)
+                        found += 1
                 finally:
                     os.close(number)
         if not found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from real.tools import gone
 from sanctity.errors import SanctityError
 from sanctity.model.repeats import Claim, Level, Repeats
 from sanctity.variation.catalogue import _faketime
@@ -180,3 +181,22 @@ def test_a_full_disk_is_no_difference(work: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SanctityError, match="No space left") as caught:
         proof(work, sys.executable, "program.py", environ={"KEPT": str(work.parent / "seen")})
     assert caught.value.code == "repeats-no-room"
+
+
+def test_a_daemon_without_its_environment_is_ended(work: Path) -> None:
+    write(
+        work,
+        """
+        import os, pathlib, subprocess, sys
+        line = [sys.executable, "-c", "import time; time.sleep(300)"]
+        made = subprocess.Popen(line, env={}, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(os.environ["KEPT"], "a") as file:
+            file.write(f"{made.pid}\\n")
+        pathlib.Path("out").write_text("x")
+        """,
+    )
+    pids = work.parent / "pids"
+    assert proof(work, sys.executable, "program.py", environ={"KEPT": str(pids)}).claim is Claim.SAME
+    numbers = [int(word) for word in pids.read_text().split()]
+    assert len(numbers) == 3
+    assert all(gone(number) for number in numbers)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sanctity.errors import SanctityError
-from sanctity.processes import Done, end_strays, run_command
+from sanctity.processes import Done, end_strays, run_command, started_at
 from sanctity.variation.catalogue import SETS, THREADS
 from sanctity.variation.place import no_room
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from sanctity.model.repeats import Setting
     from sanctity.scratch import Scratch
@@ -202,13 +202,14 @@ def run_start(
     except OSError as error:
         raise no_room(error, home) from error
     line = [sys.executable, "-I", "-S", "-B", f"{_HERE}/launcher.py", path]
+    began: list[str] = []
     with scratch.noting() as note, _busy(start.busy):
         try:
             done = run_command(
-                line, program=sys.executable, environ=_for_launcher(environ), cwd=home, timeout=timeout, started=note
+                line, program=sys.executable, environ=_for_launcher(environ), cwd=home, timeout=timeout, started=_both(note, began)
             )
         finally:
-            end_strays(MARK, mark)
+            end_strays(MARK, mark, below=mark, since="".join(began))
     with contextlib.suppress(FileNotFoundError), open(f"{path}.failed", encoding="utf-8") as file:
         doing, _, words = file.read().partition("\n")
         os.unlink(f"{path}.failed")
@@ -251,6 +252,16 @@ def written(paths: Iterable[str], since: float, caller: Mapping[str, str]) -> tu
     """
     passing = tuple(f"{os.path.realpath(folder)}/" for folder in (*_PASSING, caller.get("TMPDIR") or "/tmp"))  # noqa: S108
     return tuple(sorted(path for path in paths if not path.startswith(passing) and not _KEPT(path) and _changed(path) >= since))
+
+
+def _both(note: Callable[[int], None], began: list[str]) -> Callable[[int], None]:
+    """What *note* does with the number of a process, and when that was started, put into *began*."""
+
+    def started(number: int) -> None:
+        note(number)
+        began.append(started_at(number))
+
+    return started
 
 
 def handed_on(paths: Iterable[str], wrote: Container[str], since: float, until: float) -> tuple[str, ...]:
