@@ -57,7 +57,8 @@ class Estimate:
 class ControlCost:
     """One control: its *name*, what is switched in *words*, and its *status*, with the *reason* where it is not measured.
 
-    *tail* is the end of what the command said where it failed.
+    *tail* is the end of what the command said where it failed. *relaxable* says that a program can switch it off in a block, by a
+    waiver.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ControlCost:
     tail: str = ""
     pairs: tuple[Pair, ...] = ()
     estimate: Estimate | None = None
+    relaxable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +76,8 @@ class Costs:
     """All that was measured of *command*: *pairs* for each control, and a *confidence* for all intervals together.
 
     *each* is that of one interval: Bonferroni's share, by which all hold together. *seconds* is how long the command took without
-    any control, in the run that looked what it reaches; *runs* are all runs that were made of it. *asked* are the names of the
-    controls that somebody asked for, none for those that the call sets.
+    any control, in the run that looked what it reaches; *runs* are all runs that were made of it, those too that are not measured.
+    *asked* are the names of the controls that somebody asked for, none for those that the call sets.
     """
 
     command: tuple[str, ...]
@@ -91,6 +93,11 @@ class Costs:
     def measured(self) -> tuple[ControlCost, ...]:
         """The controls whose cost was measured."""
         return tuple(control for control in self.controls if control.status is Status.MEASURED)
+
+    @property
+    def paired(self) -> int:
+        """How many of its runs stand in the pairs of what was measured."""
+        return sum(2 * len(control.pairs) for control in self.measured)
 
     @property
     def answered(self) -> bool:

@@ -55,23 +55,30 @@ def _figure(estimate: Estimate) -> str:
     return f"not distinguishable from 0 ({_between(estimate)}){needed}"
 
 
-def waiver_line(control: ControlCost) -> str:
-    """The line by which a waiver of *control* states what it costs; empty where no cost was found."""
+def waiver_line(control: ControlCost, confidence: float) -> str:
+    """The line by which a waiver of *control* states what it costs, as sure as was asked of each interval.
+
+    Empty where no cost was found, and where there is no such waiver: it can not be switched off in a block.
+    """
     estimate = control.estimate
-    if estimate is None or not estimate.distinguishable or estimate.ratio < 1.0:
+    if not control.relaxable or estimate is None or not estimate.distinguishable or estimate.ratio < 1.0:
         return ""
-    interval = f"{percent(estimate.low)} to {percent(estimate.high)}, {100 * estimate.confidence:.1f} %"
+    interval = f"{percent(estimate.low)} to {percent(estimate.high)}, {_sure(confidence)}"
     return f'cost = "{percent(estimate.ratio)} ({interval}, sanctity cost -n {len(control.pairs)})"'
+
+
+def _sure(confidence: float) -> str:
+    return f"{100 * confidence:.4g} %"
 
 
 def _head(costs: Costs) -> str:
     many = len(costs.measured)
     if not many:
         return "nothing was measured"
-    each = f" for all together ({100 * costs.each:.4g} % each)" if costs.each > costs.confidence else ""
+    each = f" for all together ({_sure(costs.each)} each)" if costs.each > costs.confidence else ""
     return (
-        f"{count(many, 'control')}, {count(costs.pairs, 'pair')} each, intervals at {100 * costs.confidence:g} %{each}; "
-        f"{count(costs.runs, 'run')} of about {costs.seconds:.2g} s"
+        f"{count(many, 'control')}, {count(costs.pairs, 'pair')} each, intervals at {_sure(costs.confidence)}{each}; "
+        f"{count(costs.paired, 'run')} of about {costs.seconds:.2g} s, and {costs.runs - costs.paired:,} not measured"
     )
 
 
@@ -87,7 +94,7 @@ def cost_text(costs: Costs, *, paint: Paint | None = None) -> str:
         if control.status is Status.FAILED:
             lines += [f"  {'':<{width}}  | {plain(line)}" for line in control.tail.rstrip().splitlines()[-_MOST_TAIL:]]
     lines += [paint("dim", f"  not measured, {plain(reason)}: {', '.join(names)}") for reason, names in away.items()]
-    quoted = [(control.name, line) for control in costs.measured if (line := waiver_line(control))]
+    quoted = [(control.name, line) for control in costs.measured if (line := waiver_line(control, costs.each))]
     if quoted:
         lines.append("  in a waiver of the control:")
         lines += [f"    {name:<{width}}  {line}" for name, line in quoted]
@@ -146,12 +153,12 @@ def cost_json(costs: Costs) -> str:
             "runs": costs.runs,
             "asked": list(costs.asked),
             "answered": costs.answered,
-            "controls": [_control(control) for control in costs.controls],
+            "controls": [_control(control, costs.each) for control in costs.controls],
         }
     )
 
 
-def _control(control: ControlCost) -> dict[str, Any]:
+def _control(control: ControlCost, confidence: float) -> dict[str, Any]:
     estimate = control.estimate
     stated: dict[str, Any] = {
         "name": control.name,
@@ -173,7 +180,7 @@ def _control(control: ControlCost) -> dict[str, Any]:
             "confidence": estimate.confidence,
             "distinguishable": estimate.distinguishable,
             "pairs_to_tell_10_percent": estimate.needed or None,
-            "waiver": waiver_line(control) or None,
+            "waiver": waiver_line(control, confidence) or None,
         }
     return stated
 

@@ -195,7 +195,7 @@ def _measure(
             results[control.name] = outcome
     if ready:
         _need_pairs(pairs, confidence, len(ready))
-        narrate(_announced(ready, pairs, plain.seconds))
+        narrate(_announced(ready, pairs, plain.seconds, bench.runs))
         _run_pairs(ready, bench, pairs, doing)
     return _settled(chosen, ready, results, bench, pairs, confidence, plain.seconds, asked)
 
@@ -257,6 +257,7 @@ def _settled(
     seconds: float,
     asked: tuple[str, ...],
 ) -> Costs:
+    from sanctity.determinism.relaxing import RELAXABLE
     from sanctity.plan.cost import estimate, share
 
     # All that were to be measured have their share, those that failed on the way too: it was fixed before the first pair.
@@ -273,6 +274,7 @@ def _settled(
                 status=Status.MEASURED,
                 pairs=tuple(entry.pairs),
                 estimate=estimate(entry.pairs, each),
+                relaxable=entry.control.name in RELAXABLE,
             )
     return Costs(
         command=tuple(bench.command),
@@ -296,9 +298,18 @@ def _ended(done: Done) -> str:
     return f"ended by signal {-done.code}" if done.code < 0 else f"ended with {done.code}"
 
 
-def _announced(ready: list[_Control], pairs: int, seconds: float) -> str:
+def _announced(ready: list[_Control], pairs: int, seconds: float, before: int) -> str:
+    """What is to be measured, after so many runs *before* that are not."""
     runs = 2 * pairs * len(ready)
     names = ", ".join(entry.control.name for entry in ready)
     total = runs * seconds
-    length = f"{total:.0f} s" if total < 100 else f"{total / 60:.0f} min" if total < 5400 else f"{total / 3600:.1f} h"
-    return f"measuring {names}: {runs:,} runs of about {seconds:.2g} s, {length} in all"
+    length = (
+        "less than a second"
+        if total < 1
+        else f"{total:.0f} s"
+        if total < 100
+        else f"{total / 60:.0f} min"
+        if total < 5400
+        else f"{total / 3600:.1f} h"
+    )
+    return f"measuring {names}: {runs:,} runs of about {seconds:.2g} s, {length} in all; the {before:,} before are not measured"
