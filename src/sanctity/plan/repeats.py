@@ -263,7 +263,7 @@ class _Proof:
                 told = f"unchanged runs differ: with {self.deaf} Python takes no PYTHONHASHSEED, so its hashes are others each time"
                 return self.different((), told, f"prove it without {self.deaf}: what makes it differ is looked for then")
             if not agree:
-                return self.different((), f"unchanged runs differ, also with {words} held", compare)
+                return self.different((), f"unchanged runs differ, also with {words} held{self.unheld()}", compare)
             guilty = holding.guilty()
             if not holding.agree(sources):
                 return self.different((), f"unchanged runs differ, now and then also with {words} held", compare)
@@ -273,6 +273,14 @@ class _Proof:
             return self.different((), f"unchanged runs differ; {self.spent('what moves')}", compare)
         except Doubt as doubt:
             return self.different((), f"unchanged runs differ; the search for what moves ended: {doubt.message}", compare)
+
+    def unheld(self) -> str:
+        """What of all that moves by itself can not be held here, and why, to be read after what was; empty where all can be."""
+        reasons: dict[str, list[str]] = {}
+        for each in self.variations:
+            if each.source and each.impossible:
+                reasons.setdefault(each.impossible, []).append(each.words)
+        return "".join(f"; {', '.join(words)} can not be ({reason})" for reason, words in reasons.items())
 
     # -- varied runs differ ------------------------------------------------------------------------------------------------------
 

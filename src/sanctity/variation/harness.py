@@ -26,6 +26,7 @@ from sanctity.variation.controls import KNOWN
 from sanctity.variation.launch import Start, handed_on, place_hook, run_start, start_of, watched, written
 from sanctity.variation.outputs import MOST_WATCHED, STDOUT, Patterns, changed, collect, digest, snapshot
 from sanctity.variation.place import Farm, Tree, make_scratch, no_room, read_tree
+from sanctity.variation.wrapped import REFUSED, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,10 @@ __all__ = ["Harness"]
 _CHEAP: Final = 2000
 #: How long a positive control may take, in seconds.
 _LONGEST: Final = 60
+#: So many seconds apart begin runs that are to see other times: whole seconds are the coarsest that programs seed by.
+_APART: Final = 1.1
+#: So many runs are usual where none differs: two unchanged and five varied.
+_USUAL: Final = 7
 #: Runs with sources held are made for two settings in turn; the outputs of the first of so many are kept.
 _MOST_HELD: Final = 2
 _ORDER: Final = tuple(Sameness)
@@ -57,6 +62,16 @@ class _Attempt:
     reached: bool
     files: tuple[str, ...]
     outside: tuple[str, ...]
+
+
+def _refused(run: Run) -> SanctityError:
+    words = ", ".join(name for name, _ in run.setting)
+    return SanctityError(
+        "repeats-not-set",
+        f"it ended with {REFUSED}, as where it refuses the variables of a run" + (f" with {words} changed" if words else ""),
+        where="sanctity run",
+        hint="leave alone what it refuses, such as --hold threads --hold instruction-set",
+    )
 
 
 class Harness:
@@ -102,6 +117,9 @@ class Harness:
         self._machine = look(self._environ)
         #: All variations there are, sources too, each with why it is not varied; and what decides how numbers are computed.
         self.variations: tuple[Variation, ...] = catalogue(self._machine, self._environ, level, vary, hold)
+        self._wrapped = wrapped(self.command)
+        if self._wrapped is not None:
+            self.variations = self._wrapped.limit(self.variations)
         self.numerics = numerics(self._machine, self._environ)
         home = self._environ.get("HOME", "")
         self._farm = Farm(read_tree(self._cwd, self._patterns, home), home)
@@ -113,6 +131,8 @@ class Harness:
         self._gravest = Sameness.IDENTICAL
         self._first: Run | None = None
         self._held: list[Run] = []
+        self._began_held: dict[Setting, float] = {}
+        self._began_first = 0.0
         self._compared: dict[tuple[str, str], ResultComparison] = {}
         self._outside: set[str] = set()
 
@@ -237,6 +257,7 @@ class Harness:
         number = self._runs
         kept = f"{self._home}/out-{number}"
         setting = self._changes(setting)
+        self._wait(phase, setting)
         began = time.time()
         attempt = self._once(setting, kept)
         if ("time", "held") in setting and not (attempt.reached or self._faked) and self._machine.faketime:
@@ -278,10 +299,26 @@ class Harness:
         if self._first is None:
             self._first = run
             return run
+        if self._wrapped is not None and code == REFUSED != self._first.code:
+            raise _refused(run)
         return self._judged(run, kept)
+
+    def _wait(self, phase: Phase, setting: Setting) -> None:
+        """Have a run that judges the time see another second than what it is compared to, and the last of a usual proof, too."""
+        now = time.monotonic()
+        if phase is Phase.HELD:
+            first = self._began_held.setdefault(setting, now)
+            judges = ("time", "held") not in setting
+        else:
+            first = self._began_first = self._began_first or now
+            judges = self._runs >= _USUAL
+        if judges and first != now:
+            time.sleep(max(first + _APART - now, 0.0))
 
     def _once(self, setting: Setting, kept: str) -> _Attempt:
         start = start_of(setting, self._environ, self._machine, self._when, faked=self._faked)
+        if self._wrapped is not None:
+            self._wrapped.leave(start, self._environ.get("PYTHONHASHSEED"))
         return self._attempt(self.command, self._program, start, self._farm, base=self._home, kept=kept, timeout=self._timeout)
 
     def _changes(self, setting: Setting) -> Setting:
