@@ -74,6 +74,14 @@ def test_what_moves_by_itself_is_named(program: str, name: str, tmp_path: Path) 
 
 
 @long
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_time_in_whole_seconds_is_named_however_short_the_runs_are(tmp_path: Path, attempt: int) -> None:
+    """Unchanged runs may share a second and agree; those that judge the time do not, nor do all of a usual proof."""
+    found = proof(tmp_path, "time_seed_seconds", "--hold", "clock")
+    assert (found["claim"], guilty(found)) == ("different", [["time"]]), (attempt, found["verdict"])
+
+
+@long
 def test_the_date_is_named_where_it_can_be_shifted(tmp_path: Path) -> None:
     """The same day has another name in another zone, so both are to blame, and each alone."""
     found = proof(tmp_path, "date_written", *QUICK)

@@ -286,6 +286,16 @@ def test_what_keeps_the_machine_busy_ends_with_its_parent_however_that_ends(tmp_
     assert all(gone(number) for number in numbers)
 
 
+def test_runs_that_judge_the_time_see_another_second(tmp_path: Path) -> None:
+    """A seed in whole seconds is another one then, however short the runs are; where the time is held nothing is waited for."""
+    write(tmp_path / "work", "import time; open('out', 'w').write(str(int(time.time())))")
+    with harness(tmp_path / "work", sys.executable, "program.py", outputs=("out",)) as made:
+        free = [made.run(Phase.HELD, (("pid", "held"),)) for _ in range(2)]
+        held = [made.run(Phase.HELD, (("pid", "held"), ("time", "held"))) for _ in range(2)]
+    assert free[0].digest != free[1].digest
+    assert held[0].digest == held[1].digest
+
+
 def test_a_run_ends_with_its_parent_and_the_next_sweeps_what_it_left(tmp_path: Path) -> None:
     program = f"""
     import os, sys, threading, time, signal
