@@ -114,7 +114,7 @@ h1 .word{font-size:1.6rem}
 .runs tr{display:grid;grid-template-columns:1fr 1fr;column-gap:.6rem}
 .runs tr>th{grid-column:1/-1}
 .runs td{display:flex;padding:.15rem .5rem}
-.runs td[data-label]::before{flex:none;width:3.6rem}
+.runs td[data-label]::before{flex:none;width:4.2rem}
 .runs td.as:not(.base),.runs tr.aside{display:none}
 .runs .outcome.differs{box-shadow:inset 2px 0 0 var(--bad)}
 .runs .edge{border-left:0}
@@ -227,7 +227,7 @@ def _variation(variation: Variation, runs: Sequence[Run], edges: Sequence[bool],
 
 
 def _table(found: Repeats, runs: Sequence[Run], variations: Sequence[Variation], caption: str) -> list[str]:
-    guilty = {name for each in found.guilty for name in each.names}
+    guilty = {name for each in found.guilty for name in each.names} if found.claim is Claim.DIFFERENT else set()
     edges = [number > 0 and run.phase is not runs[number - 1].phase for number, run in enumerate(runs)]
     rows = [
         *_outcomes(found, runs, edges),
@@ -323,7 +323,7 @@ def _difference(found: Repeats) -> list[str]:
     if run is None or run.same:
         return []
     first = found.runs[0]
-    lines = [f"<h2>Where run {run.number:,} first differs from run {first.number:,}</h2>"]
+    lines = [f"<h2>Where run {run.number:,} first differs from run&nbsp;{first.number:,}</h2>"]
     shown = why_shown(found, run)
     lines += [f'<p class="quiet">{_text(f"{shown[0].upper()}{shown[1:]}.")}</p>'] if shown else []
     if run.code != first.code:
