@@ -91,7 +91,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "cpus": "fix the number of threads: libraries count the CPUs they see (OMP_NUM_THREADS, `torch.set_num_threads`, n_jobs)",
     "instruction-set": "fix it on all machines that must agree (ATEN_CPU_CAPABILITY, OPENBLAS_CORETYPE, NPY_DISABLE_CPU_FEATURES), "
     "or accept a tolerance",
-    "entropy": "give each generator a seed of its own: `numpy.random.default_rng(seed)`, `random.Random(seed)`, "
+    "entropy": "give each generator a seed (`default_rng(seed)`, `random.Random(seed)`); in place of `uuid4` or `secrets` draw from "
     "`sanctity.stream(name)`",
     "time": "give the time as an argument, and do not seed by it",
     "pid": "do not seed by the process id: derive the seed of each worker from one seed (`sanctity.stream`)",
@@ -266,6 +266,10 @@ def blame_words(found: Repeats) -> tuple[str, ...]:
     if not found.guilty:
         return ()
     everyone = [word for guilty in found.guilty for word in _words_of(found, guilty.names)]
+    if found.claim is Claim.UNDECIDED:
+        return (
+            f"bytes are seen to follow {_listed(everyone)}; whether values do is not known, so nobody is guilty of anything yet",
+        )
     if is_source(found, found.guilty[0]):
         lines = [f"with {_listed(everyone)} held, runs agree"]
         for guilty in found.guilty:
@@ -319,6 +323,8 @@ def remedies_of(found: Repeats) -> tuple[str, ...]:
 
 def fixes(found: Repeats) -> list[str]:
     """What to do about each guilty one, by its words where there are more; first about a run that ends otherwise."""
+    if found.claim is Claim.UNDECIDED:
+        return []  # it is not known whether there is anything to mend
     names = _guilty_names(found)
     lines = _to_end_alike(found)
     for name, words in names:
