@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sanctity.cli import repeating
 from sanctity.model.repeats import Claim, Control, Level, Phase, Run, Variation, rate_bound
-from sanctity.model.result import Sameness
+from sanctity.model.result import FileResult, ResultComparison, Sameness
 from sanctity.plan.repeats import BUDGET, FREE, HELD, Findings, prove
 from sanctity.plan.repeats import settings as settings_of
 
@@ -200,6 +200,24 @@ def test_bytes_that_differ_and_can_not_be_read_are_undecided() -> None:
     )
     found = prove(Bench(lambda given_, _number: given_.get("cwd"), more), variations())
     assert (found.claim, found.reason, names_of(found)) == (Claim.UNDECIDED, "output-undecided", [("cwd",)])
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("result-needs-library: numpy reads arrays, and is not installed beside sanctity", "pip install '.[results]'"),
+        ("result-invalid: the first: it ends in the middle", "--keep"),
+    ],
+)
+def test_the_file_that_could_not_be_read_is_named_with_the_reason(reason: str, advice: str) -> None:
+    file = FileResult(path="out/x.npy", format="npy", sameness=Sameness.UNDECIDED, reason=reason)
+    unread = {"sameness": Sameness.UNDECIDED, "comparison": ResultComparison(before="run 1", after="run 3", files=(file,))}
+    bench = Bench(lambda given_, _number: given_.get("cwd"), lambda given_, _number: unread if "cwd" in given_ else {})
+    found = prove(bench, variations())
+    assert (found.claim, found.reason) == (Claim.UNDECIDED, "output-undecided")
+    assert "the bytes of out/x.npy differ in run 3" in found.message
+    assert reason in found.message
+    assert advice in found.advice[0]
 
 
 # -- more than one -----------------------------------------------------------------------------------------------------------------

@@ -236,12 +236,7 @@ class _Proof:
         found = tuple(sorted(guilty, key=lambda each: [self.order[name] for name in each.names]))
         differing = [run for run in self.runs if run.phase is not Phase.HELD and not _alike(self.repeats[0], run)]
         if all(run.sameness is Sameness.UNDECIDED and run.code == self.repeats[0].code for run in differing):
-            doubt = Doubt(
-                "output-undecided",
-                f"the bytes of run {differing[0].number} differ, and whether its values do could not be told",
-                "see why with --keep and `sanctity compare`: a file may be broken, too large, or need a library to be read",
-            )
-            return _undecided(self.runs, doubt, found)
+            return _undecided(self.runs, _unread(differing), found)
         return Findings(runs=tuple(self.runs), claim=Claim.DIFFERENT, guilty=found, message=message, advice=advice)
 
     # -- unchanged runs differ ---------------------------------------------------------------------------------------------------
@@ -314,6 +309,26 @@ def _outside(who: str, paths: Sequence[str]) -> Doubt:
         "output-outside",
         f"{who} wrote outside of its place: {_some(paths)}",
         "write below the working folder by a relative path, and name a large file that it writes over with --outputs",
+    )
+
+
+def _unread(differing: Sequence[Run]) -> Doubt:
+    """Why it could not be told whether the values of runs *differing* in their bytes differ: the first file that was not read."""
+    for run in differing:
+        files = [file for file in run.comparison.files if file.sameness is Sameness.UNDECIDED] if run.comparison is not None else []
+        if not files:
+            continue
+        more = f" and of {len(files) - 1} more" if len(files) > 1 else ""
+        words = f"the bytes of {files[0].path}{more} differ in run {run.number}, and whether the values do could not be told"
+        if any(file.reason.startswith("result-needs-library") for file in files):
+            advice = "install it where sanctity is, `pip install '.[results]'` in a clone; `sanctity explain result-needs-library`"
+        else:
+            advice = "see the file with --keep and `sanctity compare`: it may be broken, or too large"
+        return Doubt("output-undecided", f"{words}: {files[0].reason}" if files[0].reason else words, advice)
+    return Doubt(
+        "output-undecided",
+        f"the bytes of run {differing[0].number} differ, and whether its values do could not be told",
+        "see why with --keep and `sanctity compare`: a file may be broken, too large, or need a library to be read",
     )
 
 
