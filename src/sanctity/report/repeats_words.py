@@ -91,8 +91,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "cpus": "fix the number of threads: libraries count the CPUs they see (OMP_NUM_THREADS, `torch.set_num_threads`, n_jobs)",
     "instruction-set": "fix it on all machines that must agree (ATEN_CPU_CAPABILITY, OPENBLAS_CORETYPE, NPY_DISABLE_CPU_FEATURES), "
     "or accept a tolerance",
-    "entropy": "give each generator a seed (`default_rng(seed)`, `sanctity.stream(name)`), and let no `uuid4` and no `secrets` decide "
-    "a result",
+    "entropy": "give each generator a seed (`default_rng(seed)`, `sanctity.stream(name)`), and let no `uuid4` and no `secrets` "
+    "decide a result",
     "time": "give the time as an argument, and do not seed by it",
     "pid": "do not seed by the process id: derive the seed of each worker from one seed (`sanctity.stream`)",
     "scheduling": "use deterministic algorithms (`sanctity.set_global_determinism`) or one thread; reduce in a fixed order; give "
