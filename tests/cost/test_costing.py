@@ -369,6 +369,8 @@ def test_the_command_line_in_each_format(world: World, tmp_path: Path, monkeypat
     assert done.exit_code == 2
     assert json.loads(done.stdout)["error"]["code"] == "cost-too-few-pairs"
     assert CliRunner().invoke(cli, ["cost"]).exit_code == 2
+    refused = CliRunner().invoke(cli, ["cost", "-o", "nowhere/x", "--", "false"])
+    assert (refused.exit_code, "output-failed" in refused.output) == (2, True)
     shown = " ".join(CliRunner().invoke(cli, ["cost", "--help"]).output.split())
     assert f"may be repeated: {', '.join(NAMES)}." in shown
     assert CliRunner().invoke(cli, ["cost", "-n", "6", "--", "false"]).exit_code == 3

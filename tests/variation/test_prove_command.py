@@ -158,7 +158,9 @@ def test_a_variable_that_is_set_by_the_caller_is_his(project: Project) -> None:
     ("options", "words"),
     [
         (("--vary", "moon"), "hash-seed"),
-        (("--vary", "tz", "--hold", "tz"), "nothing-varied"),
+        (("--vary", "tz", "--hold", "tz"), "varied here: TZ (--hold tz); all others (not named by --vary)\n"),
+        (("-o", "nowhere/proof.html"), "-o nowhere/proof.html: No such file or directory"),
+        (("--keep", "file/kept"), "--keep file/kept: Not a directory"),
         *(
             pytest.param(options, words, marks=pytest.mark.long)
             for options, words in (
@@ -170,11 +172,14 @@ def test_a_variable_that_is_set_by_the_caller_is_his(project: Project) -> None:
                 (("--outputs", "/etc/**"), "/etc/**"),
                 (("--outputs", "../out"), "../out"),
                 (("--keep", "."), "--keep"),
+                (("-o", "."), "Is a directory"),
+                (("--keep", "/proc/kept"), "--keep /proc/kept"),
             )
         ),
     ],
 )
 def test_what_can_not_be_meant_is_refused_before_anything_runs(project: Project, options: tuple[str, ...], words: str) -> None:
+    project.write("", "file")
     proved = project.prove(*options, command=("sh", "-c", "echo ran >>$HOME/ran; echo a >out"))
     assert (proved.code, proved.out, proved.left) == (2, "", ())
     assert words in proved.err
@@ -374,6 +379,25 @@ def test_the_first_result_and_the_first_other_one_can_be_kept(project: Project) 
     assert proved.code == 1
     assert (project.folder / "kept/first/out").read_text() == "0\n"
     assert (project.folder / "kept/different/out").read_text() != "0\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "script"),
+    [
+        # What was seen to be there before the first run is gone, or something is in its place.
+        (("--keep", "new/kept"), "mkdir -p {folder}/new; : >{folder}/new/kept"),
+        pytest.param(("-o", "new/proof.json", "--format", "json"), "rm -rf {folder}/new", marks=pytest.mark.long),
+    ],
+)
+def test_a_verdict_that_can_not_be_written_is_told(project: Project, options: tuple[str, ...], script: str) -> None:
+    (project.folder / ".git").mkdir()  # nobody's output
+    options = tuple(word.replace("new", ".git/new") for word in options)
+    (project.folder / ".git/new").mkdir()
+    proved = project.shell(f"echo same >out; {script.format(folder=project.folder / '.git')}", *QUIET, *options)
+    assert (proved.code, proved.left) == (3, ())
+    assert (proved.out or proved.err).startswith("SAME on this machine")
+    assert ("-o" in options) == (not proved.out)
+    assert "error: output-failed" in proved.err
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -9,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from sanctity.errors import SanctityError
+from sanctity.errors import SanctityError, UsageError
 from sanctity.model.drift import Depth, Severity, Verdict
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "EXIT",
     "also_option",
     "as_asked",
+    "check_output",
     "environment_options",
     "fail",
     "judging_options",
@@ -140,6 +142,28 @@ def write_bytes(data: bytes, output: str) -> None:
     finally:
         if temporary and os.path.exists(temporary):  # also where a signal ended this
             os.unlink(temporary)
+
+
+def check_output(output: str) -> None:
+    """See that `write` can put something in the file *output* later on, before work is done that takes long.
+
+    Raises:
+        UsageError: ``output-failed``, it can not.
+    """
+    if not output or output == "-":
+        return
+    target = os.path.realpath(output)
+    try:
+        if os.path.isdir(target):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if os.path.exists(target) and not os.path.isfile(target):
+            return  # whoever opens a FIFO waits for its reader
+        probe = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(probe)
+    except OSError as error:
+        words = error.strerror or "it can not be written"
+        raise UsageError("output-failed", words, where=f"-o {output}", hint="name a file in a folder that is there") from error
 
 
 def tell(text: str) -> None:

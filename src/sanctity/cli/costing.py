@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from sanctity.cli.common import fail, paint, perform, tell, write
+from sanctity.cli.common import check_output, fail, paint, perform, tell, write
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
@@ -98,6 +98,10 @@ def cost(
 
     steps = _Steps()
     try:
+        check_output(output)
+    except SanctityError as error:
+        fail(error, "cost", format_)
+    try:
         with stoppable():
             try:
                 found: Costs = perform(
@@ -124,5 +128,7 @@ def cost(
     try:
         write(text, output)
     except SanctityError as error:
+        if output:  # what was measured is not lost with the file
+            tell(cost_text(found, paint=paint(sys.stderr)))
         fail(error, "cost", format_)
     raise SystemExit(exit_code(found))

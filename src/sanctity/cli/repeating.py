@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sanctity.cli.common import fail, paint, perform, tell, write
+from sanctity.cli.common import check_output, fail, paint, perform, tell, write
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sanctity.model.repeats import Repeats
+    from sanctity.verbs.world import World
 
 __all__ = ["LEVELS", "SEARCH", "prove"]
 
@@ -74,19 +77,32 @@ def prove(*, command: tuple[str, ...], level: str | None, format_: str, output: 
     from sanctity.cli.narration import narration
     from sanctity.model.repeats import Level
     from sanctity.report.repeats import FORMATS, exit_code, repeats_text
-    from sanctity.verbs.repeating import Asked
+    from sanctity.verbs.repeating import Asked, NotKeptError
     from sanctity.verbs.repeating import prove as search
 
     asked = Asked(level=Level(level) if level else None, **options)
+
+    def work(world: World, doing: Callable[[str], None]) -> Repeats | NotKeptError:
+        try:
+            check_output(output)
+            return search(command, asked, world, doing=doing)
+        except NotKeptError as error:
+            return error
+
     try:
         with stoppable(), narration() as told:
-            found: Repeats = perform("prove", format_, lambda world: search(command, asked, world, doing=told.on_terminal))
+            made = perform("prove", format_, lambda world: work(world, told.on_terminal))
     except Stopped as stop:
         tell("stopped: nothing is left behind\n")
         end_by(stop.number)
+    found: Repeats = made.found if isinstance(made, NotKeptError) else made
     text = repeats_text(found, paint=paint(sys.stdout) if not output else None) if format_ == "text" else FORMATS[format_](found)
     try:
         write(text, output)
     except SanctityError as error:
+        if output:  # what was found is not lost with the file
+            tell(repeats_text(found, paint=paint(sys.stderr)))
         fail(error, "prove", format_)
+    if isinstance(made, NotKeptError):
+        fail(made, "prove", format_)
     raise SystemExit(exit_code(found))

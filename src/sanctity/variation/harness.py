@@ -64,6 +64,28 @@ class _Attempt:
     outside: tuple[str, ...]
 
 
+def _check_folder(path: str, named: str) -> None:
+    """See that the folder *path* can be made, which was *named* so: make it and what is missing above it, and remove that.
+
+    Raises:
+        UsageError: ``output-failed``.
+    """
+    missing = [path]
+    while not os.path.lexists(os.path.dirname(missing[-1])):
+        missing.append(os.path.dirname(missing[-1]))
+    made = []
+    try:
+        for folder in reversed(missing):
+            os.mkdir(folder)
+            made.append(folder)
+    except OSError as error:
+        words = error.strerror or "it can not be made"
+        raise UsageError("output-failed", words, where=f"--keep {named}", hint="name another folder") from error
+    finally:
+        for folder in reversed(made):
+            os.rmdir(folder)
+
+
 def _refused(run: Run) -> SanctityError:
     words = ", ".join(name for name, _ in run.setting)
     return SanctityError(
@@ -113,6 +135,8 @@ class Harness:
         self._keep = os.path.join(self._cwd, keep) if keep else ""
         if self._keep and os.path.lexists(self._keep):
             raise UsageError("usage", "it is there already", where=f"--keep {keep}", hint="name a folder that does not exist yet")
+        if self._keep:
+            _check_folder(self._keep, keep)
         self._patterns = Patterns(outputs)
         self._machine = look(self._environ)
         #: All variations there are, sources too, each with why it is not varied; and what decides how numbers are computed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from sanctity.errors import UsageError
+from sanctity.errors import SanctityError, UsageError
 from sanctity.model.repeats import Level, Phase, Repeats
 from sanctity.plan.repeats import BUDGET
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from sanctity.variation.harness import Harness
     from sanctity.verbs.world import World
 
-__all__ = ["Asked", "prove"]
+__all__ = ["Asked", "NotKeptError", "prove"]
 
+#: Why most are not varied where some are named, as the catalogue has it.
+_UNNAMED: Final = "not named by --vary"
 #: What stands for the level in a list of variations.
 _NUMERIC: Final = frozenset({"numeric", "numerics"})
 
@@ -54,8 +56,8 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
     Raises:
         UsageError: ``nothing-varied``; what the `Harness` does.
         SanctityError: it can not be run here, as the `Harness` says.
+        NotKeptError: ``output-failed``, what was to be kept could not be.
     """
-    from sanctity.plan.repeats import prove as search
     from sanctity.processes import waiting_for_children
     from sanctity.variation.harness import Harness
 
@@ -93,39 +95,65 @@ def prove(command: Sequence[str], asked: Asked, world: World, *, doing: Callable
     if names:
         level = max((each.level for each in harness.variations if each.varies), key=list(Level).index, default=level)
     _check(harness.variations)
-    with waiting_for_children(), harness:
-        doing("looking whether a race can be seen here")
-        controls = harness.controls()
-        found = search(
-            _Telling(harness, asked.runs, doing),
-            harness.variations,
-            runs=asked.runs,
-            controls=controls,
-            budget=asked.search,
-            deaf=harness.deaf,
-        )
-        return Repeats(
-            command=tuple(command),
-            level=level,
-            outputs=asked.outputs,
-            claim=found.claim,
-            variations=harness.variations,
-            runs=found.runs,
-            controls=controls,
-            numerics=harness.numerics,
-            guilty=found.guilty,
-            reason=found.reason,
-            message=found.message,
-            advice=found.advice,
-            stdout=asked.stdout,
-        )
+    found: Repeats | None = None
+    try:
+        with waiting_for_children(), harness:
+            found = _proof(harness, command, asked, level, doing)
+    except SanctityError as error:
+        if found is None:
+            raise
+        raise NotKeptError(error, found) from error
+    return found
+
+
+class NotKeptError(SanctityError):
+    """What was to be kept could not be, at the end of a proof; *found* is what it came to."""
+
+    def __init__(self, error: SanctityError, found: Repeats) -> None:
+        super().__init__(error.code, error.message, where=error.where, hint=error.hint)
+        self.found = found
+
+
+def _proof(harness: Harness, command: Sequence[str], asked: Asked, level: Level, doing: Callable[[str], None]) -> Repeats:
+    from sanctity.plan.repeats import prove as search
+
+    doing("looking whether a race can be seen here")
+    controls = harness.controls()
+    found = search(
+        _Telling(harness, asked.runs, doing),
+        harness.variations,
+        runs=asked.runs,
+        controls=controls,
+        budget=asked.search,
+        deaf=harness.deaf,
+    )
+    return Repeats(
+        command=tuple(command),
+        level=level,
+        outputs=asked.outputs,
+        claim=found.claim,
+        variations=harness.variations,
+        runs=found.runs,
+        controls=controls,
+        numerics=harness.numerics,
+        guilty=found.guilty,
+        reason=found.reason,
+        message=found.message,
+        advice=found.advice,
+        stdout=asked.stdout,
+    )
 
 
 def _check(variations: Sequence[Variation]) -> None:
     """Refuse to prove nothing: something has to be varied."""
     asked = [each for each in variations if not each.source]
     if not any(each.varies for each in asked):
-        why = ", ".join(f"{each.words} ({each.impossible or each.held or 'it has one value here'})" for each in asked)
+        reasons: dict[str, list[str]] = {}
+        for each in asked:
+            reasons.setdefault(each.impossible or each.held or "it has one value here", []).append(each.words)
+        why = "; ".join(f"{', '.join(words)} ({reason})" for reason, words in reasons.items() if reason != _UNNAMED)
+        if _UNNAMED in reasons:
+            why += f"; all others ({_UNNAMED})"
         raise UsageError("nothing-varied", f"nothing is left that could be varied here: {why}", hint="vary more, or hold less")
 
 
