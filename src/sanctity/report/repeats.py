@@ -19,6 +19,7 @@ from sanctity.report.repeats_words import (
     blame_words,
     blind_words,
     bound_words,
+    compared_words,
     conditions,
     container_words,
     controls_words,
@@ -92,7 +93,8 @@ def repeats_text(found: Repeats, *, paint: Paint | None = None) -> str:
         lines += [f"  {paint('bold', 'next:')} {plain(text)}" for text in found.advice]
     lines += [paint("dim", f"  {line}") for line in _glued(conditions(found))]
     if found.claim is Claim.SAME:
-        lines += [f"  {line}" for line in _glued([part for part in (bound_words(found), controls_words(found)) if part])]
+        parts = (bound_words(found), controls_words(found), compared_words(found))
+        lines += [f"  {line}" for line in _glued([part for part in parts if part])]
         lines += [f"  {paint('bold', 'next:')} {plain(text)}" for text in found.advice]
     return "\n".join(lines) + "\n"
 

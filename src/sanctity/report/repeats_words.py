@@ -31,6 +31,7 @@ __all__ = [
     "blame_words",
     "blind_words",
     "bound_words",
+    "compared_words",
     "conditions",
     "container_words",
     "controls_words",
@@ -479,6 +480,16 @@ def unexplained(found: Repeats) -> tuple[str, ...]:
     if held:
         return (f"they differ with {', '.join(_words_of(found, held))} held, too",)
     return ("who is guilty is not known",)
+
+
+def compared_words(found: Repeats) -> str:
+    """What of the first run every other one was compared to; empty of a function, whose value it is."""
+    first = found.runs[0] if found.runs else None
+    if first is None or found.function:
+        return ""
+    where = f": {', '.join(map(plain, found.outputs))}" if found.outputs else ""
+    printed = " and what it prints" if found.stdout else ""
+    return f"compared: {count(first.files, 'file')}, {count(first.size, 'byte')}{where}{printed}"
 
 
 def conditions(found: Repeats) -> list[str]:
