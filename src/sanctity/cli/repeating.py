@@ -69,7 +69,8 @@ def prove(*, command: tuple[str, ...], level: str | None, format_: str, output: 
 
     First two unchanged runs, then N with everything varied at once that must not matter: hash seed, addresses, time zone, locale,
     folders, umask, order of files, environment, load. Only where some differ are there more, to find which variation does it. Each
-    run works in a copy of the working folder; what it writes elsewhere is told.
+    run works in a copy of the working folder, with an empty standard input; what it changes in yours, and what a Python of it
+    writes elsewhere or reads of another run, is told.
 
     Exit codes: 0 the same, 1 different, 2 bad usage, 3 undecided or failed.
     """
