@@ -22,7 +22,7 @@ from sanctity.errors import SanctityError, UsageError
 from sanctity.model.repeats import Phase
 from sanctity.model.result import Sameness
 from sanctity.processes import end_group
-from sanctity.variation.outputs import Patterns
+from sanctity.variation.patterns import Patterns
 from sanctity.variation.place import make_scratch
 from variation.harnessing import harness, write
 

@@ -24,7 +24,8 @@ from sanctity.scratch import remove
 from sanctity.variation.catalogue import HOOKED, catalogue, look, numerics
 from sanctity.variation.controls import KNOWN
 from sanctity.variation.launch import Start, handed_on, place_hook, run_start, start_of, watched, written
-from sanctity.variation.outputs import MOST_WATCHED, STDOUT, Patterns, changed, collect, digest, snapshot
+from sanctity.variation.outputs import MOST_WATCHED, STDOUT, changed, collect, digest, snapshot
+from sanctity.variation.patterns import Patterns
 from sanctity.variation.place import Farm, Tree, make_scratch, no_room, read_tree
 from sanctity.variation.wrapped import REFUSED, wrapped
 

@@ -19,7 +19,7 @@ from sanctity.errors import SanctityError
 from sanctity.scratch import Scratch, remove
 
 if TYPE_CHECKING:
-    from sanctity.variation.outputs import Patterns
+    from sanctity.variation.patterns import Patterns
 
 __all__ = ["MOST_LINKS", "Farm", "Planted", "Tree", "is_left_alone", "make_scratch", "no_room", "plant", "read_tree"]
 
