@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shutil
@@ -287,11 +288,8 @@ def test_a_program_finds_what_lies_about_it(work: Path, tmp_path: Path) -> None:
     (work / "script.sh").chmod(0o755)
     os.mkfifo(work / "pipe")
     with socket.socket(socket.AF_UNIX) as bound:
-        os.chdir(work)  # the path of a socket is short
-        try:
+        with contextlib.chdir(work):  # the path of a socket is short
             bound.bind("socket")
-        finally:
-            os.chdir("/")
         program = """
         import os, pathlib, sys
         here = pathlib.Path(__file__).resolve().parent

@@ -264,6 +264,12 @@ def test_a_constraint_asks_for_nothing(project: Path) -> None:
     assert _codes(project, "requirements.txt", "requirements/dev.txt") == [("lock-stale", "requirements/dev.txt")]
 
 
+def test_where_it_is_asked_from_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from the root of the file system, from which nothing leads out."""
+    monkeypatch.chdir("/")
+    test_a_constraint_asks_for_nothing(project)
+
+
 def test_scripts_are_looked_for_where_they_are(project: Path) -> None:
     for path in (
         "scripts/setup.sh",

@@ -19,6 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from sanctity.linting.conditions import parsed
+from sanctity.linting.paths import relative
 from sanctity.linting.uv_inputs import included
 from sanctity.lockfiles import requirements
 from sanctity.lockfiles.toml import load
@@ -227,7 +228,7 @@ def _requirements(texts: Iterable[object]) -> list[tuple[str, str, str]]:
 
 def _of_requirements(path: str, beside: Mapping[str, str]) -> list[tuple[str, str, str]]:
     folder = posixpath.dirname(path)
-    near = {posixpath.relpath(other, folder or "."): text for other, text in beside.items()}
+    near = {relative(other, folder): text for other, text in beside.items()}
     lock = requirements.parse(beside[path], path=path, digest=_NOTHING, beside=near)
     asked = {edge.name for root in lock.roots for edge in root.dependencies} - {""}  # a constraint asks for nothing
     return [

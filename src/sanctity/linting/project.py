@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sanctity.errors import DocumentError
 from sanctity.linting.conditions import Patience, can_hold_together, narrowed, parsed, versions_admitted
 from sanctity.linting.installs import judge_installs
+from sanctity.linting.paths import relative
 from sanctity.linting.remedies import locked_name
 from sanctity.linting.stale import staleness
 from sanctity.lockfiles.toml import load
@@ -316,7 +317,7 @@ def _stale(path: str, lock: Lock, facts: ProjectFacts) -> Iterator[Finding]:
     if text is None:
         return
     folder, name = posixpath.split(path)
-    beside = {posixpath.relpath(other, folder) if folder else other: text for other, text in facts.texts.items() if other != path}
+    beside = {relative(other, folder) if folder else other: text for other, text in facts.texts.items() if other != path}
     found = staleness(lock.format, name, text, beside, lock)
     again = f"lock again: {_AGAIN[lock.format]}" if lock.format in _AGAIN else "lock again"
     if found.stale:

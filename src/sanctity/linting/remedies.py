@@ -12,6 +12,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sanctity.linting.paths import relative
 from sanctity.model.drift import Severity
 from sanctity.model.lock import LockFormat
 
@@ -232,7 +233,7 @@ def _compiled(path: str, text: str, *, hashes: bool) -> Step | None:
         kept = [word for word in kept if word != "--no-hashes"]
     elif hashes and "--generate-hashes" not in kept:
         kept.insert(0, "--generate-hashes")
-    target = posixpath.relpath(path, folder) if folder else path
+    target = relative(path, folder) if folder else path
     return Step(command=(*start, *kept, "-o", target), folder=folder, path=path)
 
 
