@@ -15,17 +15,28 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from sanctity.errors import SanctityError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Done", "end_group", "end_strays", "find_program", "run_command", "started_at", "waiting_for_children"]
+__all__ = [
+    "TAIL",
+    "Done",
+    "end_group",
+    "end_strays",
+    "find_program",
+    "last_lines",
+    "run_command",
+    "start_command",
+    "started_at",
+    "waiting_for_children",
+]
 
 #: So many bytes of the end of what a command wrote are kept, and at most so many lines of it are told.
-_TAIL: Final = 8192
+TAIL: Final = 8192
 _CHUNK: Final = 1 << 16
 #: So many chunks are still read of what is in the pipe when it has ended.
 _MOST_LEFT: Final = 64
@@ -86,21 +97,7 @@ def run_command(
         SanctityError: ``command-not-executable``, it can not be started.
     """
     began = time.monotonic()
-    try:
-        process = subprocess.Popen(
-            list(command),
-            executable=program,
-            cwd=cwd,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-        )
-    except OSError as error:
-        words = f"it can not be started: {error.strerror}"
-        raise SanctityError("command-not-executable", words, where=command[0], hint=f"try it: {program}") from error
+    process = start_command(command, program=program, environ=environ, cwd=cwd, output=subprocess.PIPE)
     assert process.stdout is not None
     tail = bytearray()
     late = False
@@ -112,7 +109,32 @@ def run_command(
     finally:
         end_group(process.pid, _GRACE if late or process.returncode is None else 0.0, process)
     seconds = float(timeout) if late else time.monotonic() - began
-    return Done(code=None if late else process.returncode, seconds=seconds, tail=_last_lines(bytes(tail)))
+    return Done(code=None if late else process.returncode, seconds=seconds, tail=last_lines(bytes(tail)))
+
+
+def start_command(
+    command: Sequence[str], *, program: str, environ: Mapping[str, str], cwd: str, output: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start *command*, whose first word is *program*, in a session of its own, with an empty input; it writes to *output*.
+
+    Raises:
+        SanctityError: ``command-not-executable``, it can not be started.
+    """
+    try:
+        return subprocess.Popen(
+            list(command),
+            executable=program,
+            cwd=cwd,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError as error:
+        words = f"it can not be started: {error.strerror}"
+        raise SanctityError("command-not-executable", words, where=command[0], hint=f"try it: {program}") from error
 
 
 def _read(process: subprocess.Popen[bytes], tail: bytearray, until: float | None) -> bool:
@@ -130,7 +152,7 @@ def _read(process: subprocess.Popen[bytes], tail: bytearray, until: float | None
         except BlockingIOError:
             return True
         tail.extend(part)
-        del tail[: -_TAIL * 2]
+        del tail[: -TAIL * 2]
         return bool(part)
 
     while True:
@@ -220,8 +242,8 @@ def started_at(number: int) -> str:
         return ""
 
 
-def _last_lines(data: bytes) -> str:
+def last_lines(data: bytes) -> str:
     """The end of *data* as text, from the start of a line on where it is longer than what is kept."""
-    if len(data) > _TAIL:
-        data = data[-_TAIL:].partition(b"\n")[2] or data[-_TAIL:]
+    if len(data) > TAIL:
+        data = data[-TAIL:].partition(b"\n")[2] or data[-TAIL:]
     return data.decode("utf-8", "backslashreplace")

@@ -201,3 +201,23 @@ def test_a_finder_that_fails_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     assert installed("zipapp")
     assert not installed("late_absent")
+
+
+def test_a_hook_and_the_program_may_wait_for_one_module(tmp_path: Path) -> None:
+    """A start hook has a copy of its own of this module, and is there first: both are told, each once."""
+    from sanctity.determinism import arrival
+
+    spec = importlib.util.spec_from_file_location("late_copy", arrival.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    write(tmp_path, "late_both", "value = 1")
+    told: list[str] = []
+    copy.await_modules({"late_both": lambda name: told.append(f"hook {name}")})
+    await_modules({"late_both": lambda name: told.append(f"program {name}")})
+    module = importlib.import_module("late_both")
+    assert told == ["hook late_both", "program late_both"]
+    assert "exec_module" not in vars(module.__loader__)
+    importlib.reload(module)
+    assert len(told) == 2

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from real.tools import interpreters
-from sanctity.variation import hook
+from sanctity.variation.launch import HOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,8 @@ def ask(tmp_path: Path, python: str) -> Callable[..., Any]:
     """Run a program in the Python under test with the hook, and give the JSON that it printed."""
     (tmp_path / "hook").mkdir()
     (tmp_path / "marks").mkdir()
-    (tmp_path / "hook/sitecustomize.py").write_text(Path(hook.__file__).read_text())
+    for name, source in HOOK.items():
+        (tmp_path / f"hook/{name}.py").write_text(Path(source).read_text())
 
     def run(program: str, tells: str, *options: str, path: str = "", arguments: tuple[str, ...] = ()) -> Any:
         for mark in (tmp_path / "marks").iterdir():

@@ -10,13 +10,12 @@ import contextlib
 import json
 import os
 import select
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from sanctity.apply.inject import place_zip, source, zip_bytes
 from sanctity.errors import SanctityError
-from sanctity.processes import Done, end_group
+from sanctity.processes import TAIL, Done, end_group, last_lines, start_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["place_cost_hook", "read_marks", "time_command"]
 
-_TAIL: Final = 8192
 _GRACE: Final = 2.0
 _MOST_MARKS: Final = 10_000
 
@@ -47,20 +45,7 @@ def time_command(
         raise SanctityError("output-failed", words, where=output, hint=hint) from error
     with file:
         began = time.perf_counter()
-        try:
-            process = subprocess.Popen(
-                list(command),
-                executable=program,
-                cwd=cwd,
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            words = f"it can not be started: {error.strerror}"
-            raise SanctityError("command-not-executable", words, where=command[0], hint=f"try it: {program}") from error
+        process = start_command(command, program=program, environ=environ, cwd=cwd, output=file)
     late = True
     try:
         number = os.pidfd_open(process.pid)
@@ -77,17 +62,13 @@ def time_command(
 
 
 def _tail(path: str) -> str:
-    """The end of the file *path* as text, from the start of a line on where it is longer than what is kept."""
+    """The end of the file *path* as text; empty where it can not be read."""
     try:
         with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL))
-            data = file.read()
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL - 1))
+            return last_lines(file.read())
     except OSError:
         return ""
-    if size > _TAIL:
-        data = data.partition(b"\n")[2] or data
-    return data.decode("utf-8", "backslashreplace")
 
 
 def place_cost_hook(environ: Mapping[str, str]) -> Hook:

@@ -9,6 +9,7 @@ waited for again. An exception that a caller's function raises ends that import,
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 
 TYPE_CHECKING = False  # importing `typing` for it would take longer than all else that is done here
 if TYPE_CHECKING:
@@ -24,17 +25,24 @@ class _Finder:
 
     def __init__(self) -> None:
         self.waiting: dict[str, Callable[[str], object]] = {}
+        #: Who asks the other finders now, and for what: one of them may be another copy of this one, which asks back.
+        self.asking: set[tuple[int, str]] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
         """The spec that the other finders have for a module that is waited for; None for all others."""
-        if name not in self.waiting:
+        asks = (get_ident(), name)
+        if name not in self.waiting or asks in self.asking:
             return None
-        for finder in tuple(sys.meta_path):
-            find = None if finder is self else getattr(finder, "find_spec", None)
-            spec = None if find is None else find(name, path, target)
-            if spec is not None:
-                _attach(spec, self)
-                return spec
+        self.asking.add(asks)
+        try:
+            for finder in tuple(sys.meta_path):
+                find = None if finder is self else getattr(finder, "find_spec", None)
+                spec = None if find is None else find(name, path, target)
+                if spec is not None:
+                    _attach(spec, self)
+                    return spec
+        finally:
+            self.asking.discard(asks)
         return None
 
 
@@ -85,7 +93,8 @@ def installed(name: str) -> bool:
 def _attach(spec: Any, finder: _Finder) -> None:
     """Have the loader of *spec* tell when it has run the module of that spec."""
     loader, name = spec.loader, spec.name
-    if loader is None or isinstance(loader, type) or "exec_module" in getattr(loader, "__dict__", {}):
+    before = getattr(loader, "__dict__", {}).get("exec_module")
+    if loader is None or isinstance(loader, type) or getattr(before, "finder", None) is finder:
         return  # a namespace, a loader that all modules share, or one that was asked for twice and tells already
     run = getattr(loader, "exec_module", None)
     if run is None:
@@ -96,12 +105,15 @@ def _attach(spec: Any, finder: _Finder) -> None:
             run(module)
             return
         loader.__dict__.pop("exec_module", None)
+        if before is not None:
+            loader.exec_module = before  # of a start hook's copy of this module, which takes itself off in its turn
         run(module)
         arrived = finder.waiting.get(name)
         stop(name)
         if arrived is not None:
             arrived(name)
 
+    exec_module.finder = finder  # type: ignore[attr-defined] # by which it is known again
     try:
         loader.exec_module = exec_module
     except (AttributeError, TypeError):

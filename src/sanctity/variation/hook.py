@@ -1,11 +1,12 @@
 """What `prove` puts before every Python of a run that needs it: the order of listings varied, and sources of chance held.
 
-It is copied as ``sitecustomize.py`` to a folder that ``PYTHONPATH`` names, and does what ``SANCTITY_REPEATS`` says, parts between
-semicolons: ``file-order=reversed``, ``entropy``, ``time=SECONDS``, ``pid``, ``scheduling``, ``watch``, ``clock``. It is imported by
-`site`, so not under ``-I``, ``-E`` or ``-S``; so that it is known whether it was, each process leaves a file in the folder
-``marks`` beside its own. It takes itself out of ``sys.path`` and lets the environment's own ``sitecustomize`` run as if nothing
-stood before it. It may meet any Python, so it needs nothing newer than 3.7. What it puts into modules are objects and not
-functions, which as the attribute of a class would become methods, as the built-in ones that they stand for do not.
+It is copied as ``sitecustomize.py`` to a folder that ``PYTHONPATH`` names, beside `start_hook` and `arrival`, and does what
+``SANCTITY_REPEATS`` says, parts between semicolons: ``file-order=reversed``, ``entropy``, ``time=SECONDS``, ``pid``,
+``scheduling``, ``watch``, ``clock``. It is imported by `site`, so not under ``-I``, ``-E`` or ``-S``; so that it is known whether
+it was, each process leaves a file in the folder ``marks`` beside its own. It takes itself out of ``sys.path`` and lets the
+environment's own ``sitecustomize`` run as if nothing stood before it. It may meet any Python, so it needs nothing newer than 3.7.
+What it puts into modules are objects and not functions, which as the attribute of a class would become methods, as the built-in
+ones that they stand for do not.
 """
 
 from __future__ import annotations
@@ -51,28 +52,18 @@ class _Plain:
 
 def start(here: str) -> None:
     """Do what the variable says, then run the environment's own ``sitecustomize``; *here* is the folder of this module."""
+    # Not names of ours: both lie beside this module in its folder, which is on sys.path only now.
+    names = ("sanctity_start_hook", "sanctity_arrival")
+    hook, arrival = (__import__(name) for name in names)
+    for name in names:
+        del sys.modules[name]
     try:
-        _apply(here)
+        _apply(here, arrival)
     finally:
-        _chain(here)
+        hook.chain(here)
 
 
-def _chain(here: str) -> None:
-    """Import the ``sitecustomize`` that would have been found without *here*; what it raises is raised, as `site` expects."""
-    sys.path[:] = [entry for entry in sys.path if entry != here]
-    mine = sys.modules.pop(_NAME, None)
-    try:
-        __import__(_NAME)
-    except ImportError as error:
-        if error.name != _NAME:
-            raise
-    finally:
-        if mine is not None:
-            # The import that is under way takes the module from there when it is done.
-            sys.modules.setdefault(_NAME, mine)
-
-
-def _apply(here: str) -> None:
+def _apply(here: str, arrival: Any) -> None:
     wanted = dict(part.partition("=")[::2] for part in os.environ.get(_VARIABLE, "").split(";") if part)
     if not wanted:
         return
@@ -86,7 +77,7 @@ def _apply(here: str) -> None:
     if "scheduling" in wanted:
         _hold_turns()
     if "entropy" in wanted:
-        _hold_entropy(number)
+        _hold_entropy(number, arrival)
     if "time" in wanted:
         _hold_time(int(wanted["time"]))
     if "pid" in wanted:
@@ -276,7 +267,7 @@ def _hold_turns() -> None:
 # -- entropy -----------------------------------------------------------------------------------------------------------------------
 
 
-def _hold_entropy(number: int) -> None:
+def _hold_entropy(number: int, arrival: Any) -> None:
     """Have what asks the system for randomness get a stream of this process's own, which is the same in every run."""
     import _random
     import random
@@ -313,47 +304,17 @@ def _hold_entropy(number: int) -> None:
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=before, after_in_child=after)
-    sys.meta_path.insert(0, _Seeder(number))
 
+    def seed_library(name: str) -> None:
+        # It asks the system in machine code: seeded before whoever imports it can draw.
+        library: Any = sys.modules[name]
+        for attribute in seeds[name]:
+            library = getattr(library, attribute, None)
+        if library is not None:
+            library(number % (1 << 31))
 
-class _Seeder:
-    """A finder that finds nothing itself, and seeds the libraries that ask the system for randomness in machine code, by *number*.
-
-    It does so when they have been imported, before whoever imports them can draw.
-    """
-
-    #: For each such library: what seeds all that nobody seeded.
-    seeds = {"torch": ("manual_seed",), "tensorflow": ("random", "set_seed")}  # noqa: RUF012 - it is never changed
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in self.seeds or path is not None:
-            return None
-        for finder in tuple(sys.meta_path):
-            find = None if finder is self else getattr(finder, "find_spec", None)
-            spec = None if find is None else find(name, path, target)
-            if spec is not None:
-                self._follow(spec.loader, name)
-                return spec
-        return None
-
-    def _follow(self, loader: Any, name: str) -> None:
-        run = getattr(loader, "exec_module", None)
-        if run is None:
-            return
-
-        def execute(module: Any) -> None:
-            del loader.exec_module
-            run(module)
-            seed: Any = module
-            for attribute in self.seeds[name]:
-                seed = getattr(seed, attribute, None)
-            if seed is not None:
-                seed(self.number % (1 << 31))
-
-        loader.exec_module = execute
+    seeds = {"torch": ("manual_seed",), "tensorflow": ("random", "set_seed")}
+    arrival.await_modules(dict.fromkeys(seeds, seed_library))
 
 
 # -- time --------------------------------------------------------------------------------------------------------------------------

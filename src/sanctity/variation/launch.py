@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from sanctity.scratch import Scratch
     from sanctity.variation.catalogue import Machine
 
-__all__ = ["MARK", "Start", "Watched", "handed_on", "place_hook", "run_start", "start_of", "watched", "written"]
+__all__ = ["HOOK", "MARK", "Start", "Watched", "handed_on", "place_hook", "run_start", "start_of", "watched", "written"]
 
 #: The variable by which what a run left behind is known for its own, and that which tells the hook what to do.
 MARK: Final = "SANCTITY_PLACE"
 _TELLS: Final = "SANCTITY_REPEATS"
 _HERE: Final = os.path.dirname(os.path.abspath(__file__))
+#: The modules of the hook, and the files that they are copied from.
+HOOK: Final = {
+    "sitecustomize": f"{_HERE}/hook.py",
+    "sanctity_start_hook": f"{os.path.dirname(_HERE)}/determinism/start_hook.py",
+    "sanctity_arrival": f"{os.path.dirname(_HERE)}/determinism/arrival.py",
+}
 _MOST_BURNERS: Final = 8
 #: Where files pass away, and names of folders and files that are kept for the next program alone.
 _PASSING: Final = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run")  # noqa: S108 - nothing is written there
@@ -149,9 +155,10 @@ def place_hook(home: str) -> None:
     """Put the hook into the private folder *home*. Raises OSError."""
     os.mkdir(f"{home}/hook")
     os.mkdir(f"{home}/marks")
-    shutil.copyfile(f"{_HERE}/hook.py", f"{home}/hook/sitecustomize.py")
-    # Another Python compiles it for itself; where none may write bytecode, at each start.
-    py_compile.compile(f"{home}/hook/sitecustomize.py", doraise=True)
+    for name, source in HOOK.items():
+        shutil.copyfile(source, f"{home}/hook/{name}.py")
+        # Another Python compiles it for itself; where none may write bytecode, at each start.
+        py_compile.compile(f"{home}/hook/{name}.py", doraise=True)
 
 
 def run_start(
